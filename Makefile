@@ -1,0 +1,29 @@
+# `make run` and `make test` need only Python 3.11 or newer and make: the rest they install.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+TORCH ?= torch==2.14.1 torchvision==0.29.1
+
+.PHONY: run test check results
+
+run: $(INSTALLED)  ## the main job: the laptop form of ablations/lrn.yaml
+	$(BIN)/python -m alexbench run ablations/lrn.yaml --results runs
+
+test: check  ## every check and test
+	$(BIN)/python -m pytest -q
+
+check: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+results: $(INSTALLED)  ## tables and figures of results/ again, from the committed records
+	$(BIN)/python -m alexbench report
+
+# torch and torchvision are a pair: installed together they import together.
+$(INSTALLED): pyproject.toml
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $(INSTALLED)

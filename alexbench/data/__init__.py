@@ -1,0 +1,36 @@
+"""Data sets as batches of uint8 on the device, and what turns them into inputs of the net."""
+
+from pathlib import Path
+
+from alexbench.data.augment import Pixels
+from alexbench.data.batches import batches
+from alexbench.data.cache import cache_folder
+from alexbench.data.cifar10 import load_cifar10
+from alexbench.data.dataset import Dataset, HeldSplit, Split, StreamedSplit
+from alexbench.data.glyphs import load_glyphs
+from alexbench.data.imagefolder import load_folder
+from alexbench.errors import BadInput
+from alexbench.schema import DataConfig
+
+__all__ = ["Dataset", "HeldSplit", "Pixels", "Split", "StreamedSplit", "batches", "load"]
+
+
+def load(data: DataConfig, data_root: Path | None, cache: Path | None = None) -> Dataset:
+    """The data set that a configuration names.
+
+    cache: where decoded pixels are kept; None: $ALEXBENCH_CACHE or the user's cache folder.
+    Raises BadInput for data that is missing or that cannot be used, RunFailed for a cache that
+    cannot be written.
+    """
+    cache = cache or cache_folder()
+    if data.name == "cifar10":
+        return load_cifar10(data, data_root, cache)
+    if data.name == "imagefolder":
+        if data_root is None:
+            raise BadInput(
+                "data.name: imagefolder needs --data-root, a folder with train/ and val/"
+            )
+        return load_folder(data_root, data, cache)
+    if data_root is not None:
+        raise BadInput(f"{data_root}: glyphs are drawn, not read: leave --data-root out")
+    return load_glyphs(data, cache)

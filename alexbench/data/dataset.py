@@ -1,0 +1,85 @@
+"""A data set: images and labels, held in memory or read from files as they are needed."""
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from alexbench.data.files import Files
+from alexbench.data.moments import Moments, moments
+
+
+@dataclass(frozen=True, eq=False)
+class HeldSplit:
+    """Images held in memory: (N, S, S, 3) uint8, and labels (N,) int64, both on the CPU."""
+
+    images: Tensor
+    labels: Tensor
+    _copies: dict[torch.device, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
+
+    def on(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Images and labels on a device; copied there once."""
+        if device.type == "cpu":
+            return self.images, self.labels
+        if device not in self._copies:
+            self._copies[device] = (self.images.to(device), self.labels.to(device))
+        return self._copies[device]
+
+    @cached_property
+    def moments(self) -> Moments:
+        return moments(self.images)
+
+
+@dataclass(frozen=True, eq=False)
+class StreamedSplit:
+    """Images too many for memory: files, read anew each time. Labels: (N,) int64 on the CPU."""
+
+    files: Files
+    image_size: int
+    moments: Moments
+
+    @property
+    def labels(self) -> Tensor:
+        return self.files.labels
+
+
+Split: TypeAlias = HeldSplit | StreamedSplit
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a run trains and tests on.
+
+    sha256: of the decoded pixels and labels of both splits; for streamed splits, of the names,
+    sizes and labels of the files (``sha256_of`` says which).
+    """
+
+    name: str
+    source: str
+    classes: tuple[str, ...]
+    train: Split
+    test: Split
+    sha256: str
+    sha256_of: str
+    skipped: tuple[str, ...] = ()  # files that could not be decoded
+
+
+def hold(
+    name: str,
+    source: str,
+    classes: tuple[str, ...],
+    train: HeldSplit,
+    test: HeldSplit,
+    skipped: tuple[str, ...] = (),
+) -> Dataset:
+    """A data set held in memory, with the hash of what it trains on."""
+    digest = hashlib.sha256()
+    for split in (train, test):
+        digest.update(repr(tuple(split.images.shape)).encode())
+        digest.update(split.images.numpy().data)
+        digest.update(split.labels.numpy().astype("<i8").data)
+    sha256 = digest.hexdigest()
+    return Dataset(name, source, classes, train, test, sha256, "pixels and labels", skipped)

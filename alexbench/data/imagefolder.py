@@ -1,0 +1,143 @@
+"""imagefolder: any tree train/<class>/*, val|test/<class>/*, in memory or streamed."""
+
+import functools
+import hashlib
+import operator
+from collections.abc import Callable
+from pathlib import Path
+
+import PIL
+import torch
+from torch import Tensor
+
+from alexbench.data.cache import Arrays, cached
+from alexbench.data.dataset import Dataset, HeldSplit, StreamedSplit, hold
+from alexbench.data.files import Files, Folder, open_folder, printable
+from alexbench.data.moments import Moments
+from alexbench.data.stream import Decode, Survey, in_workers
+from alexbench.errors import BadInput
+from alexbench.schema import DataConfig
+
+MEMORY_LIMIT_BYTES = 4 * 2**30  # of decoded images; more than that is streamed
+CACHE_VERSION = 1  # of the decoding: change it with the code that makes pixels
+FILES_A_TASK = 200
+SPLITS = ("train", "test")  # also where the folder is called val
+MOMENTS = ("images", "pixel_sum", "product_sum")  # the fields of Moments
+NAMED = 3  # undecodable files that an error names
+
+
+def load_folder(
+    root: Path, data: DataConfig, cache: Path, memory_limit_bytes: int = MEMORY_LIMIT_BYTES
+) -> Dataset:
+    """The images below root: decoded once and cached, or surveyed once and then streamed.
+
+    Raises BadInput for what open_folder refuses, and for files that cannot be decoded unless
+    ``data.undecodable`` says to skip them.
+    """
+    folder = open_folder(root, data.train_images, data.test_images)
+    images = len(folder.train.names) + len(folder.test.names)
+    if images * data.image_size**2 * 3 <= memory_limit_bytes:
+        return held(folder, root, data, cache)
+    return streamed(folder, root, data, cache)
+
+
+def held(folder: Folder, root: Path, data: DataConfig, cache: Path) -> Dataset:
+    """A data set in memory, as it was decoded the first time."""
+    path = cache_path(root, data, cache, "pixels")
+    arrays = cached(path, fingerprint(folder, data), lambda: each(decoded, folder, data.image_size))
+    train_good, test_good = (torch.from_numpy(arrays[f"{name}_good"]) for name in SPLITS)
+    train, test = (torch.from_numpy(arrays[f"{name}_images"]) for name in SPLITS)
+    folder, skipped = without_undecodable(folder, train_good, test_good, root, data)
+    return hold(
+        data.name,
+        "image folder",
+        folder.classes,
+        HeldSplit(train if train_good.all() else train[train_good], folder.train.labels),
+        HeldSplit(test if test_good.all() else test[test_good], folder.test.labels),
+        skipped,
+    )
+
+
+def streamed(folder: Folder, root: Path, data: DataConfig, cache: Path) -> Dataset:
+    """A data set read from its files, all of which were decoded once to see that they can be."""
+    path, side = cache_path(root, data, cache, "survey"), data.image_size
+    arrays = cached(path, fingerprint(folder, data), lambda: each(survey, folder, side))
+    train_good, test_good = (torch.from_numpy(arrays[f"{name}_good"]) for name in SPLITS)
+    folder, skipped = without_undecodable(folder, train_good, test_good, root, data)
+    train, test = (
+        StreamedSplit(
+            files, side, Moments(*(torch.from_numpy(arrays[f"{name}_{key}"]) for key in MOMENTS))
+        )
+        for name, files in zip(SPLITS, (folder.train, folder.test), strict=True)
+    )
+    identity = (side, folder.train.digest(times=False), folder.test.digest(times=False))
+    sha256 = hashlib.sha256(repr(identity).encode()).hexdigest()
+    source = "image folder, streamed"
+    content = "names, sizes and labels of the files"
+    return Dataset(data.name, source, folder.classes, train, test, sha256, content, skipped)
+
+
+def cache_path(root: Path, data: DataConfig, cache: Path, what: str) -> Path:
+    """One file for each root and selection: a changed folder replaces what it left before."""
+    place = (str(root.resolve()), data.image_size, data.train_images, data.test_images)
+    key = hashlib.sha256(repr(place).encode()).hexdigest()[:16]
+    return cache / f"{data.name}-{what}-{key}.npz"
+
+
+def fingerprint(folder: Folder, data: DataConfig) -> str:
+    """What the decoded pixels follow from: files, sizes, times, and the decoder."""
+    files = f"{folder.train.digest(times=True)} {folder.test.digest(times=True)}"
+    return f"{CACHE_VERSION} {PIL.__version__} {data.image_size} {files}"
+
+
+def each(look: Callable[[Files, int], Arrays], folder: Folder, side: int) -> Arrays:
+    """What ``look`` finds in either split, under the names of the splits."""
+    splits = zip(SPLITS, (folder.train, folder.test), strict=True)
+    return {f"{name}_{key}": v for name, files in splits for key, v in look(files, side).items()}
+
+
+def decoded(files: Files, side: int) -> Arrays:
+    """All images (N, side, side, 3) uint8, and which (N,) are ``good``: could be decoded."""
+    images = torch.zeros(len(files.names), side, side, 3, dtype=torch.uint8)
+    good = torch.zeros(len(files.names), dtype=torch.bool)
+    chunks = torch.arange(len(good)).split(FILES_A_TASK)
+    for chunk, (pixels, could) in zip(chunks, in_workers(Decode(files, side), chunks), strict=True):
+        images[chunk], good[chunk] = pixels, could
+    return {"images": images.numpy(), "good": good.numpy()}
+
+
+def survey(files: Files, side: int) -> Arrays:
+    """Moments of the good images, and which (N,) are ``good``; holds no image."""
+    chunks = torch.arange(len(files.names)).split(FILES_A_TASK)
+    found, good = zip(*in_workers(Survey(files, side), chunks), strict=True)
+    total = functools.reduce(operator.add, found)
+    sums = {key: getattr(total, key).numpy() for key in MOMENTS}
+    return {**sums, "good": torch.cat(good).numpy()}
+
+
+def without_undecodable(
+    folder: Folder, train_good: Tensor, test_good: Tensor, root: Path, data: DataConfig
+) -> tuple[Folder, tuple[str, ...]]:
+    """The folder without the files that cannot be decoded, and their names.
+
+    Raises BadInput if ``data.undecodable`` refuses them, or if a class has no others.
+    """
+    bad = [
+        f"{files.root.name}/{printable(files.names[index])}"
+        for files, mask in ((folder.train, train_good), (folder.test, test_good))
+        for index in (~mask).nonzero().flatten().tolist()
+    ]
+    if bad and data.undecodable == "refuse":
+        more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+        raise BadInput(
+            f"{root}: {len(bad)} files cannot be decoded as images: {', '.join(bad[:NAMED])}{more}; "
+            "remove them, or set data.undecodable to skip"
+        )
+    train, test = folder.train[train_good], folder.test[test_good]
+    for files in (train, test):
+        counts = files.labels.bincount(minlength=len(folder.classes))
+        for label in (counts == 0).nonzero().flatten().tolist():
+            raise BadInput(
+                f"{files.root}: class {folder.classes[label]!r} has no image that can be decoded"
+            )
+    return Folder(folder.classes, train, test), tuple(bad)

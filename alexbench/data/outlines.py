@@ -1,0 +1,122 @@
+"""Capital letters of the fonts inside matplotlib, as coverage masks made by integer arithmetic.
+
+Hinting and antialiasing differ between versions of FreeType. The quadratic outlines in the font
+files do not, and integers give the same mask on every processor.
+"""
+
+import hashlib
+import io
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from string import ascii_uppercase as LETTERS
+
+import matplotlib
+import numpy as np
+from fontTools.ttLib import TTFont
+from numpy.typing import NDArray
+
+from alexbench.errors import BadInput
+
+Ints = NDArray[np.int64]
+Bytes = NDArray[np.uint8]
+
+UNITS = 128  # coordinates are multiples of 1/128 font unit: exact for curves cut into PIECES
+PIECES = 8  # straight pieces a curve
+SAMPLES = 4  # samples a mask pixel, along each axis
+CAP_SHARE = (3, 5)  # height of H in the mask: wide italics still fit
+
+
+def letter_masks(fonts: tuple[str, ...], side: int) -> Bytes:
+    """Coverage 0..255 of every letter of every font: (fonts, 26, side, side), letters centred."""
+    masks = [
+        [mask(edges, cap_height, side) for edges in letters]
+        for letters, cap_height in map(font_outlines, fonts)
+    ]
+    return np.array(masks, dtype=np.uint8)
+
+
+def fonts_sha256(fonts: tuple[str, ...]) -> str:
+    """Hash of the font files: where it changes, letters are drawn again."""
+    return hashlib.sha256(b"".join(map(font_bytes, fonts))).hexdigest()
+
+
+def font_bytes(name: str) -> bytes:
+    """The file of a font. Raises BadInput where matplotlib came without it (some Linux systems)."""
+    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInput(
+            f"{path}: {error.strerror}: glyphs are drawn with the fonts inside matplotlib; "
+            "install it with pip"
+        ) from None
+
+
+def font_outlines(name: str) -> tuple[list[Ints], int]:
+    """The straight edges of A..Z, each (edges, 2 ends, 2), and the height of H, in 1/UNITS."""
+    logging.getLogger("fontTools").setLevel(logging.ERROR)  # old time stamps in the cm fonts
+    with TTFont(io.BytesIO(font_bytes(name)), lazy=True) as font:
+        names, glyphs = font.getBestCmap(), font["glyf"]
+        outlines = [glyphs[names[ord(c)]].getCoordinates(glyphs) for c in LETTERS]
+    letters = [edges(np.array(points), ends, on) for points, ends, on in outlines]
+    heights = letters[LETTERS.index("H")][..., 1]
+    return letters, int(heights.max() - heights.min())
+
+
+def edges(points: Ints, contour_ends: list[int], on_curve: bytearray) -> Ints:
+    """Straight edges (edges, 2 ends, 2) of a TrueType outline, in 1/UNITS."""
+    starts = [0, *(end + 1 for end in contour_ends[:-1])]
+    pieces = []
+    for start, end in zip(starts, contour_ends, strict=True):
+        part = slice(start, end + 1)
+        loop = np.array(list(flattened(points[part].astype(np.int64), bytes(on_curve[part]))))
+        pieces.append(np.stack([loop, np.roll(loop, -1, axis=0)], axis=1))
+    return np.concatenate(pieces)
+
+
+def flattened(points: Ints, on_curve: bytes) -> Iterator[Ints]:
+    """The corners of one closed contour, in 1/UNITS; curves are cut into PIECES."""
+    doubled: list[tuple[Ints, int]] = []  # in half units, with the implied points between controls
+    for here, on, after, after_on in zip(
+        points, on_curve, np.roll(points, -1, axis=0), on_curve[1:] + on_curve[:1], strict=True
+    ):
+        doubled.append((2 * here, on & 1))
+        if not (on & 1 or after_on & 1):
+            doubled.append((here + after, 1))
+    count = len(doubled)
+    for index, (here, on) in enumerate(doubled):
+        if on:
+            yield here * (UNITS // 2)
+        else:
+            before, after = doubled[index - 1][0], doubled[(index + 1) % count][0]
+            for k in range(1, PIECES):
+                j = PIECES - k
+                yield j * j * before + 2 * j * k * here + k * k * after
+
+
+def mask(edges: Ints, cap_height: int, side: int) -> Bytes:
+    """Coverage 0..255 (side, side) of one letter by the non-zero winding rule.
+
+    Coordinates are multiplied so that sample (2 i + 1 - samples) * step is an integer: each row of
+    samples finds the edges that cross it and counts them from the left.
+    """
+    samples = side * SAMPLES
+    step = cap_height * CAP_SHARE[1]
+    points = edges.reshape(-1, 2)
+    centre = (points.min(axis=0) + points.max(axis=0)) // 2
+    ends = (edges - centre) * (2 * samples * CAP_SHARE[0])
+    (x0, y0), (x1, y1) = ends[:, 0].T, ends[:, 1].T
+    rows = (samples - 1 - 2 * np.arange(samples, dtype=np.int64)) * step
+    crossed = (np.minimum(y0, y1)[:, None] <= rows) & (rows < np.maximum(y0, y1)[:, None])
+    edge, row = np.nonzero(crossed)
+    x0, y0, x1, y1 = x0[edge], y0[edge], x1[edge], y1[edge]
+    crossing = x0 + (rows[row] - y0) * (x1 - x0) // (y1 - y0)
+    column = np.clip((crossing + step * (samples - 1)) // (2 * step) + 1, 0, samples)
+    cell = row * (samples + 1) + column
+    cells = samples * (samples + 1)
+    up = np.bincount(cell[y1 > y0], minlength=cells)
+    down = np.bincount(cell[y1 < y0], minlength=cells)
+    winding = np.cumsum((up - down).reshape(samples, samples + 1)[:, :-1], axis=1)
+    inside = (winding != 0).reshape(side, SAMPLES, side, SAMPLES).sum(axis=(1, 3))
+    return (inside * 255 // SAMPLES**2).astype(np.uint8)

@@ -1,0 +1,88 @@
+"""What a sweep would cost, before it is started: sizes, and seconds from a short probe."""
+
+import time
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+
+from alexbench import models
+from alexbench.perform import load_data
+from alexbench.plan import measured_runs
+from alexbench.progress import duration
+from alexbench.schema import Config
+from alexbench.sweep import Sweep, missing_runs
+from alexbench.train import start, train_step
+
+PROBE_IMAGES = 32
+PROBE_STEPS = 3
+EVALUATION_COST = 1 / 3  # of training on the same image: the forward pass alone
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one run of a variant."""
+
+    parameters: int
+    flops: int  # forward, one image
+    seconds: float
+
+
+def rows(sweep: Sweep) -> pd.DataFrame:
+    """A row a variant: runs done and to do, parameters, FLOPs, seconds of a run."""
+    runs = measured_runs(sweep.ablation, sweep.identity)
+    missing = missing_runs(runs, sweep.folder)
+    table = []
+    for name, config in sweep.ablation.variants.items():
+        cost = probe(config, sweep)
+        to_do = sum(run.variant == name for run in missing)
+        table.append(
+            {
+                "variant": name,
+                "done": sweep.ablation.seeds - to_do,
+                "to_do": to_do,
+                "epochs": config.train.epochs,
+                "parameters": cost.parameters,
+                "flops": cost.flops,
+                "run_seconds": round(cost.seconds),
+            }
+        )
+    return pd.DataFrame(table)
+
+
+def total(table: pd.DataFrame, sweep: Sweep) -> str:
+    """One line: how many runs are to be trained, and how long that takes in these places."""
+    grid = sum(len(values) for values in (sweep.ablation.tune or {}).values())
+    tuned = sum(name not in sweep.ablation.tuned for name in sweep.ablation.variants)
+    tuning = grid * tuned * sweep.ablation.tune_seeds
+    seconds = float((table["to_do"] * table["run_seconds"]).sum())
+    seconds += tuning * float(table["run_seconds"].mean())
+    jobs = len(sweep.places)
+    return (
+        f"{int(table['to_do'].sum())} runs to train, after {tuning} to tune: about "
+        f"{duration(seconds / jobs)} with {jobs} job(s) on {sweep.places[0].device}"
+    )
+
+
+def probe(config: Config, sweep: Sweep) -> Cost:
+    """Parameters, FLOPs, and the time of a run from a few training steps on empty images."""
+    place = sweep.places[0]
+    data = load_data(config.data, place.data_root)
+    side, device = config.augment.crop_size, torch.device(place.device)
+    net = models.blueprint(config.model, len(data.classes), side)
+    parameters, flops = models.count(net, side)
+    torch.set_num_threads(place.num_threads)
+    state = start(config, len(data.classes), 0, device)
+    inputs = torch.zeros(PROBE_IMAGES, 3, side, side, device=device)
+    inputs = inputs.to(memory_format=torch.channels_last)
+    labels = torch.zeros(PROBE_IMAGES, dtype=torch.int64, device=device)
+    best = float("inf")
+    for _ in range(PROBE_STEPS):
+        began = time.perf_counter()
+        float(train_step(state, inputs, labels)[0])  # reading the loss waits for the device
+        best = min(best, time.perf_counter() - began)
+    train_images = len(data.train.labels)
+    clean = config.evaluate.train_images
+    evaluated = len(data.test.labels) + (train_images if clean is None else clean)
+    images = config.train.epochs * (train_images + EVALUATION_COST * evaluated)
+    return Cost(parameters, flops, best / PROBE_IMAGES * images)

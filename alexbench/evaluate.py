@@ -1,0 +1,59 @@
+"""Errors of a net on a split, without augmentation: per example, so that arms can be paired."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from alexbench.data import Pixels, Split, batches
+
+BATCH_SIZE = 500
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a net did on N examples; errors in percent, loss in nats."""
+
+    loss: float
+    error: float
+    top5_error: float
+    predicted: Tensor  # (N,) int64, on the CPU
+    correct: Tensor  # (N,) bool, on the CPU
+
+
+@torch.no_grad()
+def evaluate(
+    net: nn.Module,
+    split: Split,
+    pixels: Pixels,
+    device: torch.device,
+    views: str = "centre",
+    images: int | None = None,
+) -> Scores:
+    """Scores of the net in test mode.
+
+    views: ``centre``, or ``ten_crop``: softmax outputs averaged over ten views (section 4.1).
+    images: only so many, evenly spaced over the split; None: all of it.
+    """
+    net.eval()
+    total = len(split.labels)
+    count = min(images or total, total)
+    order = torch.arange(count) * total // count
+    losses, predictions, in_top5 = [], [], []
+    for batch, labels in batches(split, order, BATCH_SIZE, device):
+        outputs = [F.log_softmax(net(view), 1) for view in pixels.views(batch, views)]
+        log_mean = torch.stack(outputs).logsumexp(0) - torch.tensor(float(len(outputs))).log()
+        losses.append(F.nll_loss(log_mean, labels, reduction="none"))
+        top5 = log_mean.topk(min(5, log_mean.shape[1]), 1).indices
+        predictions.append(top5[:, 0])
+        in_top5.append((top5 == labels[:, None]).any(1))
+    predicted = torch.cat(predictions).cpu()
+    correct = predicted == split.labels[order]
+    return Scores(
+        loss=float(torch.cat(losses).mean()),
+        error=100 * (1 - correct.float().mean().item()),
+        top5_error=100 * (1 - torch.cat(in_top5).float().mean().item()),
+        predicted=predicted,
+        correct=correct,
+    )

@@ -1,0 +1,101 @@
+"""One fused Triton kernel a pass: each tensor is read once and written once (CUDA).
+
+A tile holds all channels of a few pixels. The window sum gathers within the tile, in shared memory,
+so that the neighbours of a value, and in the backward pass the neighbours' terms, cost no traffic.
+Never run on a GPU so far: the arithmetic is tested under Triton's interpreter, and the machine code
+is compiled ahead of time and checked for spills (tests/kernels/test_triton_lrn.py).
+"""
+# mypy: disable-error-code="no-untyped-def, untyped-decorator, import-untyped"
+# (Triton publishes no types, and its language has others)
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from alexbench.kernels.fused import Fused
+from alexbench.kernels.window import Window
+
+TILE_VALUES = 2048  # 16 values a thread in 4 warps
+NUM_WARPS = 4
+
+
+@triton.jit
+def _window_sum(values, channel, channels, BEFORE: tl.constexpr, AFTER: tl.constexpr):
+    """Sum ``values`` (pixels, channels) over channels c - BEFORE .. c + AFTER, clipped."""
+    total = tl.zeros_like(values)
+    for shift in tl.static_range(-BEFORE, AFTER + 1):
+        neighbour = channel + shift
+        inside = (neighbour >= 0) & (neighbour < channels)
+        index = tl.broadcast_to(tl.where(inside, neighbour, 0)[None, :], values.shape)
+        total += tl.where(inside[None, :], tl.gather(values, index, 1), 0.0)
+    return total
+
+
+@triton.jit
+def _power(denominator, beta, THREE_QUARTERS: tl.constexpr):
+    """``denominator ** -beta``; the paper's beta needs roots alone."""
+    if THREE_QUARTERS:
+        root = tl.rsqrt(denominator)
+        return root * tl.sqrt(root)
+    else:
+        return tl.exp2(-beta * tl.log2(denominator))
+
+
+@triton.jit
+def lrn_kernel(
+    x_pointer, gradient_pointer, out_pointer,
+    channels, pixels, pixel_stride, channel_stride, scale, beta, k,
+    BEFORE: tl.constexpr, AFTER: tl.constexpr, THREE_QUARTERS: tl.constexpr,
+    BACKWARD: tl.constexpr, TILE_PIXELS: tl.constexpr, TILE_CHANNELS: tl.constexpr,
+):  # fmt: skip
+    """Write y, or with BACKWARD the gradient of x, for TILE_PIXELS pixels of one image."""
+    pixel = tl.program_id(0).to(tl.int64) * TILE_PIXELS + tl.arange(0, TILE_PIXELS)
+    channel = tl.arange(0, TILE_CHANNELS)
+    image = tl.program_id(1).to(tl.int64) * channels * pixels
+    at = image + pixel[:, None] * pixel_stride + channel[None, :] * channel_stride
+    inside = (pixel < pixels)[:, None] & (channel < channels)[None, :]
+    stored = tl.load(x_pointer + at, mask=inside, other=0.0)
+    compute: tl.constexpr = tl.float64 if stored.dtype == tl.float64 else tl.float32
+    x = stored.to(compute)
+    denominator = k + scale * _window_sum(x * x, channel, channels, BEFORE, AFTER)
+    power = _power(denominator, beta, THREE_QUARTERS)
+    if BACKWARD:
+        direct = tl.load(gradient_pointer + at, mask=inside, other=0.0).to(compute) * power
+        terms = direct * x / denominator
+        sums = _window_sum(terms, channel, channels, AFTER, BEFORE)
+        out = direct - 2 * beta * scale * x * sums
+    else:
+        out = x * power
+    tl.store(out_pointer + at, out.to(stored.dtype), mask=inside)
+
+
+def run(x: Tensor, gradient: Tensor | None, window: Window) -> Tensor:
+    """Either pass, on contiguous columns (see ``fused.Kernel``)."""
+    out = torch.empty_like(x)
+    if x.numel() == 0:
+        return out
+    images, channels, pixels = (1, *x.shape[::-1]) if x.dim() == 2 else x.shape
+    strides = (channels, 1) if x.dim() == 2 else (1, pixels)
+    tile_channels, tile_pixels = tile(channels)
+    before, after = window.reach(channels)
+    lrn_kernel[triton.cdiv(pixels, tile_pixels), images](
+        x, x if gradient is None else gradient, out,
+        channels, pixels, *strides, window.scale, window.beta, window.k,
+        BEFORE=before, AFTER=after, THREE_QUARTERS=window.beta == 0.75,
+        BACKWARD=gradient is not None, TILE_PIXELS=tile_pixels, TILE_CHANNELS=tile_channels,
+        num_warps=NUM_WARPS,
+    )  # fmt: skip
+    return out
+
+
+def tile(channels: int) -> tuple[int, int]:
+    """(channels, pixels) of a tile: powers of two, all channels, at least one pixel."""
+    tile_channels: int = triton.next_power_of_2(channels)
+    return tile_channels, max(1, TILE_VALUES // tile_channels)
+
+
+def triton_lrn(x: Tensor, window: Window) -> Tensor:
+    """Normalize columns (rows, C) or (images, C, pixels) along dim 1."""
+    y: Tensor = Fused.apply(x, run, window)
+    return y

@@ -1,0 +1,63 @@
+"""Which knobs of the model section each net has, so that none is accepted and then ignored.
+
+No torch here: configurations are checked before anything is built.
+"""
+
+from alexbench.schema import ModelConfig
+
+EIGHT_LAYERS = ("alexnet", "alexnet_small")
+NETS_WITH = {
+    "columns": EIGHT_LAYERS,
+    "hidden_units": ("cifar4",),
+    "local_kernels": ("cifar_local",),
+    "within_map_norm": (*EIGHT_LAYERS, "cifar4"),
+    "dropout": (*EIGHT_LAYERS, "cifar4 with model.hidden_units"),
+}
+# the side in pixels that leaves at least one pixel after the last pooling layer
+SMALLEST_INPUT = {"alexnet": 36, "alexnet_small": 8, "cifar4": 8, "cifar_local": 4}
+
+
+def lacking(model: ModelConfig) -> list[str]:
+    """The knobs that this net does not have."""
+    name = "cifar4 with model.hidden_units" if model.hidden_units else model.name
+    return [knob for knob, nets in NETS_WITH.items() if not {name, model.name} & set(nets)]
+
+
+def unsupported(model: ModelConfig) -> str | None:
+    """One line on the first knob whose value the net cannot obey, or None.
+
+    Defaults pass, as nobody asked for them; so does dropout 0, which is true of a net without it.
+    """
+    for knob in lacking(model):
+        value, default = getattr(model, knob), ModelConfig.model_fields[knob].default
+        if value != default and (knob, value) != ("dropout", 0):
+            nets = " or ".join(NETS_WITH[knob])
+            return (
+                f"model.{knob} is {value}, but {model.name} has no such knob "
+                f"({nets} has): leave it at {default}"
+            )
+    return None
+
+
+def too_small(model: ModelConfig, input_size: int) -> str | None:
+    """One line if inputs of that side in pixels would vanish in the net's pooling layers."""
+    least = SMALLEST_INPUT[model.name]
+    if input_size >= least:
+        return None
+    return f"augment.crop_size is {input_size}, but {model.name} needs at least {least} pixels"
+
+
+def in_force(model: ModelConfig) -> ModelConfig:
+    """The same net with every knob that does nothing in it back at its default.
+
+    Two configurations whose knobs in force are equal are one net under two names.
+    """
+    idle = {"form", *lacking(model)}
+    if model.lrn in ("none", "gain_only"):
+        idle |= {"lrn_size", "lrn_alpha", "lrn_alpha_reading"}
+    if model.lrn == "none":
+        idle |= {"lrn_beta", "lrn_k"}
+        if not model.within_map_norm:
+            idle.add("lrn_order")
+    defaults = {knob: ModelConfig.model_fields[knob].default for knob in idle}
+    return model.model_copy(update=defaults)

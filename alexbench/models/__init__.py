@@ -1,0 +1,43 @@
+"""The nets: ``build`` makes one from the model section of a configuration."""
+
+import torch
+from torch import nn
+
+from alexbench.models.alexnet import alexnet, alexnet_small
+from alexbench.models.cifar import cifar4, cifar_local
+from alexbench.models.init import initialise
+from alexbench.models.layers import Dropout
+from alexbench.models.sizes import count, layer_sizes
+from alexbench.schema import ModelConfig
+
+__all__ = ["blueprint", "build", "count", "layer_sizes", "set_dropout_stream"]
+
+NETS = {
+    "alexnet": alexnet,
+    "alexnet_small": alexnet_small,
+    "cifar4": cifar4,
+    "cifar_local": cifar_local,
+}
+
+
+def blueprint(model: ModelConfig, num_classes: int, input_size: int) -> nn.Module:
+    """The net on the meta device: shapes without numbers, enough to count."""
+    with torch.device("meta"):
+        return NETS[model.name](model, num_classes, input_size)
+
+
+def build(model: ModelConfig, num_classes: int, input_size: int, seed: int) -> nn.Module:
+    """The net on the CPU in float32 with its initial weights, the same for the same seed.
+
+    Inputs (images, 3, input_size, input_size) give logits (images, num_classes).
+    """
+    net = blueprint(model, num_classes, input_size).to_empty(device="cpu")
+    initialise(net, model, seed)
+    return net
+
+
+def set_dropout_stream(net: nn.Module, generator: torch.Generator) -> None:
+    """Let every dropout layer draw its masks from that generator, which is on the net's device."""
+    for layer in net.modules():
+        if isinstance(layer, Dropout):
+            layer.generator = generator

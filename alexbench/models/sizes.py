@@ -1,0 +1,43 @@
+"""What a net costs and how large its maps are, from one forward pass of one image."""
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def count(net: nn.Module, input_size: int) -> tuple[int, int]:
+    """Parameters, and FLOPs of the forward pass of one image: 2 x the multiply-adds.
+
+    Of convolutions and matrix products only, as everywhere; a net on the meta device costs nothing.
+    """
+    counter = FlopCounterMode(display=False)
+    with counter:
+        forward(net, input_size)
+    return sum(p.numel() for p in net.parameters()), counter.get_total_flops()
+
+
+def layer_sizes(net: nn.Module, input_size: int) -> list[tuple[str, tuple[int, ...]]]:
+    """The name of each layer and the shape of its output for one image, in forward order."""
+    sizes: list[tuple[str, tuple[int, ...]]] = []
+
+    def note(name: str, output: Tensor) -> None:
+        sizes.append((name, tuple(output.shape[1:])))
+
+    handles = [
+        layer.register_forward_hook(lambda _layer, _inputs, output, name=name: note(name, output))
+        for name, layer in net.named_children()
+    ]
+    forward(net, input_size)
+    for handle in handles:
+        handle.remove()
+    return sizes
+
+
+@torch.no_grad()
+def forward(net: nn.Module, input_size: int) -> None:
+    """Run one empty image through the net as in testing."""
+    weight = next(net.parameters())
+    training = net.training
+    net.eval()
+    net(weight.new_zeros(1, 3, input_size, input_size))
+    net.train(training)

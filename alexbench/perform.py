@@ -1,0 +1,119 @@
+"""One run from its plan to its record: load the data, train, measure, write."""
+
+import functools
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from alexbench import environment, kernels, models, record
+from alexbench.data import Dataset, load
+from alexbench.evaluate import Scores
+from alexbench.memory import peak_memory_bytes
+from alexbench.plan import Run
+from alexbench.schema import Config, DataConfig
+from alexbench.train import Outcome, Watch, train
+
+MOST_CLASSES_IN_CONFUSION = 100
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where runs happen: a device, its threads, and where the images are."""
+
+    device: str = "cpu"
+    num_threads: int = 1
+    data_root: str | None = None
+
+
+@functools.lru_cache(maxsize=1)
+def load_data(data: DataConfig, data_root: str | None) -> Dataset:
+    """The data set of a run; a worker keeps the last one for its next run."""
+    return load(data, Path(data_root) if data_root else None)
+
+
+def identity(config: Config, place: Place) -> dict[str, Any]:
+    """What decides a run's result besides its configuration and its seed."""
+    device = torch.device(place.device)
+    return {
+        "data_sha256": load_data(config.data, place.data_root).sha256,
+        "device": device.type,
+        "num_threads": place.num_threads,
+        "lrn": kernels.resolve(device) if has_lrn(config) else None,
+    }
+
+
+def has_lrn(config: Config) -> bool:
+    return config.model.lrn in ("conv1", "conv2", "both")
+
+
+def perform(run: Run, place: Place, folder: Path, watch: Watch) -> record.RunRecord:
+    """Train the run and write its record below results/<ablation>/<profile>."""
+    device = torch.device(place.device)
+    set_precision(run.config.train.precision)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    data = load_data(run.config.data, place.data_root)
+    outcome = train(run.config, data, run.seed, device, watch)
+    done = make_record(run, data, outcome, device)
+    record.write(done, run.record_path(folder))
+    return done
+
+
+def set_precision(precision: str) -> None:
+    """float32 products on CUDA: IEEE, or TF32 with 10 bits of mantissa."""
+    torch.backends.cudnn.conv.fp32_precision = precision  # type: ignore[attr-defined]
+    torch.backends.cuda.matmul.fp32_precision = precision
+
+
+def make_record(
+    run: Run, data: Dataset, outcome: Outcome, device: torch.device
+) -> record.RunRecord:
+    finished = outcome.status == "finished"
+    parameters, flops = models.count(outcome.net, run.config.augment.crop_size)
+    steps = -(-len(data.train.labels) // run.config.train.batch_size)
+    seconds = [row["train_seconds"] for row in outcome.history]
+    return record.RunRecord(
+        schema_version=record.SCHEMA_VERSION,
+        run_id=run.run_id,
+        ablation=run.ablation,
+        profile=run.profile,
+        variant=run.variant,
+        seed=run.seed,
+        purpose=run.purpose,
+        status=outcome.status,
+        config=run.config.model_dump(mode="json"),
+        data={
+            "name": data.name,
+            "source": data.source,
+            "sha256": data.sha256,
+            "classes": list(data.classes),
+            "train_images": len(data.train.labels),
+            "test_images": len(data.test.labels),
+            "skipped": list(data.skipped),
+        },
+        model={"parameters": parameters, "flops": flops},
+        tuned=run.tuned,
+        history=outcome.history,
+        correct=record.pack_correct(outcome.scores.correct.numpy()) if finished else "",
+        confusion=confusion(outcome.scores, data) if finished else None,
+        measurements={
+            "train_seconds": sum(seconds),
+            "step_seconds": statistics.median(seconds) / steps,
+            "peak_memory_bytes": peak_memory_bytes(outcome.net, run.config, device),
+        },
+        environment=environment.describe(device, run.config.train.precision),
+    )
+
+
+def confusion(scores: Scores, data: Dataset) -> list[list[int]] | None:
+    """Counts of true x predicted classes; None where the table would be too large to keep."""
+    classes = len(data.classes)
+    if classes > MOST_CLASSES_IN_CONFUSION:
+        return None
+    cells = data.test.labels.cpu().numpy() * classes + scores.predicted.numpy()
+    counts: list[list[int]] = np.bincount(cells, minlength=classes**2).reshape(classes, -1).tolist()
+    return counts

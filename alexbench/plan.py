@@ -1,0 +1,88 @@
+"""Ablation x seeds -> runs, each with an id that says what its result depends on."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from alexbench.config import Ablation, Overrides, override
+from alexbench.schema import Config
+
+RECIPE_VERSION = 1  # raise it when the training code changes what a configuration gives
+Identity = Callable[[Config], dict[str, Any]]
+FIRST_TUNE_SEED = 1000  # tuning and measuring never share a seed
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One variant with one seed: what to train, and where its record goes."""
+
+    ablation: str
+    profile: str
+    variant: str
+    seed: int
+    purpose: Literal["measure", "tune"]
+    config: Config
+    tuned: Overrides  # what tuning chose for this variant; empty where nothing was tuned
+    run_id: str
+
+    def record_path(self, folder: Path) -> Path:
+        """The record's file below results/<ablation>/<profile>."""
+        kind = "runs" if self.purpose == "measure" else "tuning"
+        return folder / kind / f"{self.variant}-seed{self.seed}-{self.run_id[:10]}.json"
+
+
+def measured_runs(ablation: Ablation, identity: Identity) -> list[Run]:
+    """Every variant with every seed, seed by seed: the first rows soon hold whole pairs.
+
+    identity: what else decides a configuration's result: the data's SHA-256 and the numerics.
+    """
+    return [
+        make_run(ablation, variant, seed, "measure", config, identity)
+        for seed in range(ablation.seeds)
+        for variant, config in ablation.variants.items()
+    ]
+
+
+def tuning_runs(
+    ablation: Ablation, variant: str, key: str, values: list[float], identity: Identity
+) -> Iterator[Run]:
+    """One variant with each value of a tuned key, on seeds that are not measured."""
+    for value in values:
+        config = override(ablation.variants[variant], {key: value}, f"{ablation.file}: tune")
+        for seed in range(FIRST_TUNE_SEED, FIRST_TUNE_SEED + ablation.tune_seeds):
+            yield make_run(ablation, variant, seed, "tune", config, identity)
+
+
+def make_run(
+    ablation: Ablation,
+    variant: str,
+    seed: int,
+    purpose: Literal["measure", "tune"],
+    config: Config,
+    identity: Identity,
+) -> Run:
+    return Run(
+        ablation=ablation.name,
+        profile=ablation.profile,
+        variant=variant,
+        seed=seed,
+        purpose=purpose,
+        config=config,
+        tuned=ablation.tuned.get(variant, {}),
+        run_id=run_id(config, seed, identity(config)),
+    )
+
+
+def run_id(config: Config, seed: int, identity: dict[str, Any]) -> str:
+    """SHA-256 over the resolved configuration, the seed, the data, the numerics and the recipe."""
+    content = {
+        "config": config.model_dump(mode="json"),
+        "seed": seed,
+        "identity": identity,
+        "recipe_version": RECIPE_VERSION,
+    }
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,330 @@
+"""Records -> the comparison: a row a claim, and a row a metric of each variant, against a baseline.
+
+Runs are paired by seed. A seed that one arm lacks, whose metric was not measured, or (for timings)
+whose two runs were made on different machines, is dropped from the pairs and counted.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from alexbench import metrics, references, stats
+from alexbench.config import Ablation
+from alexbench.metrics import Metric, Reading
+from alexbench.record import RunRecord, unpack_correct
+from alexbench.references import Claim, Effect
+
+
+class Question(NamedTuple):
+    """Which pair of arms is compared on which metric, and what is claimed of it."""
+
+    metric: str
+    baseline: str
+    variant: str
+    claim: str | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of comparison.csv. ``delta`` and its bounds are percentage points, or ratios.
+
+    The means are over the pairs: arithmetic for differences, geometric for ratios.
+    """
+
+    ablation: str
+    profile: str
+    data: str
+    metric: str
+    baseline: str
+    variant: str
+    num_pairs: int
+    baseline_mean: float
+    variant_mean: float
+    delta: float
+    ci_low: float
+    ci_high: float
+    p_value: float
+    paper_delta: float
+    notebook_delta: float
+    verdict: str
+    same_data: str
+    claim: str
+    claimed_direction: str
+    paper_se: float
+    notebook_se: float
+    unit: str
+    kind: str
+    p_holm: float
+    t_p_value: float
+    t_p_holm: float
+    mcnemar_p: float
+    equivalence_p: float
+    seeds_for_80_power: float
+    dropped_seeds: int
+    baseline_diverged: int
+    variant_diverged: int
+    baseline_censored: int
+    variant_censored: int
+    tuned: str
+
+
+COLUMNS = [field.name for field in fields(Row)]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The readings of both arms, seed by seed, and the runs that they come from."""
+
+    baseline: list[Reading]
+    variant: list[Reading]
+    runs: list[tuple[RunRecord, RunRecord]]
+    dropped_seeds: int
+
+
+def comparison(ablation: Ablation, profile: str, records: Sequence[RunRecord]) -> pd.DataFrame:
+    """Return the comparison of the measured ``records``, columns as in Row."""
+    measured = [record for record in records if record.purpose == "measure"]
+    rows = [compare(question, ablation.name, profile, measured) for question in questions(ablation)]
+    frame = pd.DataFrame([vars(row) for row in rows], columns=COLUMNS)
+    return judge(frame)
+
+
+def questions(ablation: Ablation) -> Iterator[Question]:
+    """Yield a question a claim and metric, then one for every other metric of every variant."""
+    claimed = list(dict.fromkeys(claim_questions(ablation)))
+    yield from claimed
+    answered = {question[:3] for question in claimed}
+    for variant in ablation.variants:
+        for metric in ablation.metrics:
+            key = (metric, ablation.baseline, variant)
+            if variant != ablation.baseline and key not in answered:
+                yield Question(*key)
+
+
+def claim_questions(ablation: Ablation) -> Iterator[Question]:
+    for claim_id, uses in ablation.claims.items():
+        for use in uses:
+            about = [use.metric] if use.metric else references.claim(claim_id).metrics()
+            for metric in about:
+                yield Question(metric, use.baseline or ablation.baseline, use.variant, claim_id)
+
+
+def compare(question: Question, ablation: str, profile: str, records: Sequence[RunRecord]) -> Row:
+    """Answer one question, but for what depends on the whole table (judge)."""
+    metric = metrics.METRICS[question.metric]
+    pairs = pair(metric, question.baseline, question.variant, records)
+    differences = to_differences(metric, pairs)
+    interval = confidence(metric, differences, pairs)
+    paper, notebook = claimed_effects(question)
+    target = paper or notebook
+    data = records[0].data if records else {}
+    claim = references.claim(question.claim) if question.claim else None
+    return Row(
+        ablation=ablation,
+        profile=profile,
+        data=str(data.get("name", "")),
+        metric=metric.name,
+        unit=metric.unit,
+        kind=metric.kind,
+        claim=question.claim or "",
+        baseline=question.baseline,
+        variant=question.variant,
+        num_pairs=len(differences),
+        dropped_seeds=pairs.dropped_seeds,
+        baseline_diverged=sum(run.status == "diverged" for run, _ in pairs.runs),
+        variant_diverged=sum(run.status == "diverged" for _, run in pairs.runs),
+        baseline_censored=sum(reading.censored for reading in pairs.baseline),
+        variant_censored=sum(reading.censored for reading in pairs.variant),
+        baseline_mean=arm_mean(metric, pairs.baseline),
+        variant_mean=arm_mean(metric, pairs.variant),
+        delta=shown(metric, interval.estimate),
+        ci_low=shown(metric, interval.low),
+        ci_high=shown(metric, interval.high),
+        p_value=p_value(metric, differences, pairs),
+        p_holm=math.nan,
+        t_p_value=stats.t_test(differences),
+        t_p_holm=math.nan,
+        mcnemar_p=mcnemar(pairs) if metrics.is_per_example(metric.name) else math.nan,
+        equivalence_p=equivalence(target, differences),
+        paper_delta=size(paper),
+        claimed_direction=direction(target),
+        paper_se=standard_error(paper)
+        if known(standard_error(paper))
+        else standard_error(notebook),
+        notebook_delta=size(notebook),
+        notebook_se=standard_error(notebook),
+        verdict=first_verdict(target, interval),
+        seeds_for_80_power=seeds_wanted(target, differences),
+        same_data="" if claim is None or not data else yes(references.same_data(claim, data)),
+        tuned=tuned_settings(pairs),
+    )
+
+
+def judge(frame: pd.DataFrame) -> pd.DataFrame:
+    """Adjust the p values over the table, and take back verdicts that do not survive it.
+
+    Two families: the rows that a claim is about, decided before anything was measured, and the
+    rest. A claim whose interval excludes zero, but not after Holm's adjustment of the paired t
+    tests of all claims in the table, is inconclusive: so the chance that a table without any true
+    effect says reproduced, same sign or opposite anywhere is at most 5%.
+    """
+    frame = frame.copy()
+    for is_claim in (True, False):
+        family = frame[(frame["claim"] != "") == is_claim]
+        tests = family.drop_duplicates(["metric", "baseline", "variant"])
+        for column, source in (("p_holm", "p_value"), ("t_p_holm", "t_p_value")):
+            keys = zip(tests["metric"], tests["baseline"], tests["variant"], strict=True)
+            adjusted = dict(zip(keys, stats.holm(list(tests[source])), strict=True))
+            frame.loc[family.index, column] = [
+                adjusted[key]
+                for key in zip(family["metric"], family["baseline"], family["variant"], strict=True)
+            ]
+    signed = frame["verdict"].isin(["reproduced", "same sign", "opposite"])
+    frame.loc[signed & (frame["t_p_holm"] > stats.ALPHA), "verdict"] = "inconclusive"
+    return frame
+
+
+def pair(metric: Metric, baseline: str, variant: str, records: Sequence[RunRecord]) -> Pairs:
+    """Match the two arms' runs by seed."""
+    arms = [{r.seed: r for r in records if r.variant == name} for name in (baseline, variant)]
+    seeds = sorted(arms[0].keys() | arms[1].keys())
+    both = [(arms[0][seed], arms[1][seed]) for seed in seeds if all(seed in arm for arm in arms)]
+    whole = [(runs, tuple(map(metric.read, runs))) for runs in both if comparable(metric, *runs)]
+    kept = [(runs, read) for runs, read in whole if not any(math.isnan(r.value) for r in read)]
+    return Pairs(
+        baseline=[read[0] for _, read in kept],
+        variant=[read[1] for _, read in kept],
+        runs=[runs for runs, _ in kept],
+        dropped_seeds=len(seeds) - len(kept),
+    )
+
+
+def comparable(metric: Metric, first: RunRecord, second: RunRecord) -> bool:
+    """Say whether two runs can be compared on a metric: timings only on one machine."""
+    machines = [
+        [run.environment.get(key) for key in ("processor", "device", "num_threads", "precision")]
+        for run in (first, second)
+    ]
+    return not metric.timing or machines[0] == machines[1]
+
+
+def to_differences(metric: Metric, pairs: Pairs) -> list[float]:
+    """Return variant minus baseline, or the logs of variant over baseline."""
+    baseline = [reading.value for reading in pairs.baseline]
+    variant = [reading.value for reading in pairs.variant]
+    if metric.kind != "difference":
+        return stats.log_ratios(baseline, variant)
+    return [v - b for b, v in zip(baseline, variant, strict=True)]
+
+
+def confidence(metric: Metric, differences: list[float], pairs: Pairs) -> stats.Interval:
+    if metric.kind != "time_to_target":
+        return stats.t_interval(differences)
+    censored = [[reading.censored for reading in arm] for arm in (pairs.baseline, pairs.variant)]
+    return stats.censored_interval(differences, *censored)
+
+
+def p_value(metric: Metric, differences: list[float], pairs: Pairs) -> float:
+    """The sign-flip p; the log-rank p where a run was censored."""
+    arms = (pairs.baseline, pairs.variant)
+    times = [[reading.value for reading in arm] for arm in arms]
+    censored = [[reading.censored for reading in arm] for arm in arms]
+    if any(censored[0]) or any(censored[1]):
+        return stats.log_rank_p(times[0], censored[0], times[1], censored[1])
+    return stats.sign_flip_p(differences)
+
+
+def mcnemar(pairs: Pairs) -> float:
+    """McNemar's p over the test images of all pairs of which both runs finished."""
+    baseline_only = variant_only = 0
+    for runs in pairs.runs:
+        correct = [unpack_correct(run) for run in runs]
+        if correct[0] is not None and correct[1] is not None:
+            baseline_only += int(np.sum(correct[0] & ~correct[1]))
+            variant_only += int(np.sum(~correct[0] & correct[1]))
+    return stats.mcnemar_p(baseline_only, variant_only) if pairs.runs else math.nan
+
+
+def arm_mean(metric: Metric, readings: Sequence[Reading]) -> float:
+    values = [reading.value for reading in readings]
+    if metric.kind == "difference" or not values:
+        return stats.mean(values)
+    return math.exp(stats.mean([math.log(value) for value in values]))
+
+
+def shown(metric: Metric, value: float) -> float:
+    """From the scale of the test to that of the table: a log ratio becomes a ratio."""
+    return value if metric.kind == "difference" else math.exp(value)
+
+
+def claimed_effects(question: Question) -> tuple[Effect | None, Effect | None]:
+    """What the claim's source and the authors' notebook say about the question."""
+    if question.claim is None:
+        return None, None
+    claim: Claim = references.claim(question.claim)
+    arms = (question.baseline, question.variant)
+    return claim.effect(question.metric, arms), claim.notebook_effect(question.metric, arms)
+
+
+def first_verdict(claimed: Effect | None, interval: stats.Interval) -> str:
+    if claimed is None:
+        return ""
+    return stats.verdict(*interval, claimed.log_or_points, sign_only=claimed.size is None)
+
+
+def equivalence(claimed: Effect | None, differences: list[float]) -> float:
+    if claimed is None or claimed.size is None:
+        return math.nan
+    return stats.tost_p(differences, abs(claimed.log_or_points) / 2)
+
+
+def seeds_wanted(claimed: Effect | None, differences: list[float]) -> float:
+    if claimed is None or claimed.size is None:
+        return math.nan
+    seeds = stats.seeds_needed(claimed.log_or_points, stats.sd(differences))
+    return math.nan if seeds is None else seeds
+
+
+def size(effect: Effect | None) -> float:
+    return math.nan if effect is None or effect.size is None else effect.size
+
+
+def direction(effect: Effect | None) -> str:
+    if effect is None:
+        return ""
+    return "higher" if effect.log_or_points > 0 else "lower"
+
+
+def standard_error(effect: Effect | None) -> float:
+    error = effect.standard_error if effect else None
+    return math.nan if error is None else error
+
+
+def known(value: float) -> bool:
+    return not math.isnan(value)
+
+
+def yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def tuned_settings(pairs: Pairs) -> str:
+    """What tuning chose for either arm: ``train.lr 0.01 / 0.05`` (baseline / variant)."""
+    if not pairs.runs:
+        return ""
+    arms = [chosen(run) for run in pairs.runs[0]]
+    keys = list(dict.fromkeys([*arms[0], *arms[1]]))
+    return "; ".join(f"{key} {arms[0].get(key, '-')} / {arms[1].get(key, '-')}" for key in keys)
+
+
+def chosen(record: RunRecord) -> dict[str, str]:
+    """The settings that were tuned for a run, by their dotted keys."""
+    return {
+        key: f"{value:.4g}" if isinstance(value, float) else str(value)
+        for key, value in record.tuned.items()
+        if "." in key
+    }

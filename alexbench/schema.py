@@ -1,0 +1,180 @@
+"""What a run is made of: a frozen schema whose defaults are the paper's own settings.
+
+Field names are the keys of the YAML files, of ``--set``, of the CSV columns and of the errors.
+Facts are from Krizhevsky, Sutskever, Hinton, NIPS 2012 ("the paper") unless a comment names another
+source; "as run" means the experiment that the authors released as layers-145.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Percent = Annotated[float, Field(gt=0, lt=100)]
+DropFactor = Annotated[float, Field(gt=1)]
+Overrides = dict[str, Any]  # dotted key -> value
+Grid = dict[str, list[float]]
+Epochs = Annotated[tuple[PositiveInt, ...], Field(strict=False)]  # YAML knows lists, not tuples
+
+
+class Section(BaseModel):
+    """A frozen group of settings that knows its keys and refuses all others."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class DataConfig(Section):
+    """Which images, and how a stored pixel becomes an input."""
+
+    name: Literal["glyphs", "cifar10", "imagefolder"] = "imagefolder"
+    # stored side in pixels: shortest side resized to it, then the centre (section 2)
+    image_size: PositiveInt = 256
+    train_images: PositiveInt | None = None  # the first so many of each split; None: all
+    test_images: PositiveInt | None = None
+    undecodable: Literal["refuse", "skip"] = "refuse"
+    # of the training images, subtracted
+    mean: Literal["per_pixel", "per_channel", "none"] = "per_pixel"
+    scale: PositiveFloat = 1.0  # inputs are (pixel - mean) / scale with pixels in 0..255
+
+
+class AugmentConfig(Section):
+    """What is drawn anew for each image of each batch (section 4.1)."""
+
+    crop_size: PositiveInt = 224  # side of the net's input in pixels
+    padding: NonNegativeInt = 0  # zeros (after the mean) around the image before cropping
+    crops: bool = True  # random positions; false: the centre
+    mirror: bool = True
+    # scaled by eigenvalues; by their square roots
+    pca_colour: Literal["none", "paper", "as_run"] = "paper"
+    pca_sd: NonNegativeFloat = 0.1
+
+
+AS_RUN = {
+    "init": "as_run",
+    "lrn_alpha_reading": "as_run",
+    "lrn_order": "as_run",
+    "within_map_norm": True,
+}
+
+
+class ModelConfig(Section):
+    """The net and the techniques that an ablation switches."""
+
+    name: Literal["alexnet", "alexnet_small", "cifar4", "cifar_local"] = "alexnet"
+    form: Literal["paper", "as_run"] = "paper"  # as_run fills in AS_RUN where a key is not given
+    width: PositiveFloat = 1.0  # kernels and FC units, as a multiple of the paper's
+    activation: Literal["relu", "tanh", "scaled_tanh"] = "relu"  # scaled: 1.7159 tanh(2x/3)
+    # gain_only: both divide by k**beta alone
+    lrn: Literal["none", "conv1", "conv2", "both", "gain_only"] = "both"
+    lrn_size: PositiveInt = 5
+    lrn_alpha: NonNegativeFloat = 1e-4
+    lrn_beta: NonNegativeFloat = 0.75
+    lrn_k: PositiveFloat = 2.0
+    # k + alpha * sum; k + alpha / size * sum
+    lrn_alpha_reading: Literal["paper", "as_run"] = "paper"
+    # as_run: conv1 before
+    lrn_order: Literal["after_relu", "before_relu", "after_pool", "as_run"] = "after_relu"
+    within_map_norm: bool = False  # 5x5 norm inside each map of conv2, as run and not in the paper
+    # 3x3/2; 2x2/2, equal output sizes
+    pooling: Literal["overlapping", "non_overlapping"] = "overlapping"
+    dropout: Share = 0.5  # of the units of the hidden FC layers, dropped (section 4.2)
+    columns: Literal["two_columns", "one_column", "no_links", "dense"] = "two_columns"
+    # sd 0.01 everywhere; released sds; gain / sqrt(fan_in)
+    init: Literal["paper", "as_run", "fan_in"] = "paper"
+    # in conv2, conv4, conv5 and the hidden FC layers; 0 in the others (section 5)
+    bias_init: float = 1.0
+    hidden_units: NonNegativeInt = 0  # cifar4: a hidden FC layer (64 in the 26% recipe); 0: none
+    # cifar_local: kernels of local3 (64 in the 11% recipe, 32 in the 13% one)
+    local_kernels: PositiveInt = 64
+
+    @model_validator(mode="before")
+    @classmethod
+    def fill_in_form(cls, values: Any) -> Any:
+        as_run = isinstance(values, dict) and values.get("form") == "as_run"
+        return AS_RUN | values if as_run else values
+
+
+class TrainConfig(Section):
+    """How the net is trained (section 5)."""
+
+    epochs: PositiveInt = 90
+    batch_size: PositiveInt = 128
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    lr: PositiveFloat = 0.01
+    momentum: Share = 0.9
+    weight_decay: NonNegativeFloat = 5e-4
+    bias_lr_factor: PositiveFloat = 1.0  # 2 as run
+    decay_biases: bool = True  # false as run
+    schedule: Literal["constant", "step", "plateau", "linear", "cosine"] = "plateau"
+    lr_drop_factor: DropFactor = 10.0  # step and plateau divide lr by it
+    lr_drop_epochs: Epochs = ()  # step: after these epochs
+    plateau_drops: PositiveInt = 3  # plateau: at most so many drops ...
+    plateau_patience: PositiveInt = 5  # ... each after so many epochs without a lower test error
+    target_train_error: Percent | None = None  # for time-to-target questions
+    stop_at_target: bool = False
+    precision: Literal["ieee", "tf32"] = "ieee"  # float32 products on CUDA; the CPU is always ieee
+
+
+class EvaluateConfig(Section):
+    """What is measured after each epoch."""
+
+    # of the last epoch; softmax outputs are averaged (section 4.1)
+    views: Literal["centre", "ten_crop"] = "centre"
+    train_images: NonNegativeInt | None = None  # of the clean training pass; None: all, 0: no pass
+
+
+class Config(Section):
+    """Everything that decides the result of one run, but for its seed, its data and its machine."""
+
+    data: DataConfig = DataConfig()
+    augment: AugmentConfig = AugmentConfig()
+    model: ModelConfig = ModelConfig()
+    train: TrainConfig = TrainConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+
+
+class ClaimUse(Section):
+    """Which arm of an ablation embodies a claim: ``variant`` minus ``baseline``, on ``metric``."""
+
+    variant: str
+    baseline: str | None = None  # None: the ablation's
+    metric: str | None = None  # None: every metric that the claim gives a number for
+
+
+def as_uses(value: Any) -> Any:
+    uses = value if isinstance(value, list) else [value]
+    return tuple({"variant": use} if isinstance(use, str) else use for use in uses)
+
+
+class ProfilePart(Section):
+    """What a profile file and an ablation's part for a profile may say."""
+
+    seeds: PositiveInt | None = None  # seeds 0 .. seeds - 1 of every variant
+    config: Overrides = {}
+    tune: Grid | Literal["none"] | None = None  # none: with the reason in tune_reason
+    tune_reason: str | None = None
+    tune_seeds: PositiveInt | None = None
+    tuned: dict[str, Overrides] = {}  # chosen earlier; the records are in the results' tuning/
+
+
+class AblationFile(ProfilePart):
+    """The keys of ablations/<name>.yaml."""
+
+    title: str
+    question: str
+    claims: dict[str, Annotated[tuple[ClaimUse, ...], BeforeValidator(as_uses)]] = {}
+    baseline: str
+    metrics: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+    variants: dict[str, Overrides] = {}
+    matrix: dict[str, list[Any]] = {}
+    profiles: dict[str, ProfilePart] = {}

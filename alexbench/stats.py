@@ -1,0 +1,271 @@
+"""Statistics of paired runs: intervals, tests, verdicts. Pure functions over small arrays.
+
+Throughout, ``differences`` is a vector of shape (num_pairs,): variant minus baseline of one metric,
+a value a seed, in the metric's unit (percentage points, or logs of ratios). Pairs of which one run
+is missing or unmeasured are dropped beforehand and counted (comparison.py); a NaN that still
+arrives gives NaN. Means are correctly rounded sums, so that they are the same on every machine.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+from scipy import stats
+
+LEVEL = 0.95
+ALPHA = 0.05
+EXACT_FLIPS = 16  # pairs: beyond 2^16 sign flips a sample of as many stands for all
+MOST_SEEDS = 100_000
+
+Verdict = Literal["reproduced", "same sign", "opposite", "no effect", "inconclusive"]
+
+
+class Interval(NamedTuple):
+    """An estimate and its confidence bounds, all in the unit of the data."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+def mean(values: Sequence[float]) -> float:
+    """Return the mean; NaN of nothing."""
+    return math.fsum(values) / len(values) if len(values) else math.nan
+
+
+def sd(values: Sequence[float]) -> float:
+    """Return the sample standard deviation (divided by n - 1); NaN for n < 2."""
+    if len(values) < 2:
+        return math.nan
+    centre = mean(values)
+    return math.sqrt(math.fsum((value - centre) ** 2 for value in values) / (len(values) - 1))
+
+
+def t_interval(differences: Sequence[float], level: float = LEVEL) -> Interval:
+    """Return the mean and its two-sided Student t interval (Student, Biometrika 1908).
+
+    n = 1 has no interval: NaN bounds. Equal differences give an interval of width zero.
+    """
+    estimate = mean(differences)
+    n = len(differences)
+    if n < 2:
+        return Interval(estimate, math.nan, math.nan)
+    half = float(stats.t.ppf((1 + level) / 2, n - 1)) * sd(differences) / math.sqrt(n)
+    return Interval(estimate, estimate - half, estimate + half)
+
+
+def t_test(differences: Sequence[float], null: float = 0.0) -> float:
+    """Return the two-sided p of the paired t test of mean = ``null``, the dual of t_interval.
+
+    NaN for n < 2. Equal differences: 1 if they are ``null``, else 0.
+    """
+    if len(differences) < 2:
+        return math.nan
+    distance, spread = mean(differences) - null, sd(differences)
+    if spread == 0:
+        return 1.0 if distance == 0 else 0.0
+    t = distance / (spread / math.sqrt(len(differences)))
+    return float(2 * stats.t.sf(abs(t), len(differences) - 1))
+
+
+def sign_flip_p(differences: Sequence[float], seed: int = 0) -> float:
+    """Return the two-sided p of the sign-flip (paired permutation) test on the mean.
+
+    Fisher, The Design of Experiments, 1935, section 21. Under the null each difference is as
+    likely with either sign, so p is the share of the 2^n flips whose mean is at least as far from
+    zero; ties count. Exact up to 16 pairs, then 2^16 flips drawn with ``seed``, the observed one
+    among them. The least possible p is 2 / 2^n: 1 for n = 1, 0.0625 for n = 5. NaN for n = 0.
+    """
+    values = np.asarray(differences, float)
+    n = len(values)
+    if n == 0 or np.isnan(values).any():
+        return math.nan
+    if n <= EXACT_FLIPS:
+        bits = np.arange(2**n)[:, None] >> np.arange(n) & 1
+    else:
+        drawn = np.random.default_rng(seed).bytes(2**EXACT_FLIPS * n // 8)
+        bits = np.unpackbits(np.frombuffer(drawn, np.uint8)).reshape(-1, n)
+        bits[0] = 0
+    sums = np.abs((1 - 2.0 * bits) @ values)
+    tolerance = 1e-9 * np.abs(values).sum()
+    return float((sums >= abs(math.fsum(values)) - tolerance).mean())
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return the p values adjusted for their number (Holm, Scand. J. Statist. 1979).
+
+    The i-th smallest of m is multiplied by m - i + 1, kept in order and at most 1. NaN stays NaN
+    and is no member of the family.
+    """
+    adjusted = [math.nan] * len(p_values)
+    members = sorted((p, i) for i, p in enumerate(p_values) if not math.isnan(p))
+    running = 0.0
+    for rank, (p, index) in enumerate(members):
+        running = max(running, min(1.0, (len(members) - rank) * p))
+        adjusted[index] = running
+    return adjusted
+
+
+def mcnemar_p(baseline_only: int, variant_only: int) -> float:
+    """Return the exact two-sided p of McNemar's test (Psychometrika 1947): a binomial test of the
+    examples that one arm alone got right.
+
+    Counts are pooled over the pairs. It speaks about these trained nets and these test images,
+    not about new seeds. 1 if the arms never disagree.
+    """
+    disagreements = baseline_only + variant_only
+    if disagreements == 0:
+        return 1.0
+    return float(stats.binomtest(min(baseline_only, variant_only), disagreements).pvalue)
+
+
+def log_ratios(baseline: Sequence[float], variant: Sequence[float]) -> list[float]:
+    """Return log(variant / baseline) pair by pair; times and sizes are positive."""
+    return [math.log(v / b) for b, v in zip(baseline, variant, strict=True)]
+
+
+def tost_p(differences: Sequence[float], bound: float) -> float:
+    """Return the p of equivalence: that the mean lies outside plus or minus ``bound``.
+
+    Two one-sided t tests (Schuirmann, J. Pharmacokin. Biopharm. 1987), the larger p. It is at most
+    0.025 exactly where the 95% interval lies inside the bounds, which is when the verdict says
+    ``no effect``: stricter than the customary 0.05 of a 90% interval. NaN for n < 2.
+    """
+    if len(differences) < 2:
+        return math.nan
+    estimate, n = mean(differences), len(differences)
+    error = sd(differences) / math.sqrt(n)
+    if error == 0:
+        return 0.0 if abs(estimate) < bound else 1.0
+    below = float(stats.t.sf((estimate + bound) / error, n - 1))
+    above = float(stats.t.cdf((estimate - bound) / error, n - 1))
+    return max(below, above)
+
+
+def power(delta: float, spread: float, num_pairs: int, alpha: float = ALPHA) -> float:
+    """Return the chance that the paired t test sees a true ``delta``, from the noncentral t.
+
+    ``spread``: standard deviation of the differences. 0 for fewer than 2 pairs.
+    """
+    if num_pairs < 2:
+        return 0.0
+    if spread == 0:
+        return 1.0 if delta else alpha
+    shift = abs(delta) / spread * math.sqrt(num_pairs)
+    critical = float(stats.t.isf(alpha / 2, num_pairs - 1))
+    if shift > critical + 10:  # certain; the noncentral t loses its digits out here
+        return 1.0
+    above = float(stats.nct.sf(critical, num_pairs - 1, shift))
+    below = float(stats.nct.cdf(-critical, num_pairs - 1, shift))
+    return above + (0.0 if math.isnan(below) else below)
+
+
+def seeds_needed(delta: float, spread: float, wanted: float = 0.8) -> int | None:
+    """Return the fewest pairs with that power at a true ``delta``; None if unknown or hopeless.
+
+    ``spread`` is itself estimated from few seeds: read the answer as an order of magnitude.
+    """
+    if math.isnan(spread) or math.isnan(delta) or delta == 0:
+        return None
+    high = 2
+    while power(delta, spread, high) < wanted:
+        high *= 2
+        if high > MOST_SEEDS:
+            return None
+    low = high // 2
+    while low + 1 < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if power(delta, spread, middle) >= wanted else (middle, high)
+    return high
+
+
+def verdict(
+    delta: float, low: float, high: float, claimed: float, *, sign_only: bool = False
+) -> Verdict:
+    """Judge an interval against a claimed delta, both on a scale where zero means no effect.
+
+    ``sign_only``: the claim gives no size, and ``claimed`` counts for its sign alone. An interval
+    that is open on one side (censored times) shows a sign but never a size. Without an interval
+    (n = 1, NaN) nothing can be said.
+    """
+    if math.isnan(delta) or math.isnan(low) or math.isnan(high) or claimed == 0:
+        return "inconclusive"
+    if low > 0 or high < 0:
+        if (low > 0) != (claimed > 0):
+            return "opposite"
+        sized = not sign_only and math.isfinite(low) and math.isfinite(high)
+        return "reproduced" if sized and low <= claimed <= high else "same sign"
+    half = abs(claimed) / 2
+    if not sign_only and -half < low and high < half:
+        return "no effect"
+    return "inconclusive"
+
+
+def censored_interval(
+    ratios: Sequence[float], baseline_censored: Sequence[bool], variant_censored: Sequence[bool]
+) -> Interval:
+    """Return the t interval of log ratios of times of which some were only at least so long.
+
+    A censored baseline makes its pair's ratio an upper bound, a censored variant a lower bound:
+    the interval is open towards the side that the bound leaves open, and its other end, computed
+    from the bounds as if they were values, errs towards no effect.
+    """
+    estimate, low, high = t_interval(ratios)
+    if math.isnan(low):
+        return Interval(estimate, low, high)
+    return Interval(
+        estimate,
+        -math.inf if any(baseline_censored) else low,
+        math.inf if any(variant_censored) else high,
+    )
+
+
+class Survival(NamedTuple):
+    """A Kaplan-Meier curve: the share of runs still under way just after each time."""
+
+    times: np.ndarray
+    share: np.ndarray
+
+
+def kaplan_meier(times: Sequence[float], censored: Sequence[bool]) -> Survival:
+    """Return the curve of runs that have not reached the target (Kaplan, Meier, JASA 1958).
+
+    Times at which at least one run got there, ascending. Tied with it, a censored run still
+    counts as under way. Empty if none got there.
+    """
+    estimate = stats.ecdf(_censored_data(times, censored)).sf
+    moves = np.isin(estimate.quantiles, [t for t, c in zip(times, censored, strict=True) if not c])
+    return Survival(estimate.quantiles[moves], estimate.probabilities[moves])
+
+
+def median_time(times: Sequence[float], censored: Sequence[bool]) -> float:
+    """Return the first time by which half the runs got there; infinite if they did not."""
+    curve = kaplan_meier(times, censored)
+    there = curve.times[curve.share <= 0.5]
+    return float(there[0]) if len(there) else math.inf
+
+
+def log_rank_p(
+    baseline: Sequence[float],
+    baseline_censored: Sequence[bool],
+    variant: Sequence[float],
+    variant_censored: Sequence[bool],
+) -> float:
+    """Return the two-sided p of the log-rank test (Mantel 1966) of equal times in both arms.
+
+    Unpaired and asymptotic: at few seeds an indication only. NaN if no run got there, or if an
+    arm is empty.
+    """
+    if not len(baseline) or not len(variant):
+        return math.nan
+    if all(baseline_censored) and all(variant_censored):
+        return math.nan
+    first = _censored_data(baseline, baseline_censored)
+    second = _censored_data(variant, variant_censored)
+    return float(stats.logrank(first, second).pvalue)
+
+
+def _censored_data(times: Sequence[float], censored: Sequence[bool]) -> stats.CensoredData:
+    values, late = np.asarray(times, float), np.asarray(censored, bool)
+    return stats.CensoredData(uncensored=values[~late], right=values[late])

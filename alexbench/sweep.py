@@ -1,0 +1,142 @@
+"""A whole ablation: plan, tune, train what is not trained yet, and write the tables."""
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from alexbench import config, record, report
+from alexbench.config import Ablation
+from alexbench.errors import BadInput, RunFailed
+from alexbench.launch import local
+from alexbench.perform import Place, identity, load_data
+from alexbench.places import places
+from alexbench.plan import Run, measured_runs
+from alexbench.progress import Progress
+from alexbench.schema import Config
+from alexbench.tuning import tune
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """An ablation with the places that train it and the folder that it fills."""
+
+    ablation: Ablation
+    places: list[Place]
+    folder: Path
+
+    def identity(self, config: Config) -> dict[str, object]:
+        return identity(config, self.places[0])
+
+
+def prepare(
+    ablation: str,
+    profile: str = "laptop",
+    seeds: int | None = None,
+    settings: Sequence[str] = (),
+    device: str = "auto",
+    data_root: str | None = None,
+    results: str = "results",
+    jobs: int | None = None,
+    threads: int = 1,
+) -> Sweep:
+    """Check everything that can be wrong before anything trains; raises BadInput."""
+    loaded = config.load(ablation, profile, seeds, settings)
+    where = places(device, jobs, threads, data_root)
+    return Sweep(loaded, where, Path(results) / loaded.name / folder_name(profile, settings))
+
+
+def folder_name(profile: str, settings: Sequence[str]) -> str:
+    """The profile, and what was changed by hand: such runs never mix with the profile's own."""
+    return re.sub(r"[^A-Za-z0-9_.,=+-]", "_", ",".join([profile, *sorted(settings)]))
+
+
+def run(
+    ablation: str,
+    profile: str = "laptop",
+    seeds: int | None = None,
+    settings: Sequence[str] = (),
+    device: str = "auto",
+    data_root: str | None = None,
+    results: str = "results",
+    jobs: int | None = None,
+    threads: int = 1,
+) -> pd.DataFrame:
+    """Train an ablation and return its comparison: a row a claim or metric and variant.
+
+    ablation: a path or a shipped name. settings: ``key=value`` texts over every configuration.
+    jobs: runs at a time (None: as the cores or CUDA devices allow), each with ``threads`` threads.
+    Finished runs in the results folder are not trained again.
+    Raises BadInput before anything trains, RunFailed when a run gave no record.
+    """
+    return carry_out(
+        prepare(ablation, profile, seeds, settings, device, data_root, results, jobs, threads)
+    )
+
+
+def carry_out(sweep: Sweep) -> pd.DataFrame:
+    """Tune, train and report; returns the comparison."""
+    make_writable(sweep.folder)
+    for data in {variant.data for variant in sweep.ablation.variants.values()}:
+        load_data(data, sweep.places[0].data_root)  # decodes, or says what is wrong, just once
+    execute = partial(train_missing, places=sweep.places, folder=sweep.folder)
+    tuned = tune(sweep.ablation, sweep.identity, sweep.folder, execute)
+    ablation = config.with_tuned(sweep.ablation, tuned)
+    execute(measured_runs(ablation, sweep.identity))
+    report.write(ablation, sweep.folder.name, sweep.folder, warn)
+    records, _ = report.read(ablation, sweep.folder)
+    return report.comparison(ablation, sweep.folder.name, records)
+
+
+def warn(line: str) -> None:
+    print(f"warning: {line}", file=sys.stderr)
+
+
+def train_missing(runs: Sequence[Run], places: Sequence[Place], folder: Path) -> None:
+    """Train the runs that have no record; raises RunFailed in one line, with the rest kept."""
+    missing = missing_runs(runs, folder)
+    try:
+        with Progress(runs, missing) as progress:
+            failures = local.execute(missing, places, folder, progress.notify)
+    except (RunFailed, KeyboardInterrupt) as error:
+        done = len(runs) - len(missing_runs(runs, folder))
+        raise RunFailed(
+            f"{error or 'interrupted'}; {done} of {len(runs)} runs are finished and kept in "
+            f"{folder}, the same command goes on from there"
+        ) from None
+    if failures:
+        first = failures[0]
+        raise RunFailed(
+            f"{len(failures)} of {len(runs)} runs failed, the first: {first.run.variant}, "
+            f"seed {first.run.seed}: {first.reason} (log: {first.log}); the others are kept"
+        )
+
+
+def missing_runs(runs: Sequence[Run], folder: Path) -> list[Run]:
+    """The runs that have no readable record yet."""
+    return [run for run in runs if not is_done(run.record_path(folder))]
+
+
+def is_done(path: Path) -> bool:
+    try:
+        record.read(path)
+    except BadInput:
+        return False
+    return True
+
+
+def make_writable(folder: Path) -> None:
+    """Create the results folder and prove that a file can be written there; raises BadInput."""
+    probe = folder / ".writable"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise BadInput(
+            f"{folder}: cannot be written ({error.strerror}); choose another folder with --results"
+        ) from None

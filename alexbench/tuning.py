@@ -1,0 +1,77 @@
+"""Choosing a value for each variant on seeds that are not measured, as for the paper's Figure 1."""
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from alexbench import metrics, record
+from alexbench.config import Ablation
+from alexbench.plan import Identity, Run, tuning_runs
+from alexbench.schema import Overrides
+
+MOST_EXTENSIONS = 3
+Execute = Callable[[Sequence[Run]], None]
+
+
+def tune(
+    ablation: Ablation, identity: Identity, folder: Path, execute: Execute
+) -> dict[str, Overrides]:
+    """What each variant that has no value yet should use: the best of its grid.
+
+    A grid whose best is at its edge is extended by its own ratio, up to MOST_EXTENSIONS times, so
+    that it brackets the optimum. Variants are extended together, to keep every job busy.
+    """
+    chosen = {name: dict(values) for name, values in ablation.tuned.items()}
+    for key, values in (ablation.tune or {}).items():
+        grids = {
+            name: sorted(values) for name in ablation.variants if key not in chosen.get(name, {})
+        }
+        for _ in range(MOST_EXTENSIONS + 1):
+            runs = {
+                name: list(tuning_runs(ablation, name, key, grid, identity))
+                for name, grid in grids.items()
+            }
+            execute([run for of_variant in runs.values() for run in of_variant])
+            best = {name: choose(ablation, grids[name], runs[name], folder) for name in grids}
+            at_edge = {name for name in grids if best[name] in (grids[name][0], grids[name][-1])}
+            if not at_edge:
+                break
+            for name in at_edge:
+                grids[name] = extend(grids[name], best[name])
+        for name, value in best.items():
+            chosen.setdefault(name, {})[key] = value
+    return chosen
+
+
+def choose(ablation: Ablation, grid: list[float], runs: list[Run], folder: Path) -> float:
+    """The value whose runs have the best mean of the ablation's first metric.
+
+    A run that never got there counts by its training error, after all that did.
+    """
+    scores: dict[float, list[tuple[float, float]]] = {value: [] for value in grid}
+    per_value = len(runs) // len(grid)
+    for index, run in enumerate(runs):
+        done = record.read(run.record_path(folder))
+        reading = metrics.read(ablation.metrics[0], done)
+        value = math.inf if reading.censored or math.isnan(reading.value) else reading.value
+        scores[grid[index // per_value]].append((value, metrics.train_errors(done)[-1] or math.inf))
+    means = {
+        value: tuple(statistics.fmean(column) for column in zip(*rows, strict=True))
+        for value, rows in scores.items()
+    }
+    return min(means, key=lambda value: means[value])
+
+
+def extend(grid: list[float], best: float) -> list[float]:
+    """The grid with one more value beyond its best end, at the ratio of the values there."""
+    if len(grid) < 2:
+        return [grid[0] / 3, grid[0], grid[0] * 3]
+    if best == grid[0]:
+        return [round_to_digits(grid[0] ** 2 / grid[1]), *grid]
+    return [*grid, round_to_digits(grid[-1] ** 2 / grid[-2])]
+
+
+def round_to_digits(value: float) -> float:
+    """Two significant digits: a learning rate that one can write down."""
+    return float(f"{value:.2g}")

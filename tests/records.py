@@ -1,0 +1,133 @@
+"""Records made by hand for the tests of what comes after training; no torch anywhere."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from alexbench.record import SCHEMA_VERSION, RunRecord, pack_correct
+from alexbench.schema import ClaimUse
+
+GLYPHS = {
+    "name": "glyphs",
+    "source": "embedded",
+    "sha256": "ab" * 32,
+    "classes": [chr(65 + i) for i in range(26)],
+    "train_images": 1000,
+    "test_images": 500,
+    "skipped": [],
+}
+CIFAR10 = GLYPHS | {
+    "name": "cifar10",
+    "classes": [f"class {i}" for i in range(10)],
+    "train_images": 50_000,
+    "test_images": 10_000,
+}
+MACHINE = {
+    "commit": "0" * 40,
+    "dirty": False,
+    "versions": {"torch": "2.14.1", "alexbench": "0.1.0"},
+    "processor": "a processor",
+    "device": "cpu",
+    "num_threads": 1,
+    "precision": "ieee",
+    "date": "2026-01-01T00:00:00+00:00",
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the report needs of an ablation: the lead's config.Ablation has these and more."""
+
+    name: str = "lrn"
+    file: str = "ablations/lrn.yaml"
+    title: str = "Local response normalization"
+    question: str = "Does local response normalization lower the test error?"
+    profile: str = "laptop"
+    baseline: str = "none"
+    metrics: tuple[str, ...] = ("test_error",)
+    variants: dict[str, Any] = field(default_factory=lambda: {"none": {}, "both": {}})
+    claims: dict[str, tuple[ClaimUse, ...]] = field(default_factory=dict)
+    tune: Any = None
+    tune_reason: str | None = None
+
+
+def use(variant: str, baseline: str | None = None, metric: str | None = None) -> ClaimUse:
+    return ClaimUse(variant=variant, baseline=baseline, metric=metric)
+
+
+def make(
+    variant: str = "none",
+    seed: int = 0,
+    test_errors: Sequence[float | None] = (60.0, 40.0, 30.0),
+    train_errors: Sequence[float | None] | None = None,
+    *,
+    status: str = "finished",
+    data: dict[str, Any] = GLYPHS,
+    epochs: int | None = None,
+    target: float | None = None,
+    seconds: float = 2.0,
+    lr: float = 0.01,
+    correct: np.ndarray | None = None,
+    **others: Any,
+) -> RunRecord:
+    """A record whose errors after each epoch are given; every epoch takes ``seconds``."""
+    train_errors = test_errors if train_errors is None else train_errors
+    history = [
+        {
+            "epoch": epoch,
+            "lr": lr,
+            "train_loss": 1.5,
+            "running_train_error": train,
+            "train_error": train,
+            "test_loss": 1.25,
+            "test_error": test,
+            "top5_error": None if test is None else test / 4,
+            "train_seconds": seconds,
+            "evaluate_seconds": 0.5,
+            "images_per_second": data["train_images"] / seconds,
+        }
+        for epoch, (test, train) in enumerate(zip(test_errors, train_errors, strict=True), 1)
+    ]
+    last = test_errors[-1] if test_errors else None
+    if correct is None and status == "finished":
+        correct = np.arange(data["test_images"]) >= round(data["test_images"] * (last or 0) / 100)
+    values = {
+        "schema_version": SCHEMA_VERSION,
+        "run_id": f"{variant}-{seed}",
+        "ablation": "lrn",
+        "profile": "laptop",
+        "variant": variant,
+        "seed": seed,
+        "purpose": "measure",
+        "status": status,
+        "config": {
+            "data": {"name": data["name"]},
+            "model": {"lrn": variant},
+            "train": {"epochs": epochs or len(history), "lr": lr, "target_train_error": target},
+        },
+        "data": data,
+        "model": {"parameters": 1000, "flops": 2000},
+        "tuned": {},
+        "history": history,
+        "correct": "" if correct is None else pack_correct(correct),
+        "confusion": None,
+        "measurements": {"step_seconds": seconds / 8, "peak_memory_bytes": 2**28},
+        "environment": MACHINE,
+    }
+    return RunRecord(**(values | others))
+
+
+def arms(
+    baseline: Sequence[float],
+    variant: Sequence[float],
+    *,
+    names: tuple[str, str] = ("none", "both"),
+) -> list[RunRecord]:
+    """Records of two arms with those final test errors, a seed each."""
+    return [
+        make(name, seed, (80.0, error))
+        for name, errors in zip(names, (baseline, variant), strict=True)
+        for seed, error in enumerate(errors)
+    ]

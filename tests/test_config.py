@@ -1,0 +1,168 @@
+"""From YAML to an ablation: layers, names, and one line for everything that can be wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from alexbench import config
+from alexbench.errors import BadInput
+
+LRN = """
+title: Local response normalization
+question: Does it help?
+claims: {lrn: both}
+baseline: none
+metrics: [test_error]
+variants:
+  none: {model.lrn: none}
+  both: {model.lrn: both}
+"""
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "mine.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def refusal(folder: Path, text: str, **options: object) -> str:
+    """The one line that loading such a file answers."""
+    with pytest.raises(BadInput) as caught:
+        config.load(write(folder, text), **options)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message.removeprefix(f"{folder}/mine.yaml: ")
+
+
+def test_the_defaults_are_the_papers_own_settings():
+    defaults = config.Config()
+    assert (defaults.train.batch_size, defaults.train.lr, defaults.train.momentum) == (
+        128,
+        0.01,
+        0.9,
+    )
+    assert (defaults.train.weight_decay, defaults.train.epochs) == (5e-4, 90)
+    model = defaults.model
+    assert (model.lrn_size, model.lrn_alpha, model.lrn_beta, model.lrn_k) == (5, 1e-4, 0.75, 2.0)
+    assert (model.dropout, model.bias_init, defaults.augment.crop_size) == (0.5, 1.0, 224)
+
+
+def test_as_run_fills_in_what_the_authors_ran_where_nothing_else_is_said():
+    as_run = config.Config.model_validate({"model": {"form": "as_run", "lrn_order": "after_relu"}})
+    assert as_run.model.init == "as_run"
+    assert as_run.model.lrn_alpha_reading == "as_run"
+    assert as_run.model.within_map_norm
+    assert as_run.model.lrn_order == "after_relu"
+
+
+def test_later_layers_win_profile_then_config_then_own_profile_then_variant_then_set(tmp_path):
+    text = LRN + "config: {train.epochs: 3, train.lr: 0.1, train.momentum: 0.5}\n"
+    text += "profiles: {laptop: {config: {train.lr: 0.2, train.momentum: 0.6}}}\n"
+    text = text.replace("{model.lrn: both}", "{model.lrn: both, train.momentum: 0.7}")
+    loaded = config.load(write(tmp_path, text), settings=["train.batch_size=7"])
+    none, both = loaded.variants["none"].train, loaded.variants["both"].train
+    assert (none.epochs, none.lr, none.momentum, none.batch_size) == (3, 0.2, 0.6, 7)
+    assert (both.momentum, both.batch_size) == (0.7, 7)
+
+
+def test_a_matrix_is_the_product_of_its_factors(tmp_path):
+    text = LRN.replace("variants:", "matrix:").replace("baseline: none", "baseline: tanh-fan_in")
+    text = text.replace("  none: {model.lrn: none}", "  model.activation: [relu, tanh]")
+    text = text.replace("  both: {model.lrn: both}", "  model.init: [paper, fan_in]")
+    text = text.replace("claims: {lrn: both}", "")
+    loaded = config.load(write(tmp_path, text))
+    assert list(loaded.variants) == ["relu-paper", "relu-fan_in", "tanh-paper", "tanh-fan_in"]
+    assert loaded.variants["tanh-fan_in"].model.activation == "tanh"
+
+
+def test_a_claim_names_its_arm_and_takes_the_ablations_baseline_unless_it_says_another(tmp_path):
+    text = LRN.replace("{lrn: both}", "{lrn: both, lrn_cifar: [{variant: none, baseline: both}]}")
+    loaded = config.load(write(tmp_path, text))
+    (lrn,), (other,) = loaded.claims["lrn"], loaded.claims["lrn_cifar"]
+    assert (lrn.variant, lrn.baseline) == ("both", "none")
+    assert (other.variant, other.baseline) == ("none", "both")
+
+
+def test_a_number_written_with_an_exponent_is_a_number(tmp_path):
+    loaded = config.load(write(tmp_path, LRN + "config: {train.lr: 1e-2}\n"))
+    assert loaded.variants["none"].train.lr == 0.01
+
+
+def test_a_key_that_set_fixes_is_not_tuned(tmp_path):
+    path = write(tmp_path, LRN + "tune: {train.lr: [0.1, 0.2]}\n")
+    assert config.load(path).tune == {"train.lr": [0.1, 0.2]}
+    assert config.load(path, settings=["train.lr=0.1"]).tune is None
+
+
+def test_values_tuned_earlier_reach_their_variant_alone(tmp_path):
+    text = LRN + "profiles: {laptop: {tuned: {both: {train.lr: 0.03}}}}\n"
+    loaded = config.load(write(tmp_path, text))
+    tuned = config.with_tuned(loaded, loaded.tuned)
+    assert tuned.variants["both"].train.lr == 0.03
+    assert tuned.variants["none"].train.lr == loaded.variants["none"].train.lr
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (
+            ("model.lrn: none", "model.lnr: none"),
+            "unknown key 'model.lnr', did you mean 'model.lrn'?",
+        ),
+        (("model.lrn: none", "model.lrn: off"), "put it in quotes"),
+        (("model.lrn: none", "model.lrn: conv3"), "'conv3' is not allowed, it should be 'none', "),
+        (("model.lrn: none", "train.lr: '1e-2'"), "train.lr: '1e-2' is not allowed"),
+        (("model.lrn: none", "train.epochs: 0"), "train.epochs: 0 is not allowed"),
+        (("model.lrn: none", "model.lrn: both"), "variants 'none' and 'both' are equal"),
+        (("model.lrn: none", "model.lrn: both, model.lrn_order: x"), "model.lrn_order: 'x'"),
+        (("baseline: none", "baseline: nome"), "baseline 'nome' is unknown, did you mean 'none'?"),
+        (("claims: {lrn", "claims: {lnr"), "claim 'lnr' is unknown, did you mean 'lrn'?"),
+        (("metrics: [test_error]", "metrics: [tset_error]"), "did you mean 'test_error'?"),
+        (("metrics: [test_error]", "metrics: []"), "metrics: [] is not allowed"),
+        (("title:", "titel:"), "key 'title' is missing"),
+        (("  none:", "  no:"), "key False is not text; YAML reads a bare yes, no"),
+        (("  none:", "  a/b:"), "variant 'a/b': a name has letters, digits"),
+        (("baseline: none", "baseline: none\nbaseline: both"), "duplicate key"),
+        (("baseline: none", "baseline: [none"), "not valid YAML"),
+        (("baseline: none", "baseline: none\nseeds: 0"), "seeds: 0 is not allowed"),
+        (("baseline: none", "baseline: none\ntune: none"), "tune: none needs a tune_reason"),
+        (("baseline: none", "baseline: none\nprofiles: {labtop: {}}"), "did you mean 'laptop'?"),
+        (("variants:", "matrix: {model.lrn: []}\nx:"), "unknown key 'x'"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(tmp_path, change, expected):
+    assert change[0] in LRN
+    assert expected in refusal(tmp_path, LRN.replace(*change, 1))
+
+
+def test_an_empty_matrix_is_refused(tmp_path):
+    text = LRN[: LRN.index("variants:")] + "matrix: {model.lrn: []}\n"
+    assert "neither empty" in refusal(tmp_path, text)
+
+
+def test_the_error_names_the_file_the_variant_the_key_and_a_suggestion(tmp_path):
+    message = refusal(tmp_path, LRN.replace("model.lrn: both", "model.lrn: bth"))
+    assert message.startswith("variant 'both': model.lrn: 'bth' is not allowed")
+
+
+def test_an_unknown_name_lists_what_is_shipped():
+    with pytest.raises(BadInput, match=r"did you mean 'lrn'\?; shipped are .*lrn"):
+        config.load("lnr")
+
+
+def test_an_unknown_profile_lists_what_is_allowed():
+    with pytest.raises(BadInput, match=r"did you mean 'laptop'\?; allowed are laptop, "):
+        config.load("lrn", profile="labtop")
+
+
+def test_set_refuses_an_unknown_key_with_a_suggestion():
+    with pytest.raises(BadInput, match=r"--set train\.epoch=1: .* did you mean 'train\.epochs'\?"):
+        config.load("lrn", settings=["train.epoch=1"])
+
+
+@pytest.mark.parametrize("profile", config.PROFILES)
+@pytest.mark.parametrize("name", config.shipped())
+def test_every_shipped_ablation_loads_under_every_profile(name, profile):
+    loaded = config.load(name, profile)
+    assert loaded.baseline in loaded.variants
+    assert loaded.claims

@@ -1,0 +1,58 @@
+"""A knob that a net does not have is refused; one that does nothing makes no second net."""
+
+import pytest
+
+from alexbench.knobs import in_force, too_small, unsupported
+from alexbench.schema import ModelConfig
+
+
+@pytest.mark.parametrize("name", ["alexnet", "alexnet_small", "cifar4", "cifar_local"])
+def test_every_net_takes_the_defaults(name):
+    assert unsupported(ModelConfig(name=name)) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "knob", "value"),
+    [
+        ("cifar4", "columns", "one_column"),
+        ("cifar_local", "columns", "dense"),
+        ("alexnet", "hidden_units", 64),
+        ("cifar_local", "hidden_units", 64),
+        ("cifar4", "local_kernels", 32),
+        ("alexnet_small", "local_kernels", 32),
+        ("cifar_local", "within_map_norm", True),
+        ("cifar4", "dropout", 0.3),
+        ("cifar_local", "dropout", 0.3),
+    ],
+)
+def test_a_knob_that_the_net_lacks_is_refused_in_one_line_that_names_both(name, knob, value):
+    reason = unsupported(ModelConfig(name=name, **{knob: value}))
+    assert reason is not None
+    assert "\n" not in reason
+    assert reason.startswith(f"model.{knob} is {value}, but {name} ")
+
+
+def test_a_hidden_layer_gives_cifar4_its_dropout():
+    assert unsupported(ModelConfig(name="cifar4", hidden_units=64, dropout=0.3)) is None
+
+
+def test_no_dropout_is_true_of_a_net_without_it():
+    assert unsupported(ModelConfig(name="cifar_local", dropout=0.0)) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "least"), [("alexnet", 36), ("alexnet_small", 8), ("cifar4", 8), ("cifar_local", 4)]
+)
+def test_an_input_that_would_vanish_is_refused(name, least):
+    model = ModelConfig(name=name)
+    assert too_small(model, least) is None
+    assert f"at least {least} pixels" in (too_small(model, least - 1) or "")
+
+
+def test_knobs_that_do_nothing_do_not_make_another_net():
+    none = ModelConfig(lrn="none")
+    assert in_force(none) == in_force(ModelConfig(lrn="none", lrn_k=1.0, lrn_order="after_pool"))
+    assert in_force(none) != in_force(ModelConfig(lrn="gain_only"))
+    assert in_force(ModelConfig(lrn_k=1.0)) != in_force(ModelConfig())
+    with_and_without = [ModelConfig(name="cifar4", dropout=p) for p in (0.5, 0.0)]
+    assert in_force(with_and_without[0]) == in_force(with_and_without[1])

@@ -1,0 +1,437 @@
+"""From records made by hand to tables: each verdict, every kind of gap, and the same bytes."""
+
+import dataclasses
+import math
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from records import CIFAR10, GLYPHS, MACHINE, Question, arms, make, use
+
+from alexbench import config, record, report
+from alexbench.errors import BadInput
+from alexbench.record import RunRecord
+from alexbench.report.comparison import judge
+from alexbench.report.words import sentence
+
+ISSUE_COLUMNS = (
+    "ablation profile data metric baseline variant num_pairs baseline_mean variant_mean delta "
+    "ci_low ci_high p_value paper_delta notebook_delta verdict same_data"
+).split()
+
+LRN = Question(claims={"lrn": (use("both", metric="test_error"),)})
+NOISE = (-0.3, -0.1, 0.0, 0.1, 0.3, 0.0)
+
+
+def with_delta(delta: float, noise: float = 1.0) -> list[RunRecord]:
+    """Six pairs whose test errors differ by ``delta`` on average."""
+    base = [30.0, 31.0, 29.0, 30.5, 29.5, 30.0]
+    return arms(base, [b + delta + noise * n for b, n in zip(base, NOISE, strict=True)])
+
+
+def only_row(records: list[RunRecord], question: Question = LRN) -> pd.Series:
+    frame = report.comparison(question, "laptop", records)
+    assert len(frame) == 1
+    return frame.iloc[0]
+
+
+# Verdicts.
+
+
+@pytest.mark.parametrize(
+    ("delta", "noise", "verdict"),
+    [
+        (-1.4, 1.0, "reproduced"),
+        (-0.7, 1.0, "same sign"),
+        (-3.0, 1.0, "same sign"),
+        (+0.8, 1.0, "opposite"),
+        (+0.1, 1.0, "no effect"),
+        (+0.1, 9.0, "inconclusive"),
+    ],
+)
+def test_a_known_delta_gives_its_verdict(delta: float, noise: float, verdict: str) -> None:
+    row = only_row(with_delta(delta, noise))
+    assert row["delta"] == pytest.approx(delta)
+    assert row["verdict"] == verdict
+
+
+def test_one_seed_is_inconclusive_and_has_no_interval() -> None:
+    row = only_row(arms([30.0], [20.0]))
+    assert row["verdict"] == "inconclusive"
+    assert math.isnan(row["ci_low"])
+    assert math.isnan(row["seeds_for_80_power"])
+
+
+def test_the_row_stands_beside_the_paper_and_the_notebook() -> None:
+    row = only_row(with_delta(-1.4))
+    assert (row["paper_delta"], row["notebook_delta"]) == (-1.4, pytest.approx(-1.37))
+    assert row["paper_se"] == pytest.approx(0.311, abs=1e-3)
+    assert row["same_data"] == "no"
+    assert row["claim"] == "lrn"
+
+
+def test_on_the_claims_own_data_the_row_says_so() -> None:
+    question = Question(claims={"lrn_cifar": (use("both"),)})
+    records = [dataclasses.replace(r, data=CIFAR10, correct="") for r in with_delta(-2.0)]
+    row = only_row(records, question)
+    assert row["same_data"] == "yes"
+    assert row["verdict"] == "reproduced"
+
+
+def test_a_table_without_any_true_effect_seldom_says_that_there_is_one() -> None:
+    # Ten claims on independent noise: without Holm four tables in ten would find something.
+    rng = np.random.default_rng(1)
+    found = {"with Holm": 0, "without": 0}
+    tables = 400
+    for _ in range(tables):
+        rows = []
+        for claim in range(10):
+            differences = rng.normal(0, 1, 4).tolist()
+            low, high, p = interval_and_p(differences)
+            seen = low > 0 or high < 0
+            rows.append(
+                {
+                    "claim": "lrn",
+                    "metric": "test_error",
+                    "baseline": "none",
+                    "variant": str(claim),
+                    "p_value": p,
+                    "t_p_value": p,
+                    "p_holm": math.nan,
+                    "t_p_holm": math.nan,
+                    "verdict": "same sign" if seen else "inconclusive",
+                }
+            )
+        frame = pd.DataFrame(rows)
+        found["without"] += (frame["verdict"] == "same sign").any()
+        found["with Holm"] += (judge(frame)["verdict"] == "same sign").any()
+    assert found["without"] / tables > 0.25
+    assert found["with Holm"] / tables <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / tables)
+
+
+def interval_and_p(differences: list[float]) -> tuple[float, float, float]:
+    """Student's interval and p at n = 4, t(0.975; 3) = 3.182446, p from the closed form."""
+    mean, sd = np.mean(differences), np.std(differences, ddof=1)
+    t = float(abs(mean) / (sd / 2))
+    tail = 0.5 - (math.atan(t / math.sqrt(3)) + t * math.sqrt(3) / (t * t + 3)) / math.pi
+    half = 3.182446 * sd / 2
+    return mean - half, mean + half, 2 * tail
+
+
+def test_rows_that_no_claim_is_about_do_not_make_a_claim_harder() -> None:
+    many = Question(
+        metrics=("test_error", "top5_error", "train_error"),
+        variants={"none": {}, "both": {}, "conv1": {}, "conv2": {}},
+        claims=LRN.claims,
+    )
+    alone, among = only_row(with_delta(-1.4)), report.comparison(many, "laptop", with_delta(-1.4))
+    assert among.iloc[0]["t_p_holm"] == alone["t_p_holm"] == alone["t_p_value"]
+
+
+# Which rows there are.
+
+
+def test_the_columns_begin_with_those_that_were_promised() -> None:
+    frame = report.comparison(LRN, "laptop", with_delta(-1.4))
+    assert list(frame.columns[: len(ISSUE_COLUMNS)]) == ISSUE_COLUMNS
+
+
+def test_there_is_a_row_a_claim_and_one_for_every_other_metric_and_variant() -> None:
+    question = Question(
+        metrics=("test_error", "train_error"),
+        variants={"none": {}, "conv1": {}, "both": {}},
+        claims={"lrn": (use("both"),), "lrn_cifar": (use("both", "conv1"),)},
+    )
+    frame = report.comparison(question, "laptop", with_delta(-1.4))
+    assert frame[["claim", "metric", "variant", "baseline"]].to_numpy().tolist() == [
+        ["lrn", "test_error", "both", "none"],
+        ["lrn", "top5_error", "both", "none"],
+        ["lrn_cifar", "test_error", "both", "conv1"],
+        ["", "test_error", "conv1", "none"],
+        ["", "train_error", "conv1", "none"],
+        ["", "train_error", "both", "none"],
+    ]
+
+
+def test_a_row_without_a_claim_has_no_verdict() -> None:
+    row = only_row(with_delta(-1.4), Question())
+    assert (row["claim"], row["verdict"], row["same_data"]) == ("", "", "")
+    assert math.isnan(row["paper_delta"])
+    assert row["num_pairs"] == 6
+
+
+def test_an_arm_without_records_is_an_empty_row_not_an_error() -> None:
+    row = only_row([make("none", seed) for seed in range(3)])
+    assert row["num_pairs"] == 0
+    assert row["dropped_seeds"] == 3
+    assert row["verdict"] == "inconclusive"
+
+
+def test_tuning_runs_are_not_measured() -> None:
+    tuning = [make("both", 9, (80.0, 1.0), purpose="tune"), make("none", 9, purpose="tune")]
+    assert only_row([*with_delta(-1.4), *tuning])["num_pairs"] == 6
+
+
+# Pairs.
+
+
+def test_a_seed_that_one_arm_lacks_is_dropped_and_counted() -> None:
+    records = [r for r in with_delta(-1.4) if (r.variant, r.seed) not in {("both", 2), ("none", 5)}]
+    row = only_row(records)
+    assert (row["num_pairs"], row["dropped_seeds"]) == (4, 2)
+
+
+def test_pairs_are_matched_by_seed_not_by_order() -> None:
+    shuffled = sorted(with_delta(-1.4), key=lambda r: (r.variant, -r.seed))
+    assert only_row(shuffled)["ci_low"] == only_row(with_delta(-1.4))["ci_low"]
+
+
+def test_a_diverged_run_counts_with_the_error_of_guessing() -> None:
+    records = [
+        *arms([30.0, 30.0], [29.0, 29.0]),
+        make("none", 2),
+        make("both", 2, (), status="diverged"),
+    ]
+    row = only_row(records)
+    assert (row["num_pairs"], row["variant_diverged"], row["baseline_diverged"]) == (3, 1, 0)
+    guessing = 100 * 25 / 26
+    assert row["variant_mean"] == pytest.approx((29 + 29 + guessing) / 3)
+
+
+def test_timings_are_compared_on_one_machine_only() -> None:
+    question = Question(metrics=("epoch_seconds",))
+    elsewhere = MACHINE | {"processor": "another"}
+    records = [make(v, s, seconds=t) for v, t in (("none", 2.0), ("both", 4.0)) for s in (0, 1)]
+    records += [make("none", 2), make("both", 2, environment=elsewhere)]
+    row = only_row(records, question)
+    assert (row["num_pairs"], row["dropped_seeds"]) == (2, 1)
+    assert row["delta"] == pytest.approx(2)
+    assert only_row(records)["num_pairs"] == 3  # errors may come from anywhere
+
+
+def test_ratios_are_geometric_means_of_pairs() -> None:
+    records = [make("none", 0, seconds=1.0), make("none", 1, seconds=4.0)]
+    records += [make("both", 0, seconds=3.0), make("both", 1, seconds=4.0)]
+    row = only_row(records, Question(metrics=("epoch_seconds",)))
+    assert row["delta"] == pytest.approx(math.sqrt(3))
+    assert row["baseline_mean"] == pytest.approx(2)
+    assert row["variant_mean"] / row["baseline_mean"] == pytest.approx(row["delta"])
+
+
+def test_mcnemar_pools_the_images_that_one_arm_alone_got_right() -> None:
+    data = GLYPHS | {"test_images": 8}
+    bits = {"none": "11110000", "both": "11111110"}  # 0 against 3 in each of two pairs
+    records = [
+        make(name, seed, data=data, correct=np.array([bit == "1" for bit in bits[name]]))
+        for name in bits
+        for seed in range(2)
+    ]
+    assert only_row(records)["mcnemar_p"] == pytest.approx(2 / 2**6)
+
+
+# Times to a target.
+
+RELU = Question(
+    name="relu",
+    baseline="tanh",
+    variants={"tanh": {}, "relu": {}},
+    claims={"relu": (use("relu"),)},
+    metrics=("epochs_to_target",),
+)
+
+
+def falling(variant: str, seed: int, epochs_to_25: float, budget: int = 20) -> RunRecord:
+    """A run that falls evenly from 85% to 25% in so many epochs, and no further than 15%."""
+    errors = [max(15.0, 85 - 60 * epoch / epochs_to_25) for epoch in range(1, budget + 1)]
+    return make(variant, seed, errors, target=25.0)
+
+
+def test_six_times_sooner_is_reproduced() -> None:
+    records = [falling("tanh", s, t) for s, t in enumerate((12.0, 12.6, 11.4, 12.3))]
+    records += [falling("relu", s, t) for s, t in enumerate((2.0, 2.1, 1.9, 2.1))]
+    row = only_row(records, RELU)
+    assert row["delta"] == pytest.approx(1 / 6, abs=0.01)
+    assert row["verdict"] == "reproduced"
+    assert row["paper_delta"] == pytest.approx(1 / 6, abs=1e-6)
+
+
+def test_a_baseline_that_never_gets_there_is_censored_and_gives_a_bound() -> None:
+    records = [falling("tanh", s, t) for s, t in enumerate((12.0, 30.0, 40.0, 14.0))]
+    records += [falling("relu", s, t) for s, t in enumerate((2.0, 2.1, 1.9, 2.1))]
+    row = only_row(records, RELU)
+    assert (row["num_pairs"], row["baseline_censored"], row["variant_censored"]) == (4, 2, 0)
+    assert row["ci_low"] == 0
+    assert row["ci_high"] < 1
+    assert row["verdict"] == "same sign"
+    assert "at most" in report.headline(pd.DataFrame([row]))["delta [95% CI]"][0]
+
+
+def test_two_arms_that_never_get_there_are_inconclusive() -> None:
+    records = [falling(v, s, 50.0) for v in ("tanh", "relu") for s in range(4)]
+    row = only_row(records, RELU)
+    assert row["verdict"] == "inconclusive"
+    assert (row["ci_low"], row["ci_high"]) == (0, math.inf)
+
+
+# The summary.
+
+
+def test_the_summary_has_a_row_a_variant_and_metric() -> None:
+    frame = report.summary(LRN, "laptop", arms([30.0, 31.0, 32.0], [29.0, 29.0, 29.0]))
+    assert frame[
+        ["variant", "metric", "num_seeds", "mean", "sd", "median"]
+    ].to_numpy().tolist() == [
+        ["none", "test_error", 3, 31.0, 1.0, 31.0],
+        ["both", "test_error", 3, 29.0, 0.0, 29.0],
+    ]
+
+
+def test_censored_runs_have_a_median_but_no_mean() -> None:
+    records = [falling("tanh", s, t) for s, t in enumerate((12.0, 50.0, 14.0))]
+    row = report.summary(RELU, "laptop", records).iloc[0]
+    assert (row["num_seeds"], row["num_censored"], row["median"]) == (3, 1, pytest.approx(14.0))
+    assert math.isnan(row["mean"])
+
+
+# Files.
+
+
+def write_records(records: list[RunRecord], folder: Path) -> Path:
+    for each in records:
+        record.write(each, folder / "runs" / f"{each.variant}-{each.seed}.json")
+    return folder
+
+
+def test_a_report_is_tables_text_and_a_figure(tmp_path: Path) -> None:
+    folder = write_records(with_delta(-1.4), tmp_path)
+    paths = report.write(LRN, "laptop", folder)
+    names = {path.name for path in paths}
+    assert {"summary.csv", "comparison.csv", "report.md", "curves.png"} <= names
+    assert all(path.is_file() for path in paths)
+    back = pd.read_csv(folder / "comparison.csv")
+    assert back["delta"][0] == pytest.approx(-1.4)
+
+
+def test_markdown_tells_question_verdict_data_and_learning_rates(tmp_path: Path) -> None:
+    tuned = [
+        dataclasses.replace(r, tuned={"train.lr": 0.02 if r.variant == "none" else 0.05})
+        for r in with_delta(-1.4)
+    ]
+    report.write(LRN, "laptop", write_records(tuned, tmp_path))
+    text = (tmp_path / "report.md").read_text()
+    assert text.startswith("# Local response normalization\n\nDoes local response")
+    assert "both against none: **reproduced**" in text
+    assert "-1.40 (SE 0.31) points, one run an arm, on ImageNet" in text
+    assert "The claim was made on ImageNet; it was measured here on glyphs." in text
+    assert "Data: glyphs, 26 classes, 1,000 training and 500 test images" in text
+    assert "train.lr 0.02" in text
+    assert "train.lr 0.05" in text
+    assert "reproduced (on glyphs)" in text
+
+
+def test_an_inconclusive_verdict_says_how_many_seeds_it_would_take() -> None:
+    frame = report.comparison(LRN, "laptop", with_delta(0.1, 9.0))
+    seeds = int(frame["seeds_for_80_power"][0])
+    assert seeds > 6
+    assert f"About {seeds} seeds would give 80% power" in sentence(frame.iloc[0])
+
+
+def test_an_interval_that_holm_takes_back_is_explained() -> None:
+    frame = report.comparison(LRN, "laptop", with_delta(-1.4))
+    taken_back = frame.assign(verdict="inconclusive").iloc[0]
+    assert "not after Holm's adjustment" in sentence(taken_back)
+
+
+def test_the_same_records_give_the_same_bytes_in_any_folder_and_order(tmp_path: Path) -> None:
+    records = with_delta(-1.4)
+    first = write_records(records, tmp_path / "first")
+    second = write_records(records[::-1], tmp_path / "second")
+    (first / "runs" / "z.json").write_text("{")
+    (second / "runs" / "z.json").write_text("{")
+    for folder in (first, second):
+        report.write(LRN, "laptop", folder)
+    for path in (p for p in first.iterdir() if p.is_file()):
+        assert path.read_bytes() == (second / path.name).read_bytes(), path.name
+
+
+def test_a_bad_record_is_named_and_the_others_make_their_report(tmp_path: Path) -> None:
+    folder = write_records(with_delta(-1.4), tmp_path)
+    (folder / "runs" / "none-0.json").write_text("{")
+    heard: list[str] = []
+    report.write(LRN, "laptop", folder, heard.append)
+    assert heard == [
+        f"{folder / 'runs' / 'none-0.json'}: is not a whole record (truncated?); delete it"
+    ]
+    text = (folder / "report.md").read_text()
+    assert "## Left out\n\n- runs/none-0.json: is not a whole record" in text
+    assert pd.read_csv(folder / "comparison.csv")["num_pairs"][0] == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"ablation": "pooling"}, "is a record of ablation 'pooling', not 'lrn'"),
+        ({"variant": "neither"}, "its variant 'neither' is not in ablations/lrn.yaml"),
+        ({"data": GLYPHS | {"sha256": "cd" * 32}}, "used other data"),
+        ({"config": {"train": {"lr": 9.0}}}, "another configuration"),
+    ],
+)
+def test_a_record_that_does_not_belong_is_refused(
+    tmp_path: Path, change: dict[str, object], complaint: str
+) -> None:
+    records = with_delta(-1.4)
+    records[0] = dataclasses.replace(records[0], **change)
+    folder = write_records(records, tmp_path)
+    kept, refusals = report.read(LRN, folder)
+    assert len(kept) == 11
+    assert len(refusals) == 1
+    assert complaint in refusals[0]
+
+
+def test_no_record_at_all_is_bad_input_that_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(
+        BadInput, match=r"holds no usable record; make some with `alexbench run lrn`"
+    ):
+        report.write(LRN, "laptop", tmp_path)
+
+
+def test_the_headline_fits_the_shipped_ablations() -> None:
+    for name in config.shipped():
+        ablation = config.load(name)
+        records = [make(v, s, ablation=name) for v in ablation.variants for s in range(2)]
+        frame = report.comparison(ablation, "laptop", records)
+        assert len(report.headline(frame)) == len(frame)
+        assert not frame.duplicated(["claim", "metric", "baseline", "variant"]).any()
+
+
+WITHOUT_TORCH = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "torchvision"):
+            raise ImportError(f"{name} is blocked")
+sys.meta_path.insert(0, Blocked())
+from pathlib import Path
+from alexbench import config, report
+report.write(config.load("lrn"), "laptop", Path(sys.argv[1]))
+"""
+
+
+def test_two_hundred_runs_are_reported_in_five_seconds_without_torch(tmp_path: Path) -> None:
+    variants = list(config.load("lrn").variants)
+    errors = np.linspace(80, 25, 20)
+    records = [
+        make(variant, seed, (errors + (7 * seed) % 5).tolist(), confusion=[[9] * 26] * 26)
+        for variant in variants
+        for seed in range(40)
+    ]
+    write_records(records, tmp_path)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-c", WITHOUT_TORCH, str(tmp_path)], check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime - before.ru_utime < 5  # of the processor: the machine may be busy
+    assert (tmp_path / "comparison.csv").is_file()

@@ -1,0 +1,118 @@
+"""One run: what it depends on, what it records, and how it can end."""
+
+import pytest
+import torch
+from tests.tiny import CPU, tiny_config, tiny_data
+
+from alexbench import evaluate as evaluation
+from alexbench.data import Pixels
+from alexbench.schema import Config
+from alexbench.train import Outcome, train
+
+TIMES = ("train_seconds", "evaluate_seconds", "images_per_second")
+
+
+def run(config: Config, seed: int = 0) -> Outcome:
+    return train(config, tiny_data(), seed, CPU, lambda *_: None)
+
+
+def without_times(outcome: Outcome) -> list[dict[str, object]]:
+    return [{k: v for k, v in row.items() if k not in TIMES} for row in outcome.history]
+
+
+def test_a_net_learns_what_can_be_learned():
+    history = run(tiny_config(train={"epochs": 6})).history
+    assert history[-1]["train_loss"] < history[0]["train_loss"]
+    assert history[-1]["test_error"] < 20
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4, 5, 6]
+
+
+def test_two_runs_with_one_seed_are_equal_except_for_their_times():
+    first, second = run(tiny_config()), run(tiny_config())
+    assert without_times(first) == without_times(second)
+    for ours, theirs in zip(first.net.parameters(), second.net.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_another_seed_is_another_run():
+    assert without_times(run(tiny_config(), seed=0)) != without_times(run(tiny_config(), seed=1))
+
+
+def test_the_images_and_crops_of_a_seed_do_not_depend_on_the_variant(monkeypatch):
+    seen: dict[str, list[torch.Tensor]] = {}
+    augment = Pixels.augment
+    for activation in ("relu", "tanh"):
+        batches = seen.setdefault(activation, [])
+
+        def note(self, images, generator, batches=batches):
+            batches.append(augment(self, images, generator))
+            return batches[-1].clone()
+
+        monkeypatch.setattr(Pixels, "augment", note)
+        run(tiny_config(model={"activation": activation, "hidden_units": 8}))
+    assert len(seen["relu"]) == 6
+    for ours, theirs in zip(seen["relu"], seen["tanh"], strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_as_diverged():
+    outcome = run(tiny_config(train={"lr": 1e12, "epochs": 5}))
+    assert outcome.status == "diverged"
+    assert len(outcome.history) < 5
+
+
+def test_a_run_can_stop_at_its_target():
+    stop = {"epochs": 30, "target_train_error": 50.0, "stop_at_target": True}
+    history = run(tiny_config(train=stop)).history
+    assert history[-1]["train_error"] <= 50
+    assert all(row["train_error"] > 50 for row in history[:-1])
+
+
+def test_the_clean_training_pass_can_be_left_out_or_cut_short():
+    assert run(tiny_config(evaluate={"train_images": 0})).history[0]["train_error"] is None
+    few = run(tiny_config(evaluate={"train_images": 3})).history[0]["train_error"]
+    assert few in (0, pytest.approx(100 / 3), pytest.approx(200 / 3), 100)
+
+
+def test_the_last_epoch_is_scored_on_the_views_that_are_asked_for():
+    centre, ten = (run(tiny_config(evaluate={"views": v})) for v in ("centre", "ten_crop"))
+    assert centre.history[0] | dict.fromkeys(TIMES) == ten.history[0] | dict.fromkeys(TIMES)
+    assert centre.history[-1]["test_loss"] != ten.history[-1]["test_loss"]
+
+
+def test_watching_reports_epochs_and_the_last_test_error():
+    heard = []
+    train(tiny_config(), tiny_data(), 0, CPU, lambda *what: heard.append(what))
+    epochs = [epoch for epoch, _, _ in heard]
+    assert epochs == pytest.approx([1 / 3, 2 / 3, 1, 4 / 3, 5 / 3, 2])
+    assert heard[0][2] is None
+    assert heard[-1][2] is not None
+
+
+def test_scores_by_hand_on_a_net_that_always_says_the_same():
+    class Always(torch.nn.Module):
+        def forward(self, x):
+            return torch.tensor([0.0, 3.0, 1.0]).expand(len(x), 3)
+
+    data, config = tiny_data(), tiny_config()
+    pixels = Pixels(data.train, config.data, config.augment, CPU)
+    scores = evaluation.evaluate(Always(), data.test, pixels, CPU)
+    assert scores.error == pytest.approx(200 / 3)
+    assert scores.top5_error == 0
+    assert scores.predicted.tolist() == [1] * 24
+    assert scores.correct.tolist() == [label == 1 for label in data.test.labels.tolist()]
+
+
+def test_ten_views_average_the_softmax_and_not_the_logits():
+    class Mean(torch.nn.Module):
+        def forward(self, x):
+            bright = x.mean((1, 2, 3))
+            return torch.stack([bright, -bright, 0 * bright], 1)
+
+    data, config = tiny_data(), tiny_config()
+    pixels = Pixels(data.train, config.data, config.augment, CPU)
+    views = [Mean()(v).softmax(1) for v in pixels.views(data.test.images, "ten_crop")]
+    mean = torch.stack(views).mean(0)
+    expected = -mean.log()[torch.arange(24), data.test.labels].mean()
+    scores = evaluation.evaluate(Mean(), data.test, pixels, CPU, "ten_crop")
+    assert scores.loss == pytest.approx(float(expected), rel=1e-5)
