@@ -6,8 +6,10 @@ readers too.
 """
 
 import io
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,15 +20,15 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from alexbench import stats
+from alexbench.metrics import Metric
 from alexbench.record import RunRecord
 
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-PANELS = {
-    "train_error": "training error (%)",
-    "test_error": "test error (%)",
-}
+GREY = "#7a7a7a"
+PANELS = {"train_error": "training error (%)", "test_error": "test error (%)"}
+PANEL_INCHES = (4.6, 3.4)
 
 
 class Look(NamedTuple):
@@ -52,27 +54,39 @@ def plain_style() -> Iterator[None]:
         yield
 
 
-def curves(variants: Sequence[str], records: Sequence[RunRecord]) -> Figure:
-    """Draw error against epoch: a thin line a run, the mean and a band of one standard deviation
-    over the epochs that every run of a variant has, and the target where there is one."""
-    panels = [key for key in PANELS if key == "test_error" or has(records, key)]
+def panels(records: Sequence[RunRecord]) -> list[str]:
+    """Return the errors that every run measured (the clean training pass is optional)."""
+    return [key for key in PANELS if all(errors(run, key) for run in records)]
+
+
+def curves(
+    variants: Sequence[str], records: Sequence[RunRecord], keys: Sequence[str] | None = None
+) -> Figure:
+    """Draw error against epoch, a panel a key of the history.
+
+    A thin line a run; the mean and a band of one standard deviation over the epochs that every
+    run of a variant has; the target training error where there is one.
+    """
+    keys = panels(records) if keys is None else keys
     with plain_style():
-        figure = Figure(figsize=(4.6 * len(panels), 3.4), layout="constrained")
-        axes = figure.subplots(1, len(panels), squeeze=False)[0]
-        for key, ax in zip(panels, axes, strict=True):
+        width, height = PANEL_INCHES
+        figure = Figure(figsize=(width * len(keys), height), layout="constrained")
+        axes = figure.subplots(1, len(keys), squeeze=False)[0]
+        for key, ax in zip(keys, axes, strict=True):
             for index, variant in enumerate(variants):
-                runs = [r for r in records if r.variant == variant and r.purpose == "measure"]
+                runs = [run for run in records if run.variant == variant]
                 if runs:
                     draw_variant(ax, key, variant, look(index), runs)
             ax.set(xlabel="epoch", ylabel=PANELS[key])
             ax.grid(alpha=0.25, linewidth=0.5)
-        draw_target(axes[0], records)
+            if key == "train_error":
+                draw_target(ax, records)
         axes[-1].legend(frameon=False)
     return figure
 
 
 def draw_variant(ax: Axes, key: str, variant: str, look: Look, runs: Sequence[RunRecord]) -> None:
-    seeds = [[float(value) for value in errors(run, key)] for run in runs]
+    seeds = [errors(run, key) for run in runs]
     lines = [list(enumerate(seed, start=1)) for seed in seeds]
     ax.add_collection(LineCollection(lines, colors=look.colour, linewidths=0.5, alpha=0.3))
     common = min(len(seed) for seed in seeds)
@@ -80,8 +94,6 @@ def draw_variant(ax: Axes, key: str, variant: str, look: Look, runs: Sequence[Ru
     columns = [[seed[index] for seed in seeds] for index in range(common)]
     means = [stats.mean(column) for column in columns]
     diverged = sum(run.status == "diverged" for run in runs)
-    label = variant + (f" ({diverged} of {len(runs)} diverged)" if diverged else "")
-    every = -(-common // 6)  # six markers tell variants apart in grey and leave the dashes seen
     ax.plot(
         epochs,
         means,
@@ -89,8 +101,8 @@ def draw_variant(ax: Axes, key: str, variant: str, look: Look, runs: Sequence[Ru
         linestyle=look.line,
         marker=look.marker,
         markersize=4,
-        markevery=every,
-        label=label,
+        markevery=-(-common // 6),  # six tell variants apart in grey and leave the dashes seen
+        label=variant + (f" ({diverged} of {len(runs)} diverged)" if diverged else ""),
     )
     if len(seeds) > 1:
         spread = [stats.sd(column) for column in columns]
@@ -100,33 +112,108 @@ def draw_variant(ax: Axes, key: str, variant: str, look: Look, runs: Sequence[Ru
 
 
 def draw_target(ax: Axes, records: Sequence[RunRecord]) -> None:
-    targets = {run.config["train"].get("target_train_error") for run in records} - {None}
-    for target in sorted(targets):
-        ax.axhline(target, color="#777777", linewidth=0.8, linestyle=(0, (2, 2)))
+    for target in sorted(
+        {run.config["train"].get("target_train_error") for run in records} - {None}
+    ):
+        ax.axhline(target, color=GREY, linewidth=0.8, linestyle=(0, (2, 2)))
         ax.annotate(
             f"target {target:g}%",
             (1, target),
             xycoords=("axes fraction", "data"),
             ha="right",
             va="bottom",
-            color="#777777",
+            color=GREY,
         )
 
 
-def has(records: Sequence[RunRecord], key: str) -> bool:
-    """Say whether every run measured ``key`` (the clean training pass is optional)."""
-    measured = [run for run in records if run.purpose == "measure"]
-    return bool(measured) and all(errors(run, key) for run in measured)
-
-
 def errors(run: RunRecord, key: str) -> list[float]:
-    """The values of a history column, up to the first epoch that has none."""
-    values = []
+    """Return a column of the history, up to the first epoch that has no value."""
+    values: list[float] = []
     for row in run.history:
         if row.get(key) is None:
             break
-        values.append(row[key])
+        values.append(float(row[key]))
     return values
+
+
+def dots(metric: Metric, variants: Sequence[str], records: Sequence[RunRecord]) -> Figure:
+    """Draw a dot a run: the variants side by side, a thin line through the runs of a seed, a bar
+    at the mean. A censored run is an open dot."""
+    readings = {(run.variant, run.seed): metric.read(run) for run in records}
+    shown = [variant for variant in variants if any(name == variant for name, _ in readings)]
+    with plain_style():
+        figure = Figure(figsize=PANEL_INCHES, layout="constrained")
+        ax = figure.subplots()
+        for seed in sorted({seed for _, seed in readings}):
+            at = [i for i, variant in enumerate(shown) if (variant, seed) in readings]
+            values = [readings[shown[i], seed].value for i in at]
+            ax.plot(at, values, color=GREY, linewidth=0.5, alpha=0.6, zorder=1)
+        for place, variant in enumerate(shown):
+            colour, _, marker = look(list(variants).index(variant))
+            mine = [reading for (name, _), reading in readings.items() if name == variant]
+            for reading in mine:
+                face = "none" if reading.censored else colour
+                ax.plot(place, reading.value, marker, color=colour, markerfacecolor=face)
+            mean = stats.mean([reading.value for reading in mine])
+            ax.plot([place - 0.25, place + 0.25], [mean, mean], color=colour, linewidth=2)
+        ax.set_xticks(range(len(shown)), shown, rotation=20 if len("".join(shown)) > 40 else 0)
+        ax.set_ylabel(f"{metric.title} ({metric.unit})" if metric.unit else metric.title)
+        ax.margins(x=0.15)
+    return figure
+
+
+class Mark(NamedTuple):
+    """A delta with its interval: measured here or reported by a source."""
+
+    who: str  # measured, paper, notebook or replication
+    delta: float
+    low: float
+    high: float
+
+
+class Forest(NamedTuple):
+    """A row of the forest plot."""
+
+    label: str
+    marks: Sequence[Mark]
+
+
+FOREST_MARKS = {
+    "measured": ("#0072B2", "o", "full"),
+    "paper": ("#D55E00", "D", "none"),
+    "notebook": ("#009E73", "s", "none"),
+    "replication": (GREY, "x", "full"),
+}
+
+
+def forest(rows: Sequence[Forest], unit: str, *, ratio: bool) -> Figure:
+    """Draw deltas with their 95% intervals, row under row, beside what the sources report."""
+    with plain_style():
+        height = 0.8 + sum(0.3 + 0.17 * len(row.marks) for row in rows)
+        figure = Figure(figsize=(PANEL_INCHES[0], height), layout="constrained")
+        ax = figure.subplots()
+        ax.axvline(1 if ratio else 0, color="#000000", linewidth=0.8)
+        y = 0.0
+        for row in rows:
+            ax.text(0, y, row.label, transform=ax.get_yaxis_transform(), va="center", weight="bold")
+            for mark in row.marks:
+                y += 1
+                draw_mark(ax, y, mark)
+            y += 1.6
+        for who in [w for w in FOREST_MARKS if any(m.who == w for row in rows for m in row.marks)]:
+            colour, marker, fill = FOREST_MARKS[who]
+            ax.plot([], [], marker, color=colour, fillstyle=fill, label=who)
+        ax.set(ylim=(y - 0.6, -1), yticks=[], xlabel=unit, xscale="log" if ratio else "linear")
+        ax.spines["left"].set_visible(False)
+        figure.legend(frameon=False, ncols=2, loc="outside lower center")
+    return figure
+
+
+def draw_mark(ax: Axes, y: float, mark: Mark) -> None:
+    colour, marker, fill = FOREST_MARKS[mark.who]
+    ends = [end for end in (mark.low, mark.high) if end == end and abs(end) != float("inf") and end]
+    ax.plot([mark.delta, *ends], [y] * (1 + len(ends)), color=colour, linewidth=1.2)
+    ax.plot(mark.delta, y, marker, color=colour, fillstyle=fill, markersize=5)
 
 
 def save_png(figure: Figure, path: Path) -> None:
@@ -135,11 +222,19 @@ def save_png(figure: Figure, path: Path) -> None:
         figure.savefig(path, dpi=120, format="png", metadata={"Software": None})
 
 
-def to_svg(figure: Figure) -> str:
-    """Return the figure as an SVG element, text as text, without dates or versions in it."""
+def to_svg(figure: Figure, name: str, alternative: str) -> str:
+    """Return the figure as an SVG element that fits its container and the page's colours.
+
+    ``name`` makes its ids unique on the page; ``alternative`` is what a screen reader says.
+    """
     with plain_style(), mpl.rc_context({"svg.fonttype": "none"}):
         buffer = io.StringIO()
         metadata = {key: None for key in ("Creator", "Date", "Format", "Type")}
-        figure.savefig(buffer, format="svg", metadata=metadata)
+        figure.savefig(buffer, format="svg", metadata=metadata, transparent=True)
     text = buffer.getvalue()
-    return text[text.index("<svg") :]
+    text = text[text.index("<svg") :]
+    text = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", text)
+    text = re.sub(r"#000000|\bblack\b", "currentColor", text)
+    text = re.sub(r'^<svg ([^>]*?)\b(?:width|height)="[\d.]+pt" ', r"<svg \1", text)
+    text = re.sub(r'^<svg ([^>]*?)\b(?:width|height)="[\d.]+pt" ', r"<svg \1", text)
+    return f'<svg role="img" aria-label="{escape(alternative)}" {text.removeprefix("<svg ")}'

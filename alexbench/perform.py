@@ -57,8 +57,9 @@ def perform(run: Run, place: Place, folder: Path, watch: Watch) -> record.RunRec
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     data = load_data(run.config.data, place.data_root)
+    where = environment.describe(device, run.config.train.precision)
     outcome = train(run.config, data, run.seed, device, watch)
-    done = make_record(run, data, outcome, device)
+    done = make_record(run, data, outcome, device, where)
     record.write(done, run.record_path(folder))
     return done
 
@@ -70,7 +71,7 @@ def set_precision(precision: str) -> None:
 
 
 def make_record(
-    run: Run, data: Dataset, outcome: Outcome, device: torch.device
+    run: Run, data: Dataset, outcome: Outcome, device: torch.device, where: dict[str, Any]
 ) -> record.RunRecord:
     finished = outcome.status == "finished"
     parameters, flops = models.count(outcome.net, run.config.augment.crop_size)
@@ -105,7 +106,7 @@ def make_record(
             "step_seconds": statistics.median(seconds) / steps,
             "peak_memory_bytes": peak_memory_bytes(outcome.net, run.config, device),
         },
-        environment=environment.describe(device, run.config.train.precision),
+        environment=where,
     )
 
 

@@ -64,7 +64,8 @@ class Progress:
         del self.moments[run]
         self.finished += 1
         seconds = time.monotonic() - moment.started
-        self.console.print(f"{self.count()}  {name(run)}  {describe(event)}  {seconds:.0f} s")
+        line = f"{self.count()}  {name(run)}  {describe(event)}  {seconds:.0f} s"
+        self.console.print(line, soft_wrap=True)
 
     def count(self) -> str:
         done = f"{self.found + self.finished:>{len(str(self.total))}}/{self.total}"

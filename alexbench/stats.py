@@ -81,15 +81,20 @@ def sign_flip_p(differences: Sequence[float], seed: int = 0) -> float:
     n = len(values)
     if n == 0 or np.isnan(values).any():
         return math.nan
-    if n <= EXACT_FLIPS:
-        bits = np.arange(2**n)[:, None] >> np.arange(n) & 1
-    else:
-        drawn = np.random.default_rng(seed).bytes(2**EXACT_FLIPS * n // 8)
-        bits = np.unpackbits(np.frombuffer(drawn, np.uint8)).reshape(-1, n)
-        bits[0] = 0
-    sums = np.abs((1 - 2.0 * bits) @ values)
+    signs = 1 - 2.0 * _flips(n, seed)
+    sums = np.abs(signs @ values)
     tolerance = 1e-9 * np.abs(values).sum()
     return float((sums >= abs(math.fsum(values)) - tolerance).mean())
+
+
+def _flips(n: int, seed: int) -> np.ndarray:
+    """Return rows of zeros and ones (1: flipped), the first of them without a flip."""
+    if n <= EXACT_FLIPS:
+        return np.arange(2**n)[:, None] >> np.arange(n) & 1
+    drawn = np.random.default_rng(seed).bytes(2**EXACT_FLIPS * n // 8)
+    flips = np.unpackbits(np.frombuffer(drawn, np.uint8)).reshape(-1, n)
+    flips[0] = 0
+    return flips
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

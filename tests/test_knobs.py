@@ -36,6 +36,10 @@ def test_a_hidden_layer_gives_cifar4_its_dropout():
     assert unsupported(ModelConfig(name="cifar4", hidden_units=64, dropout=0.3)) is None
 
 
+def test_the_18_percent_recipe_has_a_norm_within_maps():
+    assert unsupported(ModelConfig(name="cifar4", within_map_norm=True)) is None
+
+
 def test_no_dropout_is_true_of_a_net_without_it():
     assert unsupported(ModelConfig(name="cifar_local", dropout=0.0)) is None
 
@@ -53,6 +57,8 @@ def test_knobs_that_do_nothing_do_not_make_another_net():
     none = ModelConfig(lrn="none")
     assert in_force(none) == in_force(ModelConfig(lrn="none", lrn_k=1.0, lrn_order="after_pool"))
     assert in_force(none) != in_force(ModelConfig(lrn="gain_only"))
+    gains = [in_force(ModelConfig(lrn="gain_only", lrn_k=k, lrn_alpha=k)) for k in (1.0, 2.0)]
+    assert gains[0] != gains[1]
     assert in_force(ModelConfig(lrn_k=1.0)) != in_force(ModelConfig())
     with_and_without = [ModelConfig(name="cifar4", dropout=p) for p in (0.5, 0.0)]
     assert in_force(with_and_without[0]) == in_force(with_and_without[1])

@@ -3,9 +3,9 @@
 import math
 
 import pytest
-from records import CIFAR10, make
 
 from alexbench import metrics
+from tests.records import CIFAR10, make
 
 NAN = math.nan
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from records import CIFAR10, MACHINE, make
 
 from alexbench import record
 from alexbench.errors import BadInput, RunFailed
+from tests.records import CIFAR10, MACHINE, make
 
 
 def test_what_is_written_is_read_back_to_the_last_bit(tmp_path: Path) -> None:

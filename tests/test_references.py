@@ -3,10 +3,10 @@
 import pytest
 import yaml
 from pydantic import ValidationError
-from records import CIFAR10, GLYPHS
 
 from alexbench import references
 from alexbench.references import Effect, References
+from tests.records import CIFAR10, GLYPHS
 
 CLAIMS = """
 relu two_gpu two_gpu_time two_gpu_links lrn lrn_cifar pooling depth augmentation pca_colour dropout

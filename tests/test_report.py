@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from records import CIFAR10, GLYPHS, MACHINE, Question, arms, make, use
 
 from alexbench import config, record, report
 from alexbench.errors import BadInput
 from alexbench.record import RunRecord
 from alexbench.report.comparison import judge
 from alexbench.report.words import sentence
+from tests.records import CIFAR10, GLYPHS, MACHINE, Question, arms, make, use
 
 ISSUE_COLUMNS = (
     "ablation profile data metric baseline variant num_pairs baseline_mean variant_mean delta "

@@ -113,8 +113,9 @@ class Pixels:
     def finish(self, inputs: Tensor) -> Tensor:
         """(B, C, C * 3) rows as (B, 3, C, C) in channels-last memory, without a copy."""
         if self.scale != 1:
-            inputs *= 1 / self.scale
-        return inputs.unflatten(2, (-1, 3)).permute(0, 3, 1, 2)
+            inputs.mul_(1 / self.scale)
+        pixels: Tensor = inputs.unflatten(2, (-1, 3))
+        return pixels.permute(0, 3, 1, 2)
 
 
 def mean_image(moments: Moments, data: DataConfig) -> Tensor:
@@ -140,7 +141,8 @@ def colour_directions(moments: Moments, augment: AugmentConfig) -> Tensor | None
     sizes = values.clamp_min(0)
     if augment.pca_colour == "as_run":
         sizes = sizes.sqrt()
-    return (255 * augment.pca_sd * sizes[:, None] * vectors.T).float()
+    directions: Tensor = 255 * augment.pca_sd * sizes[:, None] * vectors.T
+    return directions.float()
 
 
 def crops(images: Tensor, corners: Tensor, size: int) -> Tensor:

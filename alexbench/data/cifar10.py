@@ -95,7 +95,8 @@ def binary(folder: Path, data: DataConfig) -> Dataset:
 
 def torchvision_copy(root: Path, data: DataConfig, download: bool) -> Dataset:
     """The pickled layout, read by torchvision alone, which checks its MD5 sums before."""
-    from torchvision.datasets import CIFAR10  # half a second, and seldom needed
+    # here, for it takes half a second and is seldom needed
+    from torchvision.datasets import CIFAR10  # type: ignore[import-untyped]
 
     try:
         with warnings.catch_warnings():

@@ -6,6 +6,7 @@ The constants below set how hard it is.
 
 import math
 from pathlib import Path
+from string import ascii_uppercase as LETTERS
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from alexbench.data.cache import Arrays, cached
 from alexbench.data.dataset import Dataset, HeldSplit, hold
-from alexbench.data.outlines import LETTERS, fonts_sha256, letter_masks
+from alexbench.data.outlines import fonts_sha256, letter_masks
 from alexbench.schema import DataConfig
 
 TRAIN_FONTS = (
@@ -110,9 +111,9 @@ def letters(images: int, fonts: tuple[str, ...], split: int, image_size: int) ->
     atlas = quads(letter_masks(fonts, min(2 * image_size, MAX_MASK_SIDE)))
     turns = np.arange(-(-images // CHUNK) * CHUNK) % len(LETTERS)
     pixels = np.empty((len(turns), image_size, image_size, 3), dtype=np.uint8)
-    for first in range(0, images, CHUNK):
-        chunk = slice(first, first + CHUNK)
-        pixels[chunk] = draw(turns[chunk], atlas, image_size, Stream(SEED, split, first))
+    for start in range(0, images, CHUNK):
+        chunk = slice(start, start + CHUNK)
+        pixels[chunk] = draw(turns[chunk], atlas, image_size, Stream(SEED, split, start))
     return pixels[:images]
 
 
@@ -127,9 +128,8 @@ def draw(letters: NDArray[Any], atlas: NDArray[np.uint32], size: int, stream: St
         paint(image, shape, stream.integers(*CLUTTER_COLOUR, count, 3))
     font = stream.integers(0, fonts - 1, count)
     shift = stream.integers(-SHIFT, SHIFT, count, 2)
-    paint(
-        image, posed(atlas[font, letters], shift, size, stream), stream.integers(*LETTER, count, 3)
-    )
+    shape = posed(atlas[font, letters], shift, size, stream)
+    paint(image, shape, stream.integers(*LETTER, count, 3))
     noise = stream.bell(count, size, size, 3)
     image += noise * (443 * stream.integers(0, NOISE, count, 1, 1, 1)) >> 16  # 65536 / 148
     return np.clip(image, 0, 255).astype(np.uint8)
@@ -143,8 +143,8 @@ def quads(masks: Bytes) -> NDArray[np.uint32]:
     sides = [(0, 0)] * (masks.ndim - 2) + [(1, 1)] * 2
     wide = np.pad(masks, sides).astype(np.uint32)
     upper, lower = wide[..., :-1, :], wide[..., 1:, :]
-    left = upper[..., :-1] | lower[..., :-1] << 16
-    return left | (upper[..., 1:] | lower[..., 1:] << 16) << 8
+    stacked = upper | lower << np.uint32(16)
+    return stacked[..., :-1] | stacked[..., 1:] << np.uint32(8)
 
 
 def posed(shapes: NDArray[np.uint32], shift: Ints, size: int, stream: Stream) -> Ints:
@@ -169,14 +169,13 @@ def posed(shapes: NDArray[np.uint32], shift: Ints, size: int, stream: Stream) ->
         place = (along * right)[:, None, :] + (across * down)[:, :, None] >> 12
         places.append(np.clip(place + stride * 128, 0, stride * 256 - 1))
     u, v = places
-    cell = (
-        (v >> 8) * stride + (u >> 8) + (np.arange(count, dtype=np.int32) * stride**2)[:, None, None]
-    )
-    quad = shapes.ravel()[cell]
+    first = np.arange(count, dtype=np.int32)[:, None, None] * stride**2
+    quad = shapes.ravel()[first + (v >> 8) * stride + (u >> 8)]
     u, v = (u & 255).astype(np.uint32), (v & 255).astype(np.uint32)
     columns = (quad & 0x00FF00FF) * (256 - u) + (quad >> 8 & 0x00FF00FF) * u
     upper, lower = columns & 0xFFFF, columns >> 16
-    return (upper * (256 - v) + lower * v >> 16).astype(np.int32)
+    coverage: Ints = (upper * (256 - v) + lower * v >> 16).astype(np.int32)
+    return coverage
 
 
 def paint(image: Ints, coverage: Ints, colour: Ints) -> None:
@@ -189,7 +188,7 @@ def textured(ground: Ints, size: int, stream: Stream) -> Ints:
     """Grounds (n, size, size, 3): a colour (n, 3) with coarse and fine blotches and stripes."""
     count = len(ground)
     fields = [blotches(count, size, 4, stream), blotches(count, size, 9, stream)]
-    image = np.repeat(np.repeat(ground[:, None, None], size, axis=1), size, axis=2)
+    image: Ints = np.repeat(np.repeat(ground[:, None, None], size, axis=1), size, axis=2)
     for field in (*fields, stripes(count, size, stream)):
         swing = stream.integers(-TEXTURE, TEXTURE, count, 1, 1, 3)
         image += swing * (field[..., None] - 128) >> 8
@@ -202,7 +201,8 @@ def blotches(count: int, size: int, cells: int, stream: Stream) -> Ints:
     place = (2 * np.arange(size, dtype=np.int32) + 1) * cells * 128 // size
     cell, share = place >> 8, place & 255
     rows = knots[:, cell] * (256 - share[:, None]) + knots[:, cell + 1] * share[:, None]
-    return rows[..., cell] * (256 - share) + rows[..., cell + 1] * share >> 16
+    values: Ints = rows[..., cell] * (256 - share) + rows[..., cell + 1] * share >> 16
+    return values
 
 
 def stripes(count: int, size: int, stream: Stream) -> Ints:
@@ -210,8 +210,9 @@ def stripes(count: int, size: int, stream: Stream) -> Ints:
     right, down = (stream.integers(-6 * 512, 6 * 512, count, 1) for _ in range(2))
     place = np.arange(size, dtype=np.int32)
     start = stream.integers(0, 511, count, 1, 1)
-    wave = (right * place // size)[:, None, :] + (down * place // size)[:, :, None] + start
-    return np.abs((wave & 511) - 256).clip(max=255)
+    phase = (right * place // size)[:, None, :] + (down * place // size)[:, :, None] + start
+    waves: Ints = np.abs((phase & 511) - 256).clip(max=255)
+    return waves
 
 
 def aside(count: int, stream: Stream) -> Ints:

@@ -130,7 +130,7 @@ def without_undecodable(
     if bad and data.undecodable == "refuse":
         more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
         raise BadInput(
-            f"{root}: {len(bad)} files cannot be decoded as images: {', '.join(bad[:NAMED])}{more}; "
+            f"{root}: {len(bad)} files cannot be decoded: {', '.join(bad[:NAMED])}{more}; "
             "remove them, or set data.undecodable to skip"
         )
     train, test = folder.train[train_good], folder.test[test_good]

@@ -13,7 +13,7 @@ from string import ascii_uppercase as LETTERS
 
 import matplotlib
 import numpy as np
-from fontTools.ttLib import TTFont
+from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from alexbench.errors import BadInput
@@ -30,7 +30,7 @@ CAP_SHARE = (3, 5)  # height of H in the mask: wide italics still fit
 def letter_masks(fonts: tuple[str, ...], side: int) -> Bytes:
     """Coverage 0..255 of every letter of every font: (fonts, 26, side, side), letters centred."""
     masks = [
-        [mask(edges, cap_height, side) for edges in letters]
+        [mask(outline, cap_height, side) for outline in letters]
         for letters, cap_height in map(font_outlines, fonts)
     ]
     return np.array(masks, dtype=np.uint8)
@@ -95,7 +95,7 @@ def flattened(points: Ints, on_curve: bytes) -> Iterator[Ints]:
                 yield j * j * before + 2 * j * k * here + k * k * after
 
 
-def mask(edges: Ints, cap_height: int, side: int) -> Bytes:
+def mask(outline: Ints, cap_height: int, side: int) -> Bytes:
     """Coverage 0..255 (side, side) of one letter by the non-zero winding rule.
 
     Coordinates are multiplied so that sample (2 i + 1 - samples) * step is an integer: each row of
@@ -103,9 +103,9 @@ def mask(edges: Ints, cap_height: int, side: int) -> Bytes:
     """
     samples = side * SAMPLES
     step = cap_height * CAP_SHARE[1]
-    points = edges.reshape(-1, 2)
+    points = outline.reshape(-1, 2)
     centre = (points.min(axis=0) + points.max(axis=0)) // 2
-    ends = (edges - centre) * (2 * samples * CAP_SHARE[0])
+    ends = (outline - centre) * (2 * samples * CAP_SHARE[0])
     (x0, y0), (x1, y1) = ends[:, 0].T, ends[:, 1].T
     rows = (samples - 1 - 2 * np.arange(samples, dtype=np.int64)) * step
     crossed = (np.minimum(y0, y1)[:, None] <= rows) & (rows < np.maximum(y0, y1)[:, None])
@@ -119,4 +119,5 @@ def mask(edges: Ints, cap_height: int, side: int) -> Bytes:
     down = np.bincount(cell[y1 < y0], minlength=cells)
     winding = np.cumsum((up - down).reshape(samples, samples + 1)[:, :-1], axis=1)
     inside = (winding != 0).reshape(side, SAMPLES, side, SAMPLES).sum(axis=(1, 3))
-    return (inside * 255 // SAMPLES**2).astype(np.uint8)
+    coverage: Bytes = (inside * 255 // SAMPLES**2).astype(np.uint8)
+    return coverage

@@ -41,13 +41,13 @@ def alexnet(model: ModelConfig, num_classes: int, input_size: int) -> nn.Sequent
     """The paper's net; 224 pixel inputs give maps of side 55, 27, 13 and 6.
 
     The released convolution reads zeros beyond the right and bottom edges until its last window is
-    full, ceil((224 - 11) / 4) + 1 = 55 windows: 3 zeros there, and none on the left and top.
+    full, ceil((224 - 11) / 4) + 1 = 55 windows. Stride 4 never needs more than 3 zeros there, and
+    torch leaves unread those that fill no window; none stand on the left and top.
     """
     form = FORMS[model.columns]
-    missing = (11 - input_size) % 4
-    side = (input_size + missing - 11) // 4 + 1
+    side = (input_size + 3 - 11) // 4 + 1
     conv1 = nn.Conv2d(3, form.columns * scaled(form.kernels[0], model), 11, stride=4)
-    pad: Layers = [("pad", nn.ZeroPad2d((0, missing, 0, missing)))]
+    pad: Layers = [("pad", nn.ZeroPad2d((0, 3, 0, 3)))]
     return nn.Sequential(OrderedDict(pad + eight_layers(model, form, conv1, side, num_classes)))
 
 

@@ -1,4 +1,4 @@
-"""What a net costs and how large its maps are, from one forward pass of one image."""
+"""What a net costs and how large its maps are, from a forward pass of shapes alone."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 def count(net: nn.Module, input_size: int) -> tuple[int, int]:
     """Parameters, and FLOPs of the forward pass of one image: 2 x the multiply-adds.
 
-    Of convolutions and matrix products only, as everywhere; a net on the meta device costs nothing.
+    Of convolutions and matrix products only, as everywhere.
     """
     counter = FlopCounterMode(display=False)
     with counter:
@@ -35,9 +35,14 @@ def layer_sizes(net: nn.Module, input_size: int) -> list[tuple[str, tuple[int, .
 
 @torch.no_grad()
 def forward(net: nn.Module, input_size: int) -> None:
-    """Run one empty image through the net as in testing."""
-    weight = next(net.parameters())
+    """Run the shapes of one image through the net as in testing, on the meta device.
+
+    Nothing is computed; and normalization is plain arithmetic there, whereas on a device it may be
+    a matrix product, which would count.
+    """
+    shapes = {name: parameter.to("meta") for name, parameter in net.named_parameters()}
+    image = next(iter(shapes.values())).new_zeros(1, 3, input_size, input_size)
     training = net.training
     net.eval()
-    net(weight.new_zeros(1, 3, input_size, input_size))
+    torch.func.functional_call(net, shapes, image)
     net.train(training)

@@ -73,8 +73,9 @@ def write_csv(frame: pd.DataFrame, path: Path) -> Path:
     return write_text(text, path)
 
 
-def six_digits(number: float) -> str:
+def six_digits(number: object) -> str:
     """Six significant digits: fewer than machines may disagree about; large numbers in full."""
+    assert isinstance(number, float)
     return f"{number:.0f}" if 1e6 <= abs(number) < 1e15 else f"{number:.6g}"
 
 

@@ -66,7 +66,7 @@ def test_counting_a_built_net_gives_what_its_blueprint_gives_and_leaves_it_train
     assert net.training
 
 
-def test_counting_takes_the_dtype_of_the_net():
+def test_the_sizes_of_a_net_in_float64_are_found_too():
     net = build(ModelConfig(name="cifar4", width=0.1), 10, 32, seed=0).double()
     assert layer_sizes(net, 32)[-1] == ("fc4", (10,))
 
