@@ -1,15 +1,13 @@
 """The commands: parsing and printing only; what they do is elsewhere."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from alexbench import config
+from alexbench.errors import BadInput
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -52,7 +50,7 @@ def run(
         ablation, profile, seeds, set_, device, data_root, results, jobs, threads
     )
     comparison = sweep.carry_out(prepared)
-    print_comparison(comparison, prepared.ablation.title)
+    print_comparison(comparison, prepared.ablation.metrics[0], prepared.ablation.title)
     typer.echo(f"Tables, curves and records are in {prepared.folder}")
 
 
@@ -92,38 +90,44 @@ def list_() -> None:
 def report(
     names: Annotated[list[str], typer.Argument(help="Ablations; default: all with records.")] = [],  # noqa: B006
     results: Results = "results",
+    format_: Annotated[
+        list[str], typer.Option("--format", help="csv, markdown, latex or html; default: all.")
+    ] = [],  # noqa: B006
 ) -> None:
     """Make the tables and figures again from the records alone; needs no torch."""
     from alexbench import report as reports
 
-    for name in names or sorted(path.name for path in Path(results).glob("*") if path.is_dir()):
-        stem = Path(name).stem
-        for folder in sorted(Path(results, stem).glob("*/runs")):
+    formats = format_ or list(reports.FORMATS)
+    for name in formats:
+        if name not in reports.FORMATS:
+            raise BadInput(f"--format {name}: allowed are {', '.join(reports.FORMATS)}")
+    root = Path(results)
+    found = sorted(path.parent.parent.name for path in root.glob("*/*/runs"))
+    for name in names or list(dict.fromkeys(found)):
+        stem = config.find(name).stem
+        if stem not in found:
+            raise BadInput(f"{root}: no records of '{stem}'; `alexbench run {stem}` makes some")
+        for folder in sorted(root.glob(f"{stem}/*/runs")):
             label = folder.parent.name
             loaded = config.load(name, label.partition(",")[0])
-            for path in reports.write(loaded, label, folder.parent, warn):
+            for path in reports.write(loaded, label, folder.parent, warn, formats):
                 typer.echo(path)
+    if found and "html" in formats:
+        typer.echo(reports.write_index(root))
 
 
 def warn(line: str) -> None:
     typer.echo(f"warning: {line}", err=True)
 
 
-def print_comparison(comparison: pd.DataFrame, title: str) -> None:
+def print_comparison(comparison: pd.DataFrame, first_metric: str, title: str) -> None:
+    """The rows of claims, and of the first metric for every variant; the rest is in report.md."""
     from alexbench import report as reports
 
-    print_rows(reports.headline(comparison), title)
+    shown = (comparison["claim"] != "") | (comparison["metric"] == first_metric)
+    print_rows(reports.headline(comparison[shown]), title)
 
 
 def print_rows(frame: pd.DataFrame, title: str) -> None:
-    """A frame as a table on the terminal."""
-    table = Table(title=title, title_justify="left")
-    for column in frame.columns:
-        table.add_column(str(column), justify=justify(frame[column]))
-    for row in frame.itertuples(index=False):
-        table.add_row(*(str(cell) for cell in row))
-    Console().print(table)
-
-
-def justify(values: Sequence[object]) -> str:
-    return "left"
+    """A frame as plain text that neither wraps nor cuts a cell."""
+    typer.echo(f"\n{title}\n\n{frame.to_markdown(index=False, tablefmt='simple')}\n")

@@ -34,12 +34,12 @@ def evaluate(
     """Scores of the net in test mode.
 
     views: ``centre``, or ``ten_crop``: softmax outputs averaged over ten views (section 4.1).
-    images: only so many, evenly spaced over the split; None: all of it.
+    images: only so many, the same random ones for every net; None: all of the split.
     """
     net.eval()
-    total = len(split.labels)
-    count = min(images or total, total)
-    order = torch.arange(count) * total // count
+    order = torch.arange(len(split.labels))
+    if images is not None and images < len(order):
+        order = torch.randperm(len(order), generator=torch.Generator().manual_seed(0))[:images]
     losses, predictions, in_top5 = [], [], []
     for batch, labels in batches(split, order, BATCH_SIZE, device):
         outputs = [F.log_softmax(net(view), 1) for view in pixels.views(batch, views)]

@@ -6,6 +6,7 @@ readers too.
 """
 
 import io
+import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from alexbench import stats
 from alexbench.metrics import Metric
@@ -192,10 +194,11 @@ def forest(rows: Sequence[Forest], unit: str, *, ratio: bool) -> Figure:
         height = 0.8 + sum(0.3 + 0.17 * len(row.marks) for row in rows)
         figure = Figure(figsize=(PANEL_INCHES[0], height), layout="constrained")
         ax = figure.subplots()
-        ax.axvline(1 if ratio else 0, color="#000000", linewidth=0.8)
-        y = 0.0
+        null, y = (1 if ratio else 0), 0.0
         for row in rows:
             ax.text(0, y, row.label, transform=ax.get_yaxis_transform(), va="center", weight="bold")
+            rows_end = y + len(row.marks) + 0.5
+            ax.plot([null, null], [y + 0.5, rows_end], color="#000000", linewidth=0.8)
             for mark in row.marks:
                 y += 1
                 draw_mark(ax, y, mark)
@@ -204,6 +207,9 @@ def forest(rows: Sequence[Forest], unit: str, *, ratio: bool) -> Figure:
             colour, marker, fill = FOREST_MARKS[who]
             ax.plot([], [], marker, color=colour, fillstyle=fill, label=who)
         ax.set(ylim=(y - 0.6, -1), yticks=[], xlabel=unit, xscale="log" if ratio else "linear")
+        ax.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_minor_locator(NullLocator())
         ax.spines["left"].set_visible(False)
         figure.legend(frameon=False, ncols=2, loc="outside lower center")
     return figure
@@ -211,7 +217,10 @@ def forest(rows: Sequence[Forest], unit: str, *, ratio: bool) -> Figure:
 
 def draw_mark(ax: Axes, y: float, mark: Mark) -> None:
     colour, marker, fill = FOREST_MARKS[mark.who]
-    ends = [end for end in (mark.low, mark.high) if end == end and abs(end) != float("inf") and end]
+    open_low, open_high = mark.low in (0, -math.inf), mark.high == math.inf
+    if open_low or open_high:  # a bound, from times that were censored
+        marker = "d" if open_low and open_high else "<" if open_low else ">"
+    ends = [end for end, is_open in ((mark.low, open_low), (mark.high, open_high)) if not is_open]
     ax.plot([mark.delta, *ends], [y] * (1 + len(ends)), color=colour, linewidth=1.2)
     ax.plot(mark.delta, y, marker, color=colour, fillstyle=fill, markersize=5)
 

@@ -73,11 +73,16 @@ def write(record: RunRecord, path: Path) -> None:
     Keys keep their order and floats their last bit; what is not a finite number becomes null.
     Raises RunFailed if the disk does not take it.
     """
+    write_text_safely(_dumps(record), path)
+
+
+def write_text_safely(text: str, path: Path) -> None:
+    """Write ``text`` to a temporary file, fsync it and rename it to ``path``."""
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(_dumps(record))
+        with partial.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)

@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from alexbench.optimizer import PaperSGD, build_optimizer, learning_rate, plateaus, set_learning_rate
+from alexbench.optimizer import (
+    PaperSGD,
+    build_optimizer,
+    learning_rate,
+    plateaus,
+    set_learning_rate,
+)
 from alexbench.schema import TrainConfig
 
 

@@ -14,7 +14,7 @@ import pytest
 from alexbench import config, record, report
 from alexbench.errors import BadInput
 from alexbench.record import RunRecord
-from alexbench.report.comparison import judge
+from alexbench.report.compare import judge
 from alexbench.report.words import sentence
 from tests.records import CIFAR10, GLYPHS, MACHINE, Question, arms, make, use
 

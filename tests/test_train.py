@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from tests.tiny import CPU, tiny_config, tiny_data
 
 from alexbench import evaluate as evaluation
 from alexbench.data import Pixels
 from alexbench.schema import Config
 from alexbench.train import Outcome, train
+from tests.tiny import CPU, tiny_config, tiny_data
 
 TIMES = ("train_seconds", "evaluate_seconds", "images_per_second")
 

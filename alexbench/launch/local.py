@@ -47,7 +47,8 @@ class Worker:
             env=os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
         )
         self.send(asdict(place))
-        threading.Thread(target=self.listen, args=(events,), daemon=True).start()
+        self.listener = threading.Thread(target=self.listen, args=(events,), daemon=True)
+        self.listener.start()
 
     def send(self, content: dict[str, Any]) -> None:
         assert self.process.stdin
@@ -68,8 +69,12 @@ class Worker:
         self.send({"run": to_json(run), "folder": str(folder), "log": str(self.log)})
 
     def stop(self) -> None:
+        """End the process, whatever it is doing."""
         self.process.kill()
-        self.process.wait()
+        self.listener.join()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe:
+                pipe.close()
 
 
 def execute(
@@ -97,11 +102,13 @@ def execute(
                 failures.append(Failure(run, event["reason"], worker.log))
                 if event.get("fatal"):
                     raise RunFailed(f"{run.variant}, seed {run.seed}: {event['reason']}")
-            if event["kind"] == "died" and waiting:
-                workers.remove(worker)
-                worker = Worker(worker.place, events)
-                workers.append(worker)
             worker.run = None
+            if event["kind"] == "died":
+                worker.stop()
+                workers.remove(worker)
+                if waiting:
+                    worker = Worker(worker.place, events)
+                    workers.append(worker)
             if waiting:
                 worker.start(waiting.popleft(), folder)
     finally:

@@ -1,11 +1,12 @@
 """Initial weights: normal draws with a standard deviation a layer, and constant biases."""
 
 import hashlib
+from collections.abc import Iterator
 
 import torch
 from torch import nn
 
-from alexbench.models.layers import ColumnLinear, LocallyConnected
+from alexbench.models.layers import ColumnLinear, Dropout, LocallyConnected
 from alexbench.schema import ModelConfig
 
 Weighted = nn.Conv2d | nn.Linear | LocallyConnected | ColumnLinear
@@ -38,19 +39,35 @@ def initialise(net: nn.Module, model: ModelConfig, seed: int) -> None:
     Each weight is a standard-normal draw of its own stream, seeded by (seed, its name), times the
     layer's standard deviation: variants with one seed share the draws of equal names and shapes.
     """
-    layers = {name: layer for name, layer in net.named_children() if isinstance(layer, Weighted)}
-    output = list(layers)[-1]
-    for name, layer in layers.items():
+    layers = list(weighted_layers(net))
+    output = layers[-1][0]
+    for name, layer, num_inputs in layers:
         weight, bias = layer.parameters()
-        sd = standard_deviation(layer, name, model, is_output=name == output)
+        sd = standard_deviation(model, name, num_inputs, is_output=name == output)
         stream = torch.Generator().manual_seed(parameter_seed(seed, f"{name}.weight"))
         weight.copy_(torch.randn(weight.shape, generator=stream, dtype=torch.float32).mul_(sd))
         biased = name in BIASED[model.name] and name != output
         bias.fill_(model.bias_init if biased else 0.0)
 
 
-def standard_deviation(layer: Weighted, name: str, model: ModelConfig, is_output: bool) -> float:
-    """Of one layer's initial weights; fan_in is gain / sqrt(fan_in), with gain 1 for the logits."""
+def weighted_layers(net: nn.Module) -> Iterator[tuple[str, Weighted, float]]:
+    """Each layer with weights, and how many inputs one of its outputs sums in training.
+
+    Dropped inputs do not count: the paper's dropout does not make up for them.
+    """
+    kept = 1.0
+    for name, layer in net.named_children():
+        if isinstance(layer, Dropout):
+            kept = 1 - layer.p
+        elif isinstance(layer, Weighted):
+            local = isinstance(layer, LocallyConnected)
+            fan_in = layer.weight.shape[-1] if local else layer.weight[0].numel()
+            yield name, layer, fan_in * kept
+            kept = 1.0
+
+
+def standard_deviation(model: ModelConfig, name: str, num_inputs: float, is_output: bool) -> float:
+    """Of one layer's initial weights; fan_in is gain / sqrt(inputs), with gain 1 for the logits."""
     match model.init:
         case "paper":
             return 0.01
@@ -60,13 +77,7 @@ def standard_deviation(layer: Weighted, name: str, model: ModelConfig, is_output
             return RELEASED_SD[model.name].get(name, 0.01)
         case "fan_in":
             gain = 1.0 if is_output else GAIN[model.activation]
-            return float(gain / fan_in(layer) ** 0.5)
-
-
-def fan_in(layer: Weighted) -> int:
-    """How many inputs one output of the layer sums."""
-    local = isinstance(layer, LocallyConnected)
-    return layer.weight.shape[-1] if local else layer.weight[0].numel()
+            return float(gain / num_inputs**0.5)
 
 
 def parameter_seed(seed: int, name: str) -> int:

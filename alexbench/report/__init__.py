@@ -5,16 +5,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from alexbench import figures, record
+from alexbench import figures, pictures, record
 from alexbench.config import Ablation
 from alexbench.errors import BadInput
 from alexbench.record import RunRecord
-from alexbench.report.comparison import comparison
-from alexbench.report.markdown import markdown
-from alexbench.report.summary import summary
+from alexbench.report import html, index, latex, markdown
+from alexbench.report.compare import comparison
+from alexbench.report.summarise import summary
 from alexbench.report.words import headline
 
-__all__ = ["comparison", "headline", "read", "summary", "write"]
+__all__ = ["FORMATS", "comparison", "headline", "read", "summary", "write", "write_index"]
+
+FORMATS = ("csv", "markdown", "latex", "html")
 
 
 def read(ablation: Ablation, folder: Path) -> tuple[list[RunRecord], list[str]]:
@@ -29,6 +31,8 @@ def read(ablation: Ablation, folder: Path) -> tuple[list[RunRecord], list[str]]:
         if found.variant not in ablation.variants:
             allowed = ", ".join(ablation.variants)
             return f"its variant '{found.variant}' is not in {ablation.file} (there: {allowed})"
+        if found.purpose != "measure":
+            return "is a tuning run, its place is the folder 'tuning'"
         return None
 
     records, refusals = record.read_folder(folder / "runs", complaint)
@@ -46,31 +50,54 @@ def write(
     profile: str,
     folder: Path,
     tell: Callable[[str], None] = lambda line: None,
+    formats: Sequence[str] = FORMATS,
 ) -> list[Path]:
     """Write the tables and figures of the records below ``folder``, and return their paths.
 
     ``tell`` hears a line for each record that was refused; the others still make their report.
     """
     records, refusals = read(ablation, folder)
-    for line in refusals:
+    kept, not_pictures = pictures.read_folder(folder, [each.run_id for each in records])
+    for line in [*refusals, *not_pictures]:
         tell(line)
+    left_out = [line.replace(f"{folder}/", "") for line in [*refusals, *not_pictures]]
     compared = comparison(ablation, profile, records)
-    paths = [
-        write_csv(summary(ablation, profile, records), folder / "summary.csv"),
-        write_csv(compared, folder / "comparison.csv"),
-        write_text(
-            markdown(ablation, profile, records, compared, relative(refusals, folder)),
-            folder / "report.md",
-        ),
-        folder / "curves.png",
-    ]
-    figures.save_png(figures.curves(list(ablation.variants), records), folder / "curves.png")
+    summed = summary(ablation, profile, records)
+    paths = []
+    if "csv" in formats:
+        paths += [
+            write_csv(summed, folder / "summary.csv"),
+            write_csv(compared, folder / "comparison.csv"),
+        ]
+    if "markdown" in formats:
+        figures.save_png(figures.curves(list(ablation.variants), records), folder / "curves.png")
+        text = markdown.render(ablation, profile, records, compared, left_out)
+        paths += [write_text(text, folder / "report.md"), folder / "curves.png"]
+    if "latex" in formats:
+        text = latex.render(ablation, profile, records[0], compared)
+        paths.append(write_text(text, folder / "report.tex"))
+    if "html" in formats:
+        text = html.render(ablation, profile, records, compared, summed, kept, left_out)
+        paths.append(write_text(text, folder / "report.html"))
     return paths
+
+
+def write_index(results: Path) -> Path:
+    """Write results/index.html over the comparison.csv of every ablation and profile there."""
+    tables = [(path.parent, read_csv(path)) for path in sorted(results.glob("*/*/comparison.csv"))]
+    return write_text(index.render(results, tables), results / "index.html")
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> Path:
     text = frame.to_csv(index=False, float_format=six_digits, lineterminator="\n")
     return write_text(text, path)
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Return a table as it was before it was written, but for the digits."""
+    frame = pd.read_csv(path)
+    texts = frame.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]]
+    return frame.fillna(dict.fromkeys(texts, ""))
 
 
 def six_digits(number: object) -> str:
@@ -82,8 +109,3 @@ def six_digits(number: object) -> str:
 def write_text(text: str, path: Path) -> Path:
     path.write_text(text, encoding="utf-8", newline="\n")
     return path
-
-
-def relative(refusals: Sequence[str], folder: Path) -> list[str]:
-    """Name files from ``folder`` on, so that a report does not depend on where it was made."""
-    return [line.replace(f"{folder}/", "") for line in refusals]

@@ -8,10 +8,10 @@ from tabulate import tabulate
 from alexbench.config import Ablation
 from alexbench.record import RunRecord
 from alexbench.report import words
-from alexbench.report.comparison import chosen
+from alexbench.report.pairs import chosen
 
 
-def markdown(
+def render(
     ablation: Ablation,
     profile: str,
     records: Sequence[RunRecord],

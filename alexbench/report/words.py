@@ -164,3 +164,19 @@ def why(row: Row) -> str:
         seeds = int(row["seeds_for_80_power"])
         return f" About {seeds:,} seeds would give 80% power at the claimed size."
     return ""
+
+
+def others(row: Row) -> str:
+    """What others measured of the claim's technique on the same metric, each on its own."""
+    if not row["claim"]:
+        return MISSING
+    said = []
+    for replication in references.replications_of(str(row["claim"])):
+        effect = replication.effect(str(row["metric"]))
+        if effect is not None and effect.size is not None:
+            said.append(f"{size(row['kind'], effect.size)} {replication.title}")
+    return "; ".join(said) or MISSING
+
+
+def count(number: float) -> str:
+    return MISSING if math.isnan(number) else f"{number:,.0f}"

@@ -72,6 +72,15 @@ def test_the_inputs_of_a_split_layer_are_those_of_its_column():
     assert found["fc6"] == pytest.approx((2 / (64 * 2 * 2)) ** 0.5, rel=0.01)
 
 
+def test_fan_in_counts_the_inputs_that_dropout_lets_through():
+    with_dropout, without = (
+        deviations("alexnet_small", init="fan_in", dropout=dropout) for dropout in (0.75, 0.0)
+    )
+    for layer in with_dropout:
+        expected = 2.0 if layer in ("fc7", "fc8") else 1.0
+        assert with_dropout[layer] / without[layer] == pytest.approx(expected)
+
+
 BIASED = {
     "alexnet": {"conv2", "conv4", "conv5", "fc6", "fc7"},
     "alexnet_small": {"conv2", "conv4", "conv5", "fc6", "fc7"},
@@ -109,7 +118,7 @@ def test_variants_of_one_seed_are_one_draw_times_another_deviation(name):
         {"activation": "tanh"},
         {"lrn": "none"},
         {"pooling": "non_overlapping"},
-        {"dropout": 0.0},
+        {"dropout": 0.0},  # under the paper's init; fan_in counts what dropout keeps
         {"bias_init": 0.0},
         {"columns": "dense"},
         {"columns": "no_links"},

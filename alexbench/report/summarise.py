@@ -8,7 +8,7 @@ import pandas as pd
 from alexbench import metrics, stats
 from alexbench.config import Ablation
 from alexbench.record import RunRecord
-from alexbench.report.comparison import claim_questions
+from alexbench.report.compare import claim_questions
 
 COLUMNS = [
     "ablation",
@@ -40,7 +40,7 @@ def summary(ablation: Ablation, profile: str, records: Sequence[RunRecord]) -> p
     measured = [record for record in records if record.purpose == "measure"]
     return pd.DataFrame(
         [
-            summarise(name, variant, [r for r in measured if r.variant == variant])
+            over_seeds(name, variant, [r for r in measured if r.variant == variant])
             | {"ablation": ablation.name, "profile": profile}
             for variant in ablation.variants
             for name in asked(ablation)
@@ -54,7 +54,7 @@ def asked(ablation: Ablation) -> list[str]:
     return list(dict.fromkeys([*ablation.metrics, *(q.metric for q in claim_questions(ablation))]))
 
 
-def summarise(name: str, variant: str, runs: Sequence[RunRecord]) -> dict[str, object]:
+def over_seeds(name: str, variant: str, runs: Sequence[RunRecord]) -> dict[str, object]:
     readings = [(run, metrics.read(name, run)) for run in runs]
     readings = [(run, reading) for run, reading in readings if not math.isnan(reading.value)]
     values = [reading.value for _, reading in readings]

@@ -1,0 +1,102 @@
+"""What a net looks like: its first-layer kernels, and test images with its top-5 predictions.
+
+One file a variant beside the records, ``pictures/<variant>-seed<n>.json``; the page shows it where
+it is kept. Images are stored as PNG, so that a report only embeds them. No torch here.
+"""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from alexbench.record import write_text_safely
+
+SIDE = 64  # pixels: larger test images are reduced to it
+
+
+@dataclass(frozen=True)
+class Example:
+    """A test image (base64 PNG), its class, and the five likeliest classes with percentages."""
+
+    image: str
+    label: str
+    top5: list[tuple[str, float]]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures of one run."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
+
+    run_id: str
+    variant: str
+    seed: int
+    kernels: list[str]  # base64 PNG a kernel
+    examples: list[Example]
+
+
+_ADAPTER = TypeAdapter(Pictures)
+
+
+def kernels_to_png(weights: np.ndarray) -> list[str]:
+    """Return a picture a kernel. ``weights``: (kernels, 3, height, width), one scale for all:
+    grey is zero, the largest absolute weight is black or white."""
+    largest = max(float(np.abs(weights).max()), 1e-12)
+    pixels = np.round(127.5 + 127.5 * weights / largest).astype(np.uint8)
+    return [to_png(kernel) for kernel in pixels.transpose(0, 2, 3, 1)]
+
+
+def examples(
+    images: np.ndarray, labels: Sequence[int], probabilities: np.ndarray, classes: Sequence[str]
+) -> list[Example]:
+    """Return test images with their top-5 predictions.
+
+    ``images``: uint8 (n, height, width, 3); ``labels``: n class indices; ``probabilities``:
+    (n, classes), the softmax outputs.
+    """
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :5]
+    return [
+        Example(
+            image=to_png(image),
+            label=classes[label],
+            top5=[(classes[i], round(100 * float(row[i]), 1)) for i in top],
+        )
+        for image, label, row, top in zip(images, labels, probabilities, best, strict=True)
+    ]
+
+
+def to_png(pixels: np.ndarray) -> str:
+    """Return uint8 pixels (height, width, 3) as base64 PNG, no larger than SIDE."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((SIDE, SIDE))
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def write(pictures: Pictures, folder: Path) -> Path:
+    """Write below results/<ablation>/<profile>; raises RunFailed if the disk does not take it."""
+    path = folder / "pictures" / f"{pictures.variant}-seed{pictures.seed}.json"
+    write_text_safely(_ADAPTER.dump_json(pictures, indent=1).decode() + "\n", path)
+    return path
+
+
+def read_folder(folder: Path, run_ids: Sequence[str]) -> tuple[list[Pictures], list[str]]:
+    """Return the pictures of these runs, and a line a file that is not one; older ones of other
+    runs are passed over."""
+    found, refusals = [], []
+    for path in sorted((folder / "pictures").glob("*.json")):
+        try:
+            pictures = _ADAPTER.validate_json(path.read_bytes())
+        except (ValidationError, OSError):
+            refusals.append(f"{path}: is not a file of pictures; delete it")
+            continue
+        if pictures.run_id in run_ids:
+            found.append(pictures)
+    return found, refusals

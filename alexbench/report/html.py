@@ -1,0 +1,203 @@
+"""The page of one ablation under one profile: one self-contained file, no request leaves it."""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jinja2
+import pandas as pd
+
+from alexbench.config import Ablation
+from alexbench.pictures import Pictures
+from alexbench.record import RunRecord
+from alexbench.report import drawn, markdown, studies, words
+from alexbench.report.classes import cells, class_rows, pooled_confusion, worst
+
+Row = Mapping[Hashable, Any]
+TONES = {"reproduced": "good", "same sign": "good", "opposite": "bad", "no effect": "bad"}
+ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+
+
+class Cell(NamedTuple):
+    """A table cell: its text, and what it is sorted by if that is a number."""
+
+    text: str
+    value: str | None = None
+    tone: str | None = None
+    link: str | None = None
+    long: bool = False  # a sentence, which may wrap
+    note: str = ""  # below it, smaller
+
+
+class Table(NamedTuple):
+    """A sortable table."""
+
+    columns: list[str]
+    rows: list[list[Cell]]
+
+
+def render(
+    ablation: Ablation,
+    profile: str,
+    records: Sequence[RunRecord],
+    comparison: pd.DataFrame,
+    summary: pd.DataFrame,
+    pictures: Sequence[Pictures],
+    refusals: Sequence[str],
+) -> str:
+    """Return the page. Every text in it is escaped, whatever classes are called."""
+    return ENVIRONMENT.get_template("ablation.html").render(
+        name=ablation.name,
+        title=ablation.title,
+        question=ablation.question,
+        profile=profile,
+        index_link="../../index.html",
+        data_line=markdown.data_line(records[0]).replace("`", ""),
+        cards=[card(row) for row in comparison.to_dict("records") if row["verdict"]],
+        comparison=comparison_table(comparison),
+        notes=markdown.NOTES.replace("`", ""),
+        figures=drawn.figures(ablation, records, comparison),
+        arms=text_table(markdown.arms(ablation, records)),
+        tuning=markdown.tuning_line(ablation),
+        summary=summary_table(summary),
+        variants=[section for name in ablation.variants for section in classes(name, records)],
+        pictures=pictures,
+        provenance=provenance(records),
+        refusals=refusals,
+    )
+
+
+def number(text: str, value: float) -> Cell:
+    """A cell that sorts by its value; what is missing sorts last."""
+    return Cell(text, "" if value != value else f"{value:.6g}")
+
+
+def verdict_cell(row: Row) -> Cell:
+    return Cell(words.verdict(row), tone=TONES.get(row["verdict"], "open"))
+
+
+COMPARISON: dict[str, Callable[[Row], Cell]] = {
+    "claim": lambda row: Cell(row["claim"] or words.MISSING),
+    "metric": lambda row: Cell(row["metric"]),
+    "arms": lambda row: Cell(f"{row['variant']} vs {row['baseline']}"),
+    "measured [95% CI]": lambda row: number(words.interval(row), row["delta"]),
+    "paper": lambda row: number(words.claimed(row, "paper"), row["paper_delta"]),
+    "notebook": lambda row: number(words.claimed(row, "notebook"), row["notebook_delta"]),
+    "verdict": verdict_cell,
+    "others": lambda row: Cell(words.others(row), long=True),
+    "pairs": lambda row: number(words.pairs(row), row["num_pairs"]),
+    "without": lambda row: number(
+        words.value(row["unit"], row["baseline_mean"]), row["baseline_mean"]
+    ),
+    "with": lambda row: number(words.value(row["unit"], row["variant_mean"]), row["variant_mean"]),
+    "p": lambda row: number(words.p_value(row["p_value"]), row["p_value"]),
+    "p, Holm": lambda row: number(words.p_value(row["p_holm"]), row["p_holm"]),
+    "t-test p, Holm": lambda row: number(words.p_value(row["t_p_holm"]), row["t_p_holm"]),
+    "McNemar p": lambda row: number(words.p_value(row["mcnemar_p"]), row["mcnemar_p"]),
+    "equivalence p": lambda row: number(words.p_value(row["equivalence_p"]), row["equivalence_p"]),
+    "seeds for 80% power": lambda row: number(
+        words.count(row["seeds_for_80_power"]), row["seeds_for_80_power"]
+    ),
+    "tuned (without / with)": lambda row: Cell(row["tuned"] or words.MISSING),
+}
+
+
+def comparison_table(comparison: pd.DataFrame) -> Table:
+    rows = comparison.to_dict("records")
+    return Table(list(COMPARISON), [[cell(row) for cell in COMPARISON.values()] for row in rows])
+
+
+def summary_table(summary: pd.DataFrame) -> Table:
+    columns = ["variant", "metric", "num_seeds", "num_diverged", "num_censored"]
+    numbers = ["mean", "sd", "ci_low", "ci_high", "median", "min", "max"]
+    rows = [
+        [Cell(str(row[name])) for name in columns]
+        + [number(words.value(row["unit"], row[name]), row[name]) for name in numbers]
+        for row in summary.to_dict("records")
+    ]
+    return Table([*columns, *numbers], rows)
+
+
+def text_table(frame: pd.DataFrame) -> Table:
+    rows = [[Cell(str(value)) for value in row] for row in frame.to_numpy()]
+    return Table(list(frame.columns), rows)
+
+
+def card(row: Row) -> dict[str, Any]:
+    """A claim's verdict with what is behind it."""
+    return {
+        "claim": row["claim"],
+        "arms": f"{row['variant']} against {row['baseline']}, {row['metric']}",
+        "verdict": words.verdict(row),
+        "tone": TONES.get(row["verdict"], "open"),
+        "measured": words.interval(row),
+        "sentence": words.sentence(row),
+        "statement": studies.statement(row["claim"]),
+        "studies": studies.of_claim(row["claim"]),
+    }
+
+
+def classes(variant: str, records: Sequence[RunRecord]) -> list[dict[str, Any]]:
+    """The confusion matrix and the report by class of a variant; nothing where none was kept."""
+    runs = [record for record in records if record.variant == variant]
+    counts = pooled_confusion(runs)
+    if counts is None:
+        return []
+    names = [str(name) for name in runs[0].data["classes"]]
+    rows = [
+        [Cell(row.name)]
+        + [number(f"{share:.1f}%" if share == share else "-", share) for share in row[1:4]]
+        + [number(f"{row.images:,}", row.images)]
+        for row in class_rows(counts, names)
+    ]
+    return [
+        {
+            "name": variant,
+            "classes": names,
+            "size": len(names),
+            "cells": cells(counts),
+            "worst": worst(counts, names),
+            "report": Table(["class", "precision", "recall", "F1", "images"], rows),
+        }
+    ]
+
+
+def provenance(records: Sequence[RunRecord]) -> list[tuple[str, str]]:
+    """Where the numbers come from; several values where the runs differ."""
+    environments = [record.environment for record in records]
+    versions = [environment.get("versions", {}) for environment in environments]
+    dates = sorted(str(environment.get("date", "")) for environment in environments)
+    terms = {
+        "Data": distinct([f"{r.data['name']} ({r.data['source']})" for r in records]),
+        "Data SHA-256": distinct([r.data["sha256"] for r in records]),
+        "Images left out": distinct([len(r.data.get("skipped") or []) for r in records]),
+        "Commit": distinct(
+            [f"{e.get('commit')}{' with changes' if e.get('dirty') else ''}" for e in environments]
+        ),
+        "Versions": distinct(
+            [", ".join(f"{k} {v}" for k, v in sorted(each.items()) if v) for each in versions]
+        ),
+        "Processor": distinct([e.get("processor") for e in environments]),
+        "Device": distinct([e.get("device") for e in environments]),
+        "Threads a run": distinct([e.get("num_threads") for e in environments]),
+        "Precision": distinct([e.get("precision") for e in environments]),
+        "Trained": f"{dates[0]} to {dates[-1]}",
+        "Runs": f"{len(records)} ({sum(r.status == 'diverged' for r in records)} diverged)",
+    }
+    return list(terms.items())
+
+
+def distinct(values: Sequence[Any]) -> str:
+    """The value of all runs, or each with its number of runs."""
+    texts = [str(value) for value in values]
+    found = sorted(set(texts))
+    if len(found) == 1:
+        return found[0]
+    return "; ".join(f"{text} ({texts.count(text)} runs)" for text in found)

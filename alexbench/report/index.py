@@ -1,0 +1,103 @@
+"""The index page: one row a claim and measurement: the whole paper at a glance."""
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+
+from alexbench import references
+from alexbench.report import studies, words
+from alexbench.report.html import ENVIRONMENT, Cell, Table, number, verdict_cell
+
+Row = Mapping[Hashable, Any]
+COLUMNS = ["claim", "metric", "paper", "notebook", "measured [95% CI]", "verdict", "profile"]
+
+
+def render(results: Path, tables: Sequence[tuple[Path, pd.DataFrame]]) -> str:
+    """Return the index over the (folder, comparison) of every ablation and profile."""
+    measured = [
+        (folder, row)
+        for folder, table in tables
+        for row in table.to_dict("records")
+        if row["claim"]
+    ]
+    rows = []
+    for claim_id in references.claim_ids():
+        mine = [(folder, row) for folder, row in measured if row["claim"] == claim_id]
+        rows += [measured_row(results, folder, row) for folder, row in mine]
+        if not mine:
+            rows.append(unmeasured_row(claim_id))
+    return ENVIRONMENT.get_template("index.html").render(
+        claims=Table(COLUMNS, rows),
+        pages=[
+            {
+                "link": link(results, folder),
+                "ablation": folder.parent.name,
+                "profile": folder.name,
+                "data": table["data"][0],
+            }
+            for folder, table in tables
+        ],
+        replications=replications(),
+    )
+
+
+def measured_row(results: Path, folder: Path, row: Row) -> list[Cell]:
+    claim_id = str(row["claim"])
+    return [
+        claim_cell(claim_id, link(results, folder)),
+        Cell(row["metric"], note=f"{row['variant']} vs {row['baseline']}"),
+        number(words.claimed(row, "paper"), row["paper_delta"]),
+        number(words.claimed(row, "notebook"), row["notebook_delta"]),
+        number(words.interval(row), row["delta"])._replace(note=f"pairs: {words.pairs(row)}"),
+        verdict_cell(row)._replace(note=claimed_on(claim_id)),
+        Cell(folder.name),
+    ]
+
+
+def unmeasured_row(claim_id: str) -> list[Cell]:
+    return [
+        claim_cell(claim_id),
+        Cell(words.MISSING),
+        *[number(words.MISSING, math.nan)] * 3,
+        Cell("not measured yet", tone="open", note=claimed_on(claim_id)),
+        Cell(words.MISSING),
+    ]
+
+
+def claim_cell(claim_id: str, address: str | None = None) -> Cell:
+    return Cell(claim_id, link=address, long=True, note=studies.statement(claim_id))
+
+
+def claimed_on(claim_id: str) -> str:
+    return f"claimed on {references.data_title(references.claim(claim_id))}"
+
+
+def replications() -> Table:
+    """Everything that others measured, with the grade of the evidence."""
+    columns = ["claim", "what", "numbers", "data", "views", "grade", "source", "where", "caveats"]
+    rows = []
+    for each in references.load().replications:
+        told = studies.told(each)
+        rows.append(
+            [
+                Cell(each.claim or words.MISSING),
+                Cell(each.title, long=True),
+                Cell(told.numbers or words.MISSING, long=True),
+                Cell(told.data),
+                Cell(each.views or words.MISSING),
+                Cell(told.grade),
+                Cell(references.source_title(each), link=told.link, long=True),
+                Cell(each.where or words.MISSING, long=True),
+                Cell("; ".join(each.caveats) or words.MISSING, long=True),
+            ]
+        )
+    return Table(columns, rows)
+
+
+def link(results: Path, folder: Path) -> str:
+    """The address of a page from the index, whatever characters its profile has."""
+    return quote(f"{folder.relative_to(results).as_posix()}/report.html")

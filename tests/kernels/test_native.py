@@ -1,0 +1,94 @@
+"""The C++ kernel: built once, never in the way, and the same bits whoever computes them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from alexbench.kernels import local_response_norm, native, why_not
+
+CASE = """
+import hashlib, sys, torch
+from alexbench.kernels import local_response_norm, resolve
+torch.set_num_threads(int(sys.argv[1]))
+generator = torch.Generator().manual_seed(0)
+print(resolve("cpu"))
+for shape in ((16, 48, 13, 13), (5, 9, 7, 7)):
+    x, g = (torch.randn(shape, generator=generator) for _ in "xg")
+    for layout in (torch.channels_last, torch.contiguous_format):
+        x = (9 * x.detach()).contiguous(memory_format=layout).requires_grad_()
+        y = local_response_norm(x, 5, 1e-4, 0.75, 2.0, groups=1)
+        y.backward(g)
+        for t in (y.detach(), x.grad):
+            print(hashlib.sha256(t.contiguous().numpy().tobytes()).hexdigest())
+"""
+
+
+def start_case(cache, threads=1, **environment):
+    return subprocess.Popen(
+        [sys.executable, "-c", CASE, str(threads)],
+        env={**os.environ, "ALEXBENCH_CACHE": str(cache), **environment},
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def outcome(process):
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    implementation, *hashes = out.splitlines()
+    return implementation, hashes, err
+
+
+needs_native = pytest.mark.skipif(
+    why_not("native", "cpu", torch.float32) is not None,
+    reason=f"native: {why_not('native', 'cpu', torch.float32)}",
+)
+
+
+@needs_native
+def test_processes_that_build_at_once_get_the_same_bits_and_leave_one_file(tmp_path):
+    # whatever their number of threads, and though the cache holds a damaged file
+    (tmp_path / f"lrn-{native.identity()}.so").write_bytes(b"damaged")
+    results = [outcome(p) for p in [start_case(tmp_path, threads) for threads in (1, 2)]]
+    assert [implementation for implementation, _, _ in results] == ["native"] * 2
+    assert results[0][1] == results[1][1]
+    assert "alexbench: building the LRN kernel for this processor, once" in results[0][2]
+    assert len(list(tmp_path.iterdir())) == 1
+    assert outcome(start_case(tmp_path)) == ("native", results[0][1], "")
+
+
+@needs_native
+def test_a_cache_that_cannot_be_written_costs_a_build_and_nothing_else(tmp_path, capfd):
+    (tmp_path / "file").touch()
+    assert native.build(tmp_path / "file" / "lrn.so").lrn_float
+    assert capfd.readouterr().err.count("\n") == 1
+
+
+def test_without_a_compiler_auto_is_banded_and_says_nothing(tmp_path):
+    implementation, _, err = outcome(start_case(tmp_path, CXX="no-such-compiler"))
+    assert (implementation, err) == ("banded", "")
+
+
+def test_a_compiler_that_fails_is_named_with_its_first_words(tmp_path, monkeypatch):
+    broken = tmp_path / "c++"
+    broken.write_text("#!/bin/sh\necho out of licences >&2\necho more >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("CXX", str(broken))
+    with pytest.raises(native.Unavailable, match=r"cannot build the kernel: out of licences$"):
+        native.build(tmp_path / "lrn.so")
+
+
+@needs_native
+def test_it_brings_no_second_openmp_runtime_into_the_process():
+    local_response_norm(torch.ones(2, 8, 4, 4), 5, 1e-4, 0.75, 2.0, implementation="native")
+    maps = Path("/proc/self/maps")
+    if not maps.exists():
+        pytest.skip("no /proc on this system")
+    files = {line.split()[-1] for line in maps.read_text().splitlines()}
+    assert len([file for file in files if "omp" in Path(file).name]) <= 1

@@ -1,0 +1,47 @@
+"""The command line: what it prints, and one line with a status for every mistake."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def alexbench(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "alexbench", *arguments], capture_output=True, text=True, cwd=cwd
+    )
+
+
+def test_list_shows_every_ablation_with_its_question_and_claims():
+    done = alexbench("list")
+    assert done.returncode == 0
+    for text in ("lrn", "Does local response normalization lower the test error?", "lrn_cifar"):
+        assert text in done.stdout
+
+
+def test_plan_says_what_would_train_and_trains_nothing(tmp_path):
+    sizes = ["--set", "data.train_images=52", "--set", "data.test_images=26"]
+    done = alexbench("plan", "lrn", "--seeds", "3", *sizes, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "gain_only" in done.stdout
+    assert "15 runs to train" in done.stdout
+    assert not list(tmp_path.rglob("*.json"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("run", "lnr"), "did you mean 'lrn'?"),
+        (("run", "lrn", "--set", "model.lnr=none"), "did you mean 'model.lrn'?"),
+        (("run", "lrn", "--profile", "labtop"), "did you mean 'laptop'?"),
+        (("report", "lnr"), "did you mean 'lrn'?"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(arguments, expected, tmp_path):
+    done = alexbench(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert expected in done.stderr

@@ -1,0 +1,124 @@
+"""A whole ablation over real worker processes: what is trained, what is kept, how it fails."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import alexbench
+from alexbench import record
+from alexbench.errors import BadInput, RunFailed
+
+ABLATION = """
+title: A tiny question
+question: Does a wider net do better?
+claims: {lrn: wide}
+baseline: narrow
+metrics: [test_error, step_seconds]
+config:
+  data.train_images: 52
+  data.test_images: 26
+  model.name: cifar4
+  train.epochs: 1
+  train.batch_size: 26
+  evaluate.train_images: 26
+variants:
+  narrow: {model.width: 0.125}
+  wide: {model.width: 0.25}
+"""
+COLUMNS = (
+    "ablation profile data metric baseline variant num_pairs baseline_mean variant_mean delta "
+    "ci_low ci_high p_value paper_delta notebook_delta verdict same_data"
+).split()
+
+
+@pytest.fixture
+def ablation(tmp_path: Path) -> str:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(ABLATION)
+    return str(path)
+
+
+def records(folder: Path) -> dict[str, int]:
+    """Record files and when they were written, in nanoseconds."""
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.json")}
+
+
+def test_a_sweep_trains_each_variant_with_each_seed_and_writes_the_tables(ablation, tmp_path):
+    options = {"results": str(tmp_path / "results"), "jobs": 1}
+    comparison = alexbench.run(ablation, seeds=2, **options)
+    folder = tmp_path / "results" / "tiny" / "laptop"
+    assert list(comparison.columns[: len(COLUMNS)]) == COLUMNS
+    assert comparison["num_pairs"].tolist() == [2] * len(comparison)
+    first = records(folder / "runs")
+    assert sorted(name.split("-")[0] for name in first) == ["narrow", "narrow", "wide", "wide"]
+    for name in ("summary.csv", "comparison.csv", "report.md", "curves.png"):
+        assert (folder / name).stat().st_size > 0
+    assert not list(folder.rglob("*.partial"))
+
+    # A new seed trains only itself; a finished run is never trained again.
+    alexbench.run(ablation, seeds=3, **options)
+    second = records(folder / "runs")
+    assert len(second) == 6
+    assert {name: second[name] for name in first} == first
+
+    # A comment in the YAML changes nothing.
+    Path(ablation).write_text("# another day\n" + ABLATION)
+    alexbench.run(ablation, seeds=3, **options)
+    assert records(folder / "runs") == second
+
+    # The record holds what the table is made of.
+    done = record.read(next((folder / "runs").glob("wide-seed0-*.json")))
+    assert (done.status, done.purpose, done.data["test_images"]) == ("finished", "measure", 26)
+    assert record.unpack_correct(done).shape == (26,)
+    wrong = 100 * (1 - record.unpack_correct(done).mean())
+    assert done.history[-1]["test_error"] == pytest.approx(wrong)
+    assert sum(map(sum, done.confusion)) == 26
+    assert done.environment["num_threads"] == 1
+    assert done.measurements["peak_memory_bytes"] > 4 * 3 * done.model["parameters"]
+
+
+def test_tuning_uses_other_seeds_and_extends_a_grid_whose_best_is_at_its_edge(ablation, tmp_path):
+    Path(ablation).write_text(ABLATION + "tune: {train.lr: [1e-6, 2e-6]}\n")
+    alexbench.run(ablation, seeds=1, results=str(tmp_path), jobs=1)
+    folder = tmp_path / "tiny" / "laptop"
+    tuning = [record.read(path) for path in (folder / "tuning").glob("*.json")]
+    assert {done.seed for done in tuning} == {1000, 1001}
+    grid = sorted({done.config["train"]["lr"] for done in tuning})
+    assert len(grid) > 2
+    for path in (folder / "runs").glob("*.json"):
+        done = record.read(path)
+        assert done.tuned == {"train.lr": done.config["train"]["lr"]}
+        assert done.tuned["train.lr"] in grid
+
+
+def test_what_is_set_by_hand_never_mixes_with_the_profiles_own_records(ablation, tmp_path):
+    settings = ["train.lr=0.1"]
+    alexbench.run(ablation, seeds=1, settings=settings, results=str(tmp_path), jobs=1)
+    assert [path.name for path in (tmp_path / "tiny").iterdir()] == ["laptop,train.lr=0.1"]
+
+
+def test_a_run_that_fails_is_named_with_its_log_and_the_others_are_kept(ablation, tmp_path):
+    folder = tmp_path / "tiny" / "laptop"
+    (folder / "runs").mkdir(parents=True)
+    alexbench.run(ablation, seeds=1, results=str(tmp_path), jobs=1)
+    kept, lost = sorted((folder / "runs").glob("*.json"))
+    lost.unlink()
+    lost.mkdir()  # its record cannot be written
+    with pytest.raises(RunFailed, match=r"1 of 2 runs failed, the first: wide, seed 0: .*log: "):
+        alexbench.run(ablation, seeds=1, results=str(tmp_path), jobs=1)
+    assert json.loads(kept.read_text())["variant"] == "narrow"
+    assert "Traceback" in next((folder / "logs").glob("wide-*.log")).read_text()
+
+
+def test_bad_input_is_refused_before_anything_trains(ablation, tmp_path):
+    (tmp_path / "file").touch()
+    for options, expected in (
+        ({"results": str(tmp_path / "file")}, "cannot be written"),
+        ({"device": "cuda:9"}, "--device cuda:9: not here; allowed are auto, cpu"),
+        ({"jobs": 999}, "more than the"),
+        ({"profile": "phone"}, "unknown profile 'phone'"),
+    ):
+        with pytest.raises(BadInput, match=expected):
+            alexbench.run(ablation, **{"results": str(tmp_path / "new"), **options})
+    assert not list((tmp_path / "new").rglob("*.json"))
