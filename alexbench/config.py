@@ -92,7 +92,7 @@ def load(
     fixed = parse_settings(settings)
     parts = (own_part, file, profile_part)  # the first that speaks decides
     tune = next((part.tune for part in parts if part.tune is not None), "none")
-    grid = None if tune == "none" else {k: v for k, v in tune.items() if k not in fixed}
+    grid = {} if isinstance(tune, str) else {k: v for k, v in tune.items() if k not in fixed}
     ablation = Ablation(
         name=path.stem,
         file=str(path),
@@ -236,8 +236,10 @@ def parse_settings(settings: Sequence[str]) -> Overrides:
             raise BadInput(
                 f"--set {setting}: expected key=value with a known key{hint(key, known_keys())}"
             )
-    content = OmegaConf.to_container(OmegaConf.from_dotlist(list(settings)))
-    assert isinstance(content, dict)
+    try:
+        content: Any = OmegaConf.to_container(OmegaConf.from_dotlist(list(settings)))
+    except (OmegaConfBaseException, yaml.YAMLError) as error:
+        raise BadInput(f"--set {' '.join(settings)}: not valid YAML: {first_line(error)}") from None
     return {
         f"{section}.{key}": value
         for section, keys in content.items()

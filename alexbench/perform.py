@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
-from alexbench import environment, kernels, models, record
-from alexbench.data import Dataset, load
+from alexbench import environment, kernels, models, pictures, record
+from alexbench.data import Dataset, Pixels, batches, load
 from alexbench.evaluate import Scores
 from alexbench.memory import peak_memory_bytes
 from alexbench.plan import Run
@@ -18,6 +19,7 @@ from alexbench.schema import Config, DataConfig
 from alexbench.train import Outcome, Watch, train
 
 MOST_CLASSES_IN_CONFUSION = 100
+PICTURED = 12  # test images
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,28 @@ def perform(run: Run, place: Place, folder: Path, watch: Watch) -> record.RunRec
     outcome = train(run.config, data, run.seed, device, watch)
     done = make_record(run, data, outcome, device, where)
     record.write(done, run.record_path(folder))
+    if run.purpose == "measure" and run.seed == 0:
+        pictures.write(take_pictures(run, data, outcome.net, device), folder)
     return done
+
+
+def take_pictures(
+    run: Run, data: Dataset, net: nn.Module, device: torch.device
+) -> pictures.Pictures:
+    """The kernels of conv1, and the first test images with what the net makes of them."""
+    pixels = Pixels(data.train, run.config.data, run.config.augment, device)
+    images, labels = next(batches(data.test, torch.arange(PICTURED), PICTURED, device))
+    with torch.no_grad():
+        probabilities = net.eval()(pixels.centre(images)).softmax(1)
+    return pictures.Pictures(
+        run_id=run.run_id,
+        variant=run.variant,
+        seed=run.seed,
+        kernels=pictures.kernels_to_png(net.get_parameter("conv1.weight").detach().cpu().numpy()),
+        examples=pictures.examples(
+            images.cpu().numpy(), labels.tolist(), probabilities.cpu().numpy(), data.classes
+        ),
+    )
 
 
 def set_precision(precision: str) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from alexbench.config import Ablation, Overrides, override
-from alexbench.schema import Config
+from alexbench.config import Ablation, override
+from alexbench.schema import Config, Overrides
 
 RECIPE_VERSION = 1  # raise it when the training code changes what a configuration gives
 Identity = Callable[[Config], dict[str, Any]]

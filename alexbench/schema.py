@@ -89,7 +89,7 @@ class ModelConfig(Section):
     pooling: Literal["overlapping", "non_overlapping"] = "overlapping"
     dropout: Share = 0.5  # of the units of the hidden FC layers, dropped (section 4.2)
     columns: Literal["two_columns", "one_column", "no_links", "dense"] = "two_columns"
-    # sd 0.01 everywhere; released sds; gain / sqrt(fan_in)
+    # sd 0.01 everywhere; released sds; gain / sqrt(inputs that are not dropped)
     init: Literal["paper", "as_run", "fan_in"] = "paper"
     # in conv2, conv4, conv5 and the hidden FC layers; 0 in the others (section 5)
     bias_init: float = 1.0
@@ -100,8 +100,13 @@ class ModelConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def fill_in_form(cls, values: Any) -> Any:
-        as_run = isinstance(values, dict) and values.get("form") == "as_run"
-        return AS_RUN | values if as_run else values
+        if not isinstance(values, dict) or values.get("form") != "as_run":
+            return values
+        # the released locally connected nets have no norm within maps
+        released = AS_RUN | (
+            {"within_map_norm": False} if values.get("name") == "cifar_local" else {}
+        )
+        return released | values
 
 
 class TrainConfig(Section):

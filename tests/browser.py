@@ -1,9 +1,12 @@
 """Headless Chromium over its debugging pipe, with nothing but the standard library."""
 
+import fcntl
 import json
 import os
+import select
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +20,14 @@ FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run "
     "--disable-background-networking --remote-debugging-pipe about:blank"
 ).split()
+
+LAUNCH = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)  # Chromium reads commands here
+os.dup2(int(sys.argv[2]), 4)  # and answers here
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+PATIENCE_SECONDS = 60
 
 
 class Page:
@@ -44,6 +55,8 @@ class Page:
 
     def receive(self) -> dict[str, Any]:
         while b"\0" not in self.unread:
+            ready, _, _ = select.select([self.answers], [], [], PATIENCE_SECONDS)
+            assert ready, "chromium does not answer"
             chunk = os.read(self.answers, 1 << 16)
             assert chunk, "chromium is gone"
             self.unread += chunk
@@ -104,12 +117,19 @@ def chromium(profile: Path) -> Iterator[Page]:
     """Start Chromium with a tab, and end it."""
     assert CHROMIUM is not None
     (read_commands, commands), (answers, write_answers) = os.pipe(), os.pipe()
-
-    # Chromium reads commands from descriptor 3 and answers on 4.
-    place = f'exec "$0" "$@" 3<&{read_commands} 4>&{write_answers}'
+    # Numbers that the launcher cannot overwrite while it puts them where Chromium looks.
+    theirs = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (read_commands, write_answers)]
     process = subprocess.Popen(
-        ["sh", "-c", place, CHROMIUM, f"--user-data-dir={profile}", *FLAGS],
-        pass_fds=(read_commands, write_answers),
+        [
+            sys.executable,
+            "-c",
+            LAUNCH,
+            *map(str, theirs),
+            CHROMIUM,
+            *FLAGS,
+            f"--user-data-dir={profile}",
+        ],
+        pass_fds=theirs,
         stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )
@@ -125,5 +145,5 @@ def chromium(profile: Path) -> Iterator[Page]:
     finally:
         process.terminate()
         process.wait(timeout=20)
-        for end in (read_commands, commands, answers, write_answers):
+        for end in (read_commands, commands, answers, write_answers, *theirs):
             os.close(end)

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from alexbench import record
 from alexbench.record import SCHEMA_VERSION, RunRecord, pack_correct
 from alexbench.schema import ClaimUse
 
@@ -131,3 +133,19 @@ def arms(
         for name, errors in zip(names, (baseline, variant), strict=True)
         for seed, error in enumerate(errors)
     ]
+
+
+LRN = Question(claims={"lrn": (use("both", metric="test_error"),)})
+NOISE = (-0.3, -0.1, 0.0, 0.1, 0.3, 0.0)
+
+
+def with_delta(delta: float, noise: float = 1.0) -> list[RunRecord]:
+    """Six pairs whose test errors differ by ``delta`` on average."""
+    base = [30.0, 31.0, 29.0, 30.5, 29.5, 30.0]
+    return arms(base, [b + delta + noise * n for b, n in zip(base, NOISE, strict=True)])
+
+
+def write_records(records: list[RunRecord], folder: Path) -> Path:
+    for each in records:
+        record.write(each, folder / "runs" / f"{each.variant}-{each.seed}.json")
+    return folder

@@ -106,6 +106,10 @@ def test_beyond_16_pairs_a_sample_of_flips_is_near_the_t_test_and_repeatable() -
     assert p == pytest.approx(stats.t_test(differences), abs=0.01)
 
 
+def test_a_sample_of_flips_never_says_that_chance_is_impossible() -> None:
+    assert stats.sign_flip_p([1.0] * 40) == 1 / 2**16
+
+
 def test_zero_differences_are_no_evidence() -> None:
     assert stats.sign_flip_p([0.0] * 6) == 1
 

@@ -42,7 +42,7 @@ def cached(path: Path, fingerprint: str, make: Callable[[], Arrays]) -> Arrays:
 
 def read(path: Path, fingerprint: str) -> Arrays | None:
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             if str(stored["fingerprint"]) != fingerprint:
                 return None
             return {name: stored[name] for name in stored.files if name != "fingerprint"}

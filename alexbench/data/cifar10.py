@@ -1,6 +1,7 @@
 """CIFAR-10 from a local copy in any of its layouts, or by torchvision's download."""
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,8 @@ def image_folder(root: Path, data: DataConfig, cache: Path) -> Dataset:
         raise BadInput(
             f"{root}: has {len(found.classes)} classes, CIFAR-10 has {', '.join(CLASSES)}"
         )
-    return found
+    jpeg = any(root.glob("train/*/*.jp*g"))
+    return replace(found, source="image folder (JPEG copy)") if jpeg else found
 
 
 def binary(folder: Path, data: DataConfig) -> Dataset:
@@ -104,9 +106,8 @@ def torchvision_copy(root: Path, data: DataConfig, download: bool) -> Dataset:
             train = CIFAR10(root, train=True, download=download)
             test = CIFAR10(root, train=False)
     except OSError as error:
-        raise BadInput(
-            f"CIFAR-10: no copy in ./datasets, and no download ({error}): {WHAT_TO_DO}"
-        ) from None
+        tried = "no copy in ./datasets, and no download" if download else f"{root}: cannot be read"
+        raise BadInput(f"CIFAR-10: {tried} ({error}): {WHAT_TO_DO}") from None
     except RuntimeError:
         raise BadInput(f"{root / PYTHON}: damaged, by its MD5 sums: {WHAT_TO_DO}") from None
     return hold(

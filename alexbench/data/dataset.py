@@ -49,7 +49,7 @@ class StreamedSplit:
 Split: TypeAlias = HeldSplit | StreamedSplit
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """What a run trains and tests on.
 

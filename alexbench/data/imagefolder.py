@@ -1,8 +1,6 @@
 """imagefolder: any tree train/<class>/*, val|test/<class>/*, in memory or streamed."""
 
-import functools
 import hashlib
-import operator
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +11,7 @@ from torch import Tensor
 from alexbench.data.cache import Arrays, cached
 from alexbench.data.dataset import Dataset, HeldSplit, StreamedSplit, hold
 from alexbench.data.files import Files, Folder, open_folder, printable
-from alexbench.data.moments import Moments
+from alexbench.data.moments import Moments, no_moments
 from alexbench.data.stream import Decode, Survey, in_workers
 from alexbench.errors import BadInput
 from alexbench.schema import DataConfig
@@ -80,7 +78,7 @@ def streamed(folder: Folder, root: Path, data: DataConfig, cache: Path) -> Datas
 def cache_path(root: Path, data: DataConfig, cache: Path, what: str) -> Path:
     """One file for each root and selection: a changed folder replaces what it left before."""
     place = (str(root.resolve()), data.image_size, data.train_images, data.test_images)
-    key = hashlib.sha256(repr(place).encode()).hexdigest()[:16]
+    key = hashlib.sha256(ascii(place).encode()).hexdigest()[:16]
     return cache / f"{data.name}-{what}-{key}.npz"
 
 
@@ -109,10 +107,12 @@ def decoded(files: Files, side: int) -> Arrays:
 def survey(files: Files, side: int) -> Arrays:
     """Moments of the good images, and which (N,) are ``good``; holds no image."""
     chunks = torch.arange(len(files.names)).split(FILES_A_TASK)
-    found, good = zip(*in_workers(Survey(files, side), chunks), strict=True)
-    total = functools.reduce(operator.add, found)
-    sums = {key: getattr(total, key).numpy() for key in MOMENTS}
-    return {**sums, "good": torch.cat(good).numpy()}
+    good = torch.zeros(len(files.names), dtype=torch.bool)
+    total = no_moments(side)
+    for chunk, (found, could) in zip(chunks, in_workers(Survey(files, side), chunks), strict=True):
+        total += found
+        good[chunk] = could
+    return {"good": good.numpy(), **{key: getattr(total, key).numpy() for key in MOMENTS}}
 
 
 def without_undecodable(
@@ -130,13 +130,12 @@ def without_undecodable(
     if bad and data.undecodable == "refuse":
         more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
         raise BadInput(
-            f"{root}: {len(bad)} files cannot be decoded: {', '.join(bad[:NAMED])}{more}; "
+            f"{root}: cannot decode {len(bad)} of the files: {', '.join(bad[:NAMED])}{more}; "
             "remove them, or set data.undecodable to skip"
         )
     train, test = folder.train[train_good], folder.test[test_good]
-    for files in (train, test):
-        counts = files.labels.bincount(minlength=len(folder.classes))
-        for label in (counts == 0).nonzero().flatten().tolist():
+    for files, others in ((folder.train, train), (folder.test, test)):
+        for label in sorted({*files.labels.tolist()} - {*others.labels.tolist()}):
             raise BadInput(
                 f"{files.root}: class {folder.classes[label]!r} has no image that can be decoded"
             )

@@ -34,16 +34,21 @@ class Moments:
         return (self.product_sum.double() / pixels - mean.outer(mean)) / 255**2
 
 
+def no_moments(side: int) -> Moments:
+    """Moments of no image."""
+    pixel_sum = torch.zeros(side, side, 3, dtype=torch.int64)
+    return Moments(torch.tensor(0), pixel_sum, torch.zeros(3, 3, dtype=torch.int64))
+
+
 def moments(images: Tensor) -> Moments:
     """Moments of (N, S, S, 3) uint8 images.
 
     Products are summed in float64, which holds these integers exactly below 2**53.
     """
     side = images.shape[1]
-    pixel_sum = torch.zeros(side, side, 3, dtype=torch.int64)
-    product_sum = torch.zeros(3, 3, dtype=torch.int64)
+    total = no_moments(side)
     for chunk in images.split(max(1, CHUNK_PIXELS // side**2)):
         pixels = chunk.reshape(-1, 3).double()
-        product_sum += (pixels.T @ pixels).long()
-        pixel_sum += chunk.sum(0)
-    return Moments(torch.tensor(len(images)), pixel_sum, product_sum)
+        products = (pixels.T @ pixels).long()
+        total += Moments(torch.tensor(len(chunk)), chunk.sum(0), products)
+    return total

@@ -1,5 +1,6 @@
 """Images read from files by worker processes, decoded ahead of their use."""
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ from alexbench.data.moments import Moments, moments
 from alexbench.errors import RunFailed
 
 Work = TypeVar("Work")
-PREFETCH_BATCHES = 4  # a worker
+PREFETCH_BATCHES = 2  # a worker
 
 
 def stream(
@@ -82,7 +83,7 @@ def in_workers(
     function: Callable[[Tensor], Work], chunks: Sequence[Tensor], pin_memory: bool = False
 ) -> Iterator[Work]:
     """Results of the chunks in their order, from as many processes as this run has threads."""
-    workers = torch.get_num_threads()
+    workers = min(torch.get_num_threads(), len(chunks))
     workers = 0 if workers == 1 else workers  # alone: no second process to compete with
     loader: DataLoader[Work] = DataLoader(
         Tasks(function, chunks),
@@ -91,4 +92,7 @@ def in_workers(
         prefetch_factor=PREFETCH_BATCHES if workers else None,
         pin_memory=pin_memory,
     )
-    return iter(loader)
+    with warnings.catch_warnings():
+        # Python 3.12 warns of every fork beside threads; the workers use none of their locks
+        warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
+        return iter(loader)

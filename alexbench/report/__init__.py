@@ -10,7 +10,7 @@ from alexbench.config import Ablation
 from alexbench.errors import BadInput
 from alexbench.record import RunRecord
 from alexbench.report import html, index, latex, markdown
-from alexbench.report.compare import comparison
+from alexbench.report.compare import COLUMNS, TEXTS, comparison
 from alexbench.report.summarise import summary
 from alexbench.report.words import headline
 
@@ -94,10 +94,11 @@ def write_csv(frame: pd.DataFrame, path: Path) -> Path:
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """Return a table as it was before it was written, but for the digits."""
-    frame = pd.read_csv(path)
-    texts = frame.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]]
-    return frame.fillna(dict.fromkeys(texts, ""))
+    """Return a comparison as it was before it was written, but for the digits."""
+    frame = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str))
+    if list(frame.columns) != COLUMNS:
+        raise BadInput(f"{path}: is of another alexbench; make it again with `alexbench report`")
+    return frame.fillna(dict.fromkeys(TEXTS, ""))
 
 
 def six_digits(number: object) -> str:

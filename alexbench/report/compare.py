@@ -40,7 +40,10 @@ class Question(NamedTuple):
 class Row:
     """A row of comparison.csv. ``delta`` and its bounds are percentage points, or ratios.
 
-    The means are over the pairs: arithmetic for differences, geometric for ratios.
+    The means are over the pairs: arithmetic for differences, geometric for ratios. ``p_value`` is
+    the sign-flip test's, ``t_p_value`` the paired t test's; both are adjusted in judge.
+    ``paper_se`` is computed from the released runs behind the paper's number where the paper
+    gives a delta only.
     """
 
     ablation: str
@@ -81,6 +84,7 @@ class Row:
 
 
 COLUMNS = [field.name for field in fields(Row)]
+TEXTS = [field.name for field in fields(Row) if field.type is str]
 
 
 def comparison(ablation: Ablation, profile: str, records: Sequence[RunRecord]) -> pd.DataFrame:

@@ -68,7 +68,7 @@ def render(
         tuning=markdown.tuning_line(ablation),
         summary=summary_table(summary),
         variants=[section for name in ablation.variants for section in classes(name, records)],
-        pictures=pictures,
+        pictures=sorted(pictures, key=lambda each: list(ablation.variants).index(each.variant)),
         provenance=provenance(records),
         refusals=refusals,
     )

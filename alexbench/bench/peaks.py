@@ -1,0 +1,36 @@
+"""What the machine can do at best, measured: a matrix product and a copy."""
+
+from dataclasses import dataclass
+
+import torch
+
+from alexbench.bench.timing import measure
+
+GEMM_SIDE = {"cpu": 1024, "cuda": 4096}
+COPY_BYTES = {"cpu": 64 << 20, "cuda": 1 << 30}  # far beyond the caches
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """The two ceilings of a roofline."""
+
+    gemm_gflop_per_second: float
+    copy_gigabyte_per_second: float
+
+    def gflop_per_second_at(self, intensity: float) -> float:
+        """The most that so many FLOPs a byte allow."""
+        return min(self.gemm_gflop_per_second, intensity * self.copy_gigabyte_per_second)
+
+
+def measure_peaks(
+    device: torch.device, dtype: torch.dtype = torch.float32, rounds: int = 15
+) -> Peaks:
+    """The best of so many square matrix products and of as many copies (bytes read + written)."""
+    side = GEMM_SIDE[device.type]
+    a = torch.randn(side, side, device=device).to(dtype)
+    product = torch.empty_like(a)
+    gemm = min(measure(lambda: torch.mm(a, a, out=product), device, rounds))
+    source = torch.zeros(COPY_BYTES[device.type], dtype=torch.int8, device=device)
+    target = torch.zeros_like(source)
+    copy = min(measure(lambda: target.copy_(source), device, rounds))
+    return Peaks(2 * side**3 / gemm / 1e9, 2 * source.numel() / copy / 1e9)

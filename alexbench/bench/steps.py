@@ -1,0 +1,73 @@
+"""A whole training step as a call, and what it cannot do without."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from alexbench import models
+from alexbench.bench.cost import Cost
+from alexbench.bench.shapes import Step
+from alexbench.bench.timing import Call
+from alexbench.schema import AugmentConfig, Config, ModelConfig
+from alexbench.train import start, train_step
+
+OPTIMIZER_VALUES = 5  # a weight: reads it, its gradient and its velocity, writes it and the latter
+
+
+def step_config(step: Step) -> Config:
+    """The schema's defaults, which are the paper's, for that net and input size.
+
+    LRN of the CIFAR-10 net stands after the pools, as in the released recipes.
+    """
+    order = "after_pool" if step.name == "cifar4" else "after_relu"
+    model = ModelConfig.model_validate({"name": step.name, "lrn_order": order})
+    return Config(model=model, augment=AugmentConfig(crop_size=step.input_size))
+
+
+def step_call(config: Config, num_classes: int, batch: int, device: torch.device) -> Call:
+    """Forward, backward and update on one batch that is on the device already."""
+    state = start(config, num_classes, 0, device)
+    state.net.train()
+    inputs, labels = random_batch(config.augment.crop_size, num_classes, batch, device)
+    return lambda: train_step(state, inputs, labels)
+
+
+def random_batch(
+    side: int, num_classes: int, batch: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(batch, 3, side, side, generator=generator)
+    labels = torch.randint(num_classes, (batch,), generator=generator)
+    return inputs.to(device).contiguous(memory_format=torch.channels_last), labels.to(device)
+
+
+def step_cost(config: Config, num_classes: int, batch: int) -> Cost:
+    """FLOPs of convolutions and matrix products in both passes, and modelled bytes.
+
+    Bytes: for each layer what ``cost`` says of a layer, and five values a weight for the update.
+    Counted on the meta device, where nothing is computed.
+    """
+    side = config.augment.crop_size
+    net = models.blueprint(config.model, num_classes, side)
+    values = OPTIMIZER_VALUES * sum(weight.numel() for weight in net.parameters())
+    layers = [layer for layer in net.modules() if not list(layer.children())]
+
+    def note(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal values
+        weights = sum(weight.numel() for weight in layer.parameters())
+        x, y = inputs[0].numel(), output.numel()
+        values += (x + weights + y) + (x + y + weights) + weights
+        values += x if inputs[0].requires_grad else 0
+
+    handles = [
+        layer.register_forward_hook(note) for layer in layers if not isinstance(layer, nn.Flatten)
+    ]
+    counter = FlopCounterMode(display=False)
+    net.eval()  # dropout's masks need a generator, and no device has one on meta
+    with counter:
+        logits = net(torch.empty(batch, 3, side, side, device="meta"))
+        F.cross_entropy(logits, logits.new_zeros(batch, dtype=torch.int64)).backward()
+    for handle in handles:
+        handle.remove()
+    return Cost(counter.get_total_flops(), 4 * values)

@@ -1,0 +1,62 @@
+"""``alexbench bench``: run the benchmarks, and make their table and figure."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from alexbench.bench import table
+from alexbench.bench.machine import machine_name
+from alexbench.errors import BadInput, RunFailed
+from alexbench.places import cores, devices
+
+
+def run_suite(
+    device: str = "auto",
+    results: str = "results",
+    threads: int | None = None,
+    rounds: int = 10,
+    select: str | None = None,
+) -> list[Path]:
+    """Run ``benchmarks/`` with pytest-benchmark and write JSON, CSV, Markdown and roofline.
+
+    threads: of the CPU; None: all cores. select: only the benchmarks whose ids match, as for
+    ``pytest -k``. Returns the paths written, in results/benchmarks/. Raises BadInput and RunFailed.
+    """
+    folder = benchmarks_folder()
+    (device, *_) = devices(device)
+    threads = threads or cores()
+    if threads > cores() or rounds < 1:
+        raise BadInput(f"--threads {threads}, --rounds {rounds}: from 1 to {cores()}, from 1")
+    target = Path(results, "benchmarks")
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"{target}: cannot be written: {error.strerror}") from None
+    unfinished = target / "unfinished.json"
+    command = [
+        *(sys.executable, "-m", "pytest", str(folder), f"--rootdir={folder}", "-q", "--no-header"),
+        *("-o", "addopts=", "-o", "python_files=bench_*.py", "-p", "no:cacheprovider"),
+        *("-k", select or "", f"--device={device}", f"--threads={threads}", f"--rounds={rounds}"),
+        *("--benchmark-quiet", f"--benchmark-json={unfinished}"),
+    ]
+    environment = {**os.environ, "TORCH_CPP_LOG_LEVEL": "ERROR", "OMP_NUM_THREADS": str(threads)}
+    done = subprocess.run(command, env=environment)
+    if done.returncode == 5 or (done.returncode == 0 and not unfinished.exists()):
+        raise BadInput(f"--select {select}: matches no benchmark in {folder}")
+    if done.returncode != 0:
+        raise RunFailed("a benchmark failed, see above; the table was not written")
+    stored = json.loads(unfinished.read_text())
+    name = machine_name(stored["machine_info"]["alexbench"])
+    paths = table.write(stored, target, name)
+    return [unfinished.replace(target / f"{name}.json"), *paths]
+
+
+def benchmarks_folder() -> Path:
+    """Beside the package in a checkout, inside it in an installed wheel."""
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package.parent / "benchmarks", package / "benchmarks"):
+        if (folder / "conftest.py").is_file():
+            return folder
+    raise BadInput("the benchmarks are not installed: run alexbench bench from a checkout")

@@ -1,0 +1,145 @@
+"""How the benchmarks run: which device, which arms, and what is written beside each time."""
+
+from dataclasses import asdict
+
+import pytest
+import torch
+
+from alexbench.bench.arms import Arm, arms, conv_arms, settings
+from alexbench.bench.calls import fit, make_call
+from alexbench.bench.clock import Clock
+from alexbench.bench.cost import cost
+from alexbench.bench.counters import peak_memory_bytes
+from alexbench.bench.machine import fingerprint
+from alexbench.bench.peaks import measure_peaks
+from alexbench.bench.shapes import CONVS, NORMS, POOLS, STEPS
+from alexbench.bench.steps import step_call, step_config, step_cost
+from alexbench.bench.timing import clocks, measure
+from alexbench.kernels import IMPLEMENTATIONS, why_not
+from alexbench.places import devices
+
+CLOCK = Clock()
+SHAPES = {"conv": CONVS, "norm": NORMS, "pool": POOLS, "step": STEPS}
+
+
+def pytest_addoption(parser):
+    parser.addoption("--device", default="auto", help="auto, cpu, cuda or cuda:<index>")
+    parser.addoption("--rounds", type=int, default=10, help="samples of each row")
+    parser.addoption("--threads", type=int, default=None, help="CPU threads; default: torch's own")
+
+
+def chosen_device(config):
+    return torch.device(devices(config.getoption("device"))[0])
+
+
+def pytest_configure(config):
+    if threads := config.getoption("threads"):
+        torch.set_num_threads(threads)
+
+
+def pytest_generate_tests(metafunc):
+    """A test that asks for ``conv``, ``norm``, ``pool`` or ``step`` gets each shape in each arm."""
+    device = chosen_device(metafunc.config)
+    for kind, shapes in SHAPES.items():
+        if kind in metafunc.fixturenames:
+            metafunc.parametrize(kind, shapes, ids=[shape.name for shape in shapes])
+            choices = arms_of(kind, device)
+            metafunc.parametrize("arm", choices, ids=[arm.name for arm in choices])
+
+
+def arms_of(kind, device):
+    """``compiled`` is left out: torch.compile takes up to a minute a shape to start."""
+    if kind == "norm":
+        here = [n for n in IMPLEMENTATIONS if not why_not(n, device, torch.float32)]
+        return arms(device, tuple(name for name in here if name != "compiled"))
+    if kind == "step":
+        precisions = ("ieee", "tf32") if device.type == "cuda" else ("ieee",)
+        return [Arm("step", precision=precision, implementation="auto") for precision in precisions]
+    return conv_arms(device) if kind == "conv" else arms(device)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        item.add_marker(pytest.mark.benchmark(timer=CLOCK))
+
+
+def pytest_benchmark_update_machine_info(config, machine_info):
+    machine_info["alexbench"] = fingerprint(chosen_device(config))
+
+
+@pytest.fixture(scope="session")
+def device(request):
+    return chosen_device(request.config)
+
+
+@pytest.fixture(scope="session")
+def peaks_of(device):
+    """The measured ceilings of a precision, measured when it is first asked for."""
+    measured = {}
+
+    def peaks_of(arm):
+        if arm.precision not in measured:
+            with settings(arm, device):
+                measured[arm.precision] = measure_peaks(device, arm.dtype)
+        return measured[arm.precision]
+
+    return peaks_of
+
+
+@pytest.fixture(scope="session")
+def fitted(device):
+    """The size at which a layer is timed, the same in all its arms."""
+    sizes = {}
+    return lambda shape: sizes.get(shape) or sizes.setdefault(shape, fit(shape, device))
+
+
+@pytest.fixture
+def time_layer(device, fitted, record):
+    def time_layer(shape, arm):
+        sized, batch = fitted(shape)
+        work = cost(sized, arm.direction, batch, arm.dtype.itemsize)
+        size = {"shape": shape.name, "batch": batch, "side": sized.side}
+        record(lambda: make_call(sized, arm, batch, device), arm, work, size)
+
+    return time_layer
+
+
+@pytest.fixture
+def time_step(device, record):
+    def time_step(step, arm):
+        batch = step.cuda_batch if device.type == "cuda" else step.cpu_batch
+        config = step_config(step)
+        work = step_cost(config, step.num_classes, batch)
+        size = {"shape": step.name, "batch": batch, "side": step.input_size}
+        record(lambda: step_call(config, step.num_classes, batch, device), arm, work, size)
+
+    return time_step
+
+
+@pytest.fixture
+def record(benchmark, device, peaks_of, request):
+    """Time a call and keep with its samples what is needed to judge them."""
+
+    def record(make, arm, work, size):
+        peaks = peaks_of(arm)
+        with settings(arm, device):
+            before = clocks(device)
+            call = make()
+            samples = measure(call, device, request.config.getoption("rounds"))
+            after = clocks(device)
+            del call
+            memory = peak_memory_bytes(make, device)
+        CLOCK.load(samples)
+        benchmark.pedantic(CLOCK.advance, setup=CLOCK.rewind, rounds=len(samples))
+        benchmark.extra_info.update(
+            kind=request.node.originalname.removeprefix("test_"),
+            **size,
+            **asdict(arm),
+            flops=work.flops,
+            bytes=work.bytes,
+            peak_memory_bytes=memory,
+            **asdict(peaks),
+            clocks=[before, after],
+        )
+
+    return record
