@@ -80,6 +80,7 @@ def curves(
                 if runs:
                     draw_variant(ax, key, variant, look(index), runs)
             ax.set(xlabel="epoch", ylabel=PANELS[key])
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             ax.grid(alpha=0.25, linewidth=0.5)
             if key == "train_error":
                 draw_target(ax, records)

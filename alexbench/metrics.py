@@ -108,7 +108,7 @@ def _early_train_error(record: RunRecord) -> Reading:
 
 def _epochs_to_target(record: RunRecord) -> Reading:
     target = record.config["train"]["target_train_error"]
-    if target is None:
+    if target is None or target >= guessing_error(record):  # met before the first step
         return MISSING
     epoch = _crossing(train_errors(record), target, guessing_error(record))
     if epoch is None:
@@ -152,8 +152,9 @@ def _epochs_to_converge(record: RunRecord) -> Reading:
     The curve is smoothed by a running mean of 3 epochs. A run that comes so near only in that
     last tenth was still on its way: censored. So is a run that diverged.
     """
+    budget = float(record.config["train"]["epochs"])
     if _diverged(record):
-        return Reading(float(record.config["train"]["epochs"]), censored=True)
+        return Reading(budget, censored=True)
     errors = [_number(row["test_error"]) for row in record.history]
     last = max(1, math.ceil(0.1 * len(errors)))
     final = math.fsum(errors[-last:]) / last
@@ -162,6 +163,8 @@ def _epochs_to_converge(record: RunRecord) -> Reading:
         for near in (errors[max(0, i - 1) : i + 2] for i in range(len(errors)))
     ]
     guessing = guessing_error(record)
+    if final >= guessing:  # it learned nothing
+        return Reading(budget, censored=True)
     threshold = final + CONVERGED_BAND * (guessing - final)
     epoch = _crossing(list(smooth), threshold, guessing)
     end = len(errors) - last

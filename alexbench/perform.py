@@ -61,10 +61,10 @@ def perform(run: Run, place: Place, folder: Path, watch: Watch) -> record.RunRec
     data = load_data(run.config.data, place.data_root)
     where = environment.describe(device, run.config.train.precision)
     outcome = train(run.config, data, run.seed, device, watch)
-    done = make_record(run, data, outcome, device, where)
-    record.write(done, run.record_path(folder))
     if run.purpose == "measure" and run.seed == 0:
         pictures.write(take_pictures(run, data, outcome.net, device), folder)
+    done = make_record(run, data, outcome, device, where)
+    record.write(done, run.record_path(folder))  # last: a run with a record is never done again
     return done
 
 

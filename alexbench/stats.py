@@ -8,10 +8,13 @@ arrives gives NaN. Means are correctly rounded sums, so that they are the same o
 
 import math
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import special
+
+if TYPE_CHECKING:
+    from scipy.stats import CensoredData
 
 LEVEL = 0.95
 ALPHA = 0.05
@@ -51,8 +54,18 @@ def t_interval(differences: Sequence[float], level: float = LEVEL) -> Interval:
     n = len(differences)
     if n < 2:
         return Interval(estimate, math.nan, math.nan)
-    half = float(stats.t.ppf((1 + level) / 2, n - 1)) * sd(differences) / math.sqrt(n)
+    half = t_quantile((1 + level) / 2, n - 1) * sd(differences) / math.sqrt(n)
     return Interval(estimate, estimate - half, estimate + half)
+
+
+def t_quantile(share: float, freedom: int) -> float:
+    """Return the value below which that share of Student's t lies."""
+    return float(special.stdtrit(freedom, share))
+
+
+def t_tail(t: float, freedom: int) -> float:
+    """Return the share of Student's t that lies above ``t``."""
+    return float(special.stdtr(freedom, -t))
 
 
 def t_test(differences: Sequence[float], null: float = 0.0) -> float:
@@ -66,7 +79,7 @@ def t_test(differences: Sequence[float], null: float = 0.0) -> float:
     if spread == 0:
         return 1.0 if distance == 0 else 0.0
     t = distance / (spread / math.sqrt(len(differences)))
-    return float(2 * stats.t.sf(abs(t), len(differences) - 1))
+    return 2 * t_tail(abs(t), len(differences) - 1)
 
 
 def sign_flip_p(differences: Sequence[float], seed: int = 0) -> float:
@@ -122,7 +135,8 @@ def mcnemar_p(baseline_only: int, variant_only: int) -> float:
     disagreements = baseline_only + variant_only
     if disagreements == 0:
         return 1.0
-    return float(stats.binomtest(min(baseline_only, variant_only), disagreements).pvalue)
+    fewer = min(baseline_only, variant_only)
+    return min(1.0, 2 * float(special.bdtr(fewer, disagreements, 0.5)))
 
 
 def log_ratios(baseline: Sequence[float], variant: Sequence[float]) -> list[float]:
@@ -143,8 +157,8 @@ def tost_p(differences: Sequence[float], bound: float) -> float:
     error = sd(differences) / math.sqrt(n)
     if error == 0:
         return 0.0 if abs(estimate) < bound else 1.0
-    below = float(stats.t.sf((estimate + bound) / error, n - 1))
-    above = float(stats.t.cdf((estimate - bound) / error, n - 1))
+    below = t_tail((estimate + bound) / error, n - 1)
+    above = t_tail((bound - estimate) / error, n - 1)
     return max(below, above)
 
 
@@ -158,12 +172,11 @@ def power(delta: float, spread: float, num_pairs: int, alpha: float = ALPHA) -> 
     if spread == 0:
         return 1.0 if delta else alpha
     shift = abs(delta) / spread * math.sqrt(num_pairs)
-    critical = float(stats.t.isf(alpha / 2, num_pairs - 1))
+    critical = t_quantile(1 - alpha / 2, num_pairs - 1)
     if shift > critical + 10:  # certain; the noncentral t loses its digits out here
         return 1.0
-    above = float(stats.nct.sf(critical, num_pairs - 1, shift))
-    below = float(stats.nct.cdf(-critical, num_pairs - 1, shift))
-    return above + (0.0 if math.isnan(below) else below)
+    within = special.nctdtr(num_pairs - 1, shift, [-critical, critical])
+    return float(1 - within[1] + within[0])
 
 
 def seeds_needed(delta: float, spread: float, wanted: float = 0.8) -> int | None:
@@ -239,6 +252,8 @@ def kaplan_meier(times: Sequence[float], censored: Sequence[bool]) -> Survival:
     Times at which at least one run got there, ascending. Tied with it, a censored run still
     counts as under way. Empty if none got there.
     """
+    from scipy import stats  # slow to import, and censored runs are rare
+
     estimate = stats.ecdf(_censored_data(times, censored)).sf
     moves = np.isin(estimate.quantiles, [t for t, c in zip(times, censored, strict=True) if not c])
     return Survival(estimate.quantiles[moves], estimate.probabilities[moves])
@@ -266,11 +281,15 @@ def log_rank_p(
         return math.nan
     if all(baseline_censored) and all(variant_censored):
         return math.nan
+    from scipy import stats
+
     first = _censored_data(baseline, baseline_censored)
     second = _censored_data(variant, variant_censored)
     return float(stats.logrank(first, second).pvalue)
 
 
-def _censored_data(times: Sequence[float], censored: Sequence[bool]) -> stats.CensoredData:
+def _censored_data(times: Sequence[float], censored: Sequence[bool]) -> "CensoredData":
+    from scipy import stats
+
     values, late = np.asarray(times, float), np.asarray(censored, bool)
     return stats.CensoredData(uncensored=values[~late], right=values[late])

@@ -105,7 +105,7 @@ def train_missing(runs: Sequence[Run], places: Sequence[Place], folder: Path) ->
     except (RunFailed, KeyboardInterrupt) as error:
         done = len(runs) - len(missing_runs(runs, folder))
         raise RunFailed(
-            f"{error or 'interrupted'}; {done} of {len(runs)} runs are finished and kept in "
+            f"{str(error) or 'interrupted'}; {done} of {len(runs)} runs are finished and kept in "
             f"{folder}, the same command goes on from there"
         ) from None
     if failures:

@@ -97,6 +97,15 @@ def test_a_run_that_still_falls_at_its_end_has_not_converged() -> None:
     assert reading == metrics.Reading(18.0, censored=True)
 
 
+def test_a_run_that_learns_nothing_never_converges() -> None:
+    record = make(test_errors=(90.0,) * 12, data=CIFAR10)
+    assert metrics.read("epochs_to_converge", record) == metrics.Reading(12.0, censored=True)
+
+
+def test_a_target_that_guessing_meets_is_no_target() -> None:
+    assert math.isnan(value("epochs_to_target", test_errors=(60, 40), target=95.0, data=CIFAR10))
+
+
 def test_a_diverged_run_never_converges() -> None:
     record = make(status="diverged", epochs=12)
     assert metrics.read("epochs_to_converge", record) == metrics.Reading(12.0, censored=True)

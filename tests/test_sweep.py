@@ -98,14 +98,14 @@ def test_what_is_set_by_hand_never_mixes_with_the_profiles_own_records(ablation,
     assert [path.name for path in (tmp_path / "tiny").iterdir()] == ["laptop,train.lr=0.1"]
 
 
-def test_a_run_that_fails_is_named_with_its_log_and_the_others_are_kept(ablation, tmp_path):
+def test_a_record_that_cannot_be_written_ends_the_sweep_and_keeps_the_others(ablation, tmp_path):
     folder = tmp_path / "tiny" / "laptop"
     (folder / "runs").mkdir(parents=True)
     alexbench.run(ablation, seeds=1, results=str(tmp_path), jobs=1)
     kept, lost = sorted((folder / "runs").glob("*.json"))
     lost.unlink()
     lost.mkdir()  # its record cannot be written
-    with pytest.raises(RunFailed, match=r"1 of 2 runs failed, the first: wide, seed 0: .*log: "):
+    with pytest.raises(RunFailed, match=r"^wide, seed 0: .*; 1 of 2 runs are finished and kept in"):
         alexbench.run(ablation, seeds=1, results=str(tmp_path), jobs=1)
     assert json.loads(kept.read_text())["variant"] == "narrow"
     assert "Traceback" in next((folder / "logs").glob("wide-*.log")).read_text()

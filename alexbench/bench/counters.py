@@ -1,4 +1,7 @@
-"""Counts that are the same every time: operator calls and peak memory of a call."""
+"""Counts that are the same every time: operator calls and peak memory of a call.
+
+Imports nothing of alexbench: the gate's worker uses it beside another revision of the package.
+"""
 
 import os
 from collections.abc import Callable
@@ -6,8 +9,7 @@ from collections.abc import Callable
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from alexbench.bench.timing import Call
-
+Call = Callable[[], object]
 MEASURED = "alexbench: measured call"
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler talks on stderr otherwise
 

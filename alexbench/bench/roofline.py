@@ -20,7 +20,8 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     axes = figure.subplots()
     draw_ceilings(axes, table)
     best = table.loc[table.groupby(["kind", "shape", "direction"])["median_seconds"].idxmin()]
-    for (kind, direction), points in best.groupby(["kind", "direction"], sort=False):
+    for group, points in best.groupby(["kind", "direction"], sort=False):
+        kind, direction = map(str, group)
         axes.plot(
             points["arithmetic_intensity"],
             points["gflop_per_second"],

@@ -63,11 +63,25 @@ def step_cost(config: Config, num_classes: int, batch: int) -> Cost:
     handles = [
         layer.register_forward_hook(note) for layer in layers if not isinstance(layer, nn.Flatten)
     ]
-    counter = FlopCounterMode(display=False)
-    net.eval()  # dropout's masks need a generator, and no device has one on meta
-    with counter:
-        logits = net(torch.empty(batch, 3, side, side, device="meta"))
-        F.cross_entropy(logits, logits.new_zeros(batch, dtype=torch.int64)).backward()
+    counter = meta_step(net, batch, side)
     for handle in handles:
         handle.remove()
     return Cost(counter.get_total_flops(), 4 * values)
+
+
+def conv_flops(config: Config, num_classes: int, batch: int) -> int:
+    """FLOPs of the convolutions alone in both passes of a step."""
+    side = config.augment.crop_size
+    counter = meta_step(models.blueprint(config.model, num_classes, side), batch, side)
+    counts = counter.get_flop_counts()["Global"]
+    return sum(flops for operator, flops in counts.items() if "convolution" in str(operator))
+
+
+def meta_step(net: nn.Module, batch: int, side: int) -> FlopCounterMode:
+    """Count both passes of a net on the meta device."""
+    net.eval()  # dropout's masks need a generator, and there is none for meta
+    counter = FlopCounterMode(display=False)
+    with counter:
+        logits = net(torch.empty(batch, 3, side, side, device="meta"))
+        F.cross_entropy(logits, logits.new_zeros(batch, dtype=torch.int64)).backward()
+    return counter

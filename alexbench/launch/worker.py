@@ -3,10 +3,8 @@
 It lives for many runs, so that a run of ten seconds does not pay for importing torch.
 """
 
-import errno
 import json
 import os
-import signal
 import sys
 import time
 import traceback
@@ -16,7 +14,7 @@ from typing import Any, TextIO
 
 import torch
 
-from alexbench.errors import BadInput
+from alexbench.errors import BadInput, RunFailed
 from alexbench.perform import Place, perform
 from alexbench.plan import Run
 from alexbench.schema import Config
@@ -26,7 +24,6 @@ SECONDS_BETWEEN_EVENTS = 0.5
 
 def main() -> None:
     """Obey the launcher: the first line is the place, each further line one run."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the launcher, which decides
     events = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)  # what a library prints goes to the log, not among the events
     place = Place(**json.loads(sys.stdin.readline()))
@@ -57,10 +54,8 @@ def run_one(run: Run, place: Place, folder: Path, log: Path, events: TextIO) -> 
     except Exception as error:
         traceback.print_exc()
         sys.stderr.flush()
-        bad_input = isinstance(error, BadInput)
-        disk_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        send("failed", reason=reason, fatal=bad_input or disk_full)
+        send("failed", reason=reason, fatal=isinstance(error, (BadInput, RunFailed)))
     else:
         if log.stat().st_size == 0:
             log.unlink()

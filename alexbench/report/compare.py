@@ -121,6 +121,7 @@ def answer(question: Question, ablation: str, profile: str, records: Sequence[Ru
     pairs = pair(metric, question.baseline, question.variant, records)
     differences = to_differences(metric, pairs)
     interval = confidence(metric, differences, pairs)
+    censored = any(reading.censored for reading in (*pairs.baseline, *pairs.variant))
     paper, notebook = claimed_effects(question)
     target = paper or notebook
     data = records[0].data if records else {}
@@ -154,13 +155,11 @@ def answer(question: Question, ablation: str, profile: str, records: Sequence[Ru
         equivalence_p=equivalence(target, differences),
         paper_delta=size(paper),
         claimed_direction=direction(target),
-        paper_se=standard_error(paper)
-        if known(standard_error(paper))
-        else standard_error(notebook),
+        paper_se=standard_error(paper, notebook if paper else None),
         notebook_delta=size(notebook),
         notebook_se=standard_error(notebook),
         verdict=first_verdict(target, interval),
-        seeds_for_80_power=seeds_wanted(target, differences),
+        seeds_for_80_power=math.nan if censored else seeds_wanted(target, differences),
         same_data="" if claim is None or not data else yes(references.same_data(claim, data)),
         tuned=tuned_settings(pairs),
     )
@@ -175,19 +174,21 @@ def judge(frame: pd.DataFrame) -> pd.DataFrame:
     effect says reproduced, same sign or opposite anywhere is at most 5%.
     """
     frame = frame.copy()
-    for is_claim in (True, False):
-        family = frame[(frame["claim"] != "") == is_claim]
-        tests = family.drop_duplicates(["metric", "baseline", "variant"])
-        for column, source in (("p_holm", "p_value"), ("t_p_holm", "t_p_value")):
-            keys = zip(tests["metric"], tests["baseline"], tests["variant"], strict=True)
-            adjusted = dict(zip(keys, stats.holm(list(tests[source])), strict=True))
-            frame.loc[family.index, column] = [
-                adjusted[key]
-                for key in zip(family["metric"], family["baseline"], family["variant"], strict=True)
-            ]
+    is_claim = frame["claim"] != ""
+    for family in (frame[is_claim], frame[~is_claim]):
+        frame.loc[family.index, "p_holm"] = adjusted(family, "p_value")
+        frame.loc[family.index, "t_p_holm"] = adjusted(family, "t_p_value")
     signed = frame["verdict"].isin(["reproduced", "same sign", "opposite"])
     frame.loc[signed & (frame["t_p_holm"] > stats.ALPHA), "verdict"] = "inconclusive"
     return frame
+
+
+def adjusted(family: pd.DataFrame, column: str) -> list[float]:
+    """Holm's adjustment over the tests of a family; two claims about one test count once."""
+    tests = list(zip(family["metric"], family["baseline"], family["variant"], strict=True))
+    p_values = dict(zip(tests, family[column], strict=True))
+    held = dict(zip(p_values, stats.holm(list(p_values.values())), strict=True))
+    return [held[test] for test in tests]
 
 
 def shown(metric: Metric, value: float) -> float:
@@ -233,13 +234,10 @@ def direction(effect: Effect | None) -> str:
     return "higher" if effect.log_or_points > 0 else "lower"
 
 
-def standard_error(effect: Effect | None) -> float:
-    error = effect.standard_error if effect else None
-    return math.nan if error is None else error
-
-
-def known(value: float) -> bool:
-    return not math.isnan(value)
+def standard_error(*effects: Effect | None) -> float:
+    """The binomial standard error of the first of these that has one."""
+    errors = [effect.standard_error for effect in effects if effect]
+    return next((error for error in errors if error is not None), math.nan)
 
 
 def yes(value: bool) -> str:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 from alexbench import figures as draw
 from alexbench import metrics, references
@@ -111,6 +112,6 @@ def label(row: Row) -> str:
     return f"{claim}{row['metric']}, {row['variant']} vs {row['baseline']}"
 
 
-def as_svg(figure: Any, name: str, caption: str, said: str) -> Drawn:
+def as_svg(figure: Figure, name: str, caption: str, said: str) -> Drawn:
     caption = caption[0].upper() + caption[1:]
     return Drawn(Markup(draw.to_svg(figure, name, f"{caption}. {said}")), caption)

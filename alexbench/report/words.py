@@ -157,6 +157,8 @@ def why(row: Row) -> str:
         return ""
     if row["num_pairs"] < 2:
         return " One pair has no interval: more seeds are needed."
+    if row["baseline_censored"] and row["variant_censored"]:
+        return " Runs of both arms never got there: it would take more epochs to tell."
     null = 0 if row["kind"] == "difference" else 1
     if row["ci_low"] > null or row["ci_high"] < null:
         return " The interval excludes no effect, but not after Holm's adjustment over the claims."

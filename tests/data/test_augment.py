@@ -137,6 +137,7 @@ def test_colour_noise_follows_the_eigenvectors_of_the_colours(reading: str, powe
     shift = 255 * (normal * 0.3 * values**power) @ vectors.T
     expected = shift.float()[:, :, None, None].expand(40, 3, 6, 6)
     torch.testing.assert_close(made, expected, atol=1e-3, rtol=1e-3)
+    assert len(made[:, 0, 0, 0].unique()) == 40  # another shift for every image
 
 
 def test_one_generator_state_gives_one_batch_and_the_next_state_another():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from alexbench.data import HeldSplit, StreamedSplit, batches, load
+from alexbench.data import HeldSplit, StreamedSplit, batches, imagefolder, load
 from alexbench.data.files import balanced
 from alexbench.data.imagefolder import load_folder
 from alexbench.errors import BadInput, RunFailed
@@ -190,7 +190,10 @@ def test_the_hash_is_of_the_pixels_and_not_of_the_place(tmp_path: Path):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_streaming_gives_the_batches_of_memory(tmp_path: Path, threads: int):
+def test_streaming_gives_the_batches_of_memory(
+    tmp_path: Path, threads: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(imagefolder, "FILES_A_TASK", 4)  # more tasks than one
     root = write_folder(tmp_path / "pets")
     held = load_folder(root, DATA, tmp_path / "cache")
     before = torch.get_num_threads()
@@ -232,6 +235,7 @@ def test_a_streamed_set_refuses_and_skips_like_one_in_memory(tmp_path: Path):
     streamed = load_folder(root, skip(), tmp_path / "cache", memory_limit_bytes=100)
     held = load_folder(root, skip(), tmp_path / "cache")
     assert streamed.skipped == held.skipped
+    assert int(streamed.train.moments.images) == 5
     order = torch.arange(5)
     (images, labels), (same_images, same_labels) = (
         next(batches(pets.train, order, 5, CPU)) for pets in (held, streamed)

@@ -10,6 +10,7 @@ import pytest
 from alexbench import report
 from alexbench.record import RunRecord
 from alexbench.report.compare import judge
+from alexbench.report.words import sentence
 from tests.records import (
     CIFAR10,
     GLYPHS,
@@ -270,6 +271,8 @@ def test_two_arms_that_never_get_there_are_inconclusive() -> None:
     row = only_row(records, RELU)
     assert row["verdict"] == "inconclusive"
     assert (row["ci_low"], row["ci_high"]) == (0, math.inf)
+    assert math.isnan(row["seeds_for_80_power"])
+    assert "more epochs" in sentence(row)
 
 
 # The summary.

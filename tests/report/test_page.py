@@ -16,6 +16,7 @@ pytestmark = needs_chromium
 NASTY = "<script>document.title='owned'</script>"
 CLASSES = [NASTY, "a & b", '"quoted"', *[chr(68 + i) for i in range(23)]]
 DATA = GLYPHS | {"classes": CLASSES}
+LONG = "laptop,data.test_images=260,data.train_images=520,train.epochs=2"
 VARIANTS = ("none", "conv1", "both")
 
 
@@ -35,7 +36,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         variants={"none": {}, "both": {}},
         claims={"two_gpu": (use("both"),)},
     )
-    fill(two_gpu, results / "two_gpu" / "laptop,train.epochs=1", data=CIFAR10)
+    fill(two_gpu, results / "two_gpu" / LONG, data=CIFAR10)
     report.write_index(results)
     return results
 
@@ -72,7 +73,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
         yield page
 
 
-PAGES = ("index.html", "lrn/laptop/report.html", "two_gpu/laptop,train.epochs=1/report.html")
+PAGES = ("index.html", "lrn/laptop/report.html", f"two_gpu/{LONG}/report.html")
 
 
 @pytest.mark.parametrize("name", PAGES)

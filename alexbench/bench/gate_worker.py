@@ -1,0 +1,151 @@
+"""One revision under the gate: a process that runs cases when it is told to.
+
+Run as a script, with the revision's tree on PYTHONPATH: ``alexbench`` is then that revision's, while
+this file and ``counters.py`` are the gate's own. A case whose API the revision does not have is left
+out. Talks JSON, a line at a time: first the cases with their counters, then for each
+``{"case": ..., "calls": ...}`` the seconds that so many calls took.
+"""
+
+import importlib.util
+import json
+import sys
+import time
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+Call = Callable[[], object]
+CHANNELS_LAST = torch.channels_last
+
+
+def lrn(device: torch.device, implementation: str, batch: int) -> Call:
+    from alexbench.kernels import local_response_norm
+
+    x, g = (torch.randn(batch, 64, 16, 16, device=device) for _ in "xg")
+    x = x.contiguous(memory_format=CHANNELS_LAST).requires_grad_()
+    g = g.contiguous(memory_format=CHANNELS_LAST)
+
+    def call() -> object:
+        y = local_response_norm(x, 5, 5e-4, 0.75, 2.0, implementation=implementation)
+        return torch.autograd.grad(y, x, g)
+
+    return call
+
+
+def augment(device: torch.device) -> Call:
+    from alexbench.data import Pixels
+    from alexbench.data.dataset import HeldSplit
+    from alexbench.schema import AugmentConfig, DataConfig
+
+    images = torch.randint(256, (128, 32, 32, 3), dtype=torch.uint8)
+    split = HeldSplit(images, torch.zeros(128, dtype=torch.int64))
+    crops = AugmentConfig(crop_size=32, padding=4)
+    pixels = Pixels(split, DataConfig(image_size=32), crops, device)
+    generator, images = torch.Generator().manual_seed(0), images.to(device)
+    return lambda: pixels.augment(images, generator)
+
+
+def step(device: torch.device, model: dict[str, Any], batch: int) -> Call:
+    from alexbench.schema import AugmentConfig, Config, ModelConfig
+    from alexbench.train import start, train_step
+
+    config = Config(model=ModelConfig(**model), augment=AugmentConfig(crop_size=32))
+    state = start(config, 10, 0, device)
+    state.net.train()
+    inputs = torch.randn(batch, 3, 32, 32, device=device).contiguous(memory_format=CHANNELS_LAST)
+    labels = torch.zeros(batch, dtype=torch.int64, device=device)
+    return lambda: train_step(state, inputs, labels)
+
+
+def calibration(device: torch.device) -> Call:
+    """A convolution of torch's own: what the machine does whatever the revision."""
+    x = torch.randn(4, 32, 16, 16, device=device).contiguous(memory_format=CHANNELS_LAST)
+    weight = torch.randn(32, 32, 5, 5, device=device).contiguous(memory_format=CHANNELS_LAST)
+    return lambda: F.conv2d(x, weight, padding=2)
+
+
+# On one CPU thread a call takes about a millisecond or two: ten of them are a sample.
+CASES: dict[str, Callable[[torch.device], Call]] = {
+    "lrn_auto": lambda device: lrn(device, "auto", 64),
+    "lrn_banded": lambda device: lrn(device, "banded", 16),
+    "augment": augment,
+    "step_cifar4": lambda device: step(device, {"name": "cifar4"}, 2),
+    "step_alexnet_small": lambda device: step(
+        device, {"name": "alexnet_small", "width": 0.125, "init": "fan_in"}, 2
+    ),
+    "calibration": calibration,
+}
+
+
+def count(make: Callable[[], Call], device: torch.device) -> dict[str, int]:
+    """FLOPs, operator calls and peak memory of a call: equal for equal code."""
+    path = Path(__file__).with_name("counters.py")
+    spec = importlib.util.spec_from_file_location("counters", path)
+    assert spec is not None
+    assert spec.loader is not None
+    counters = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(counters)
+    memory = counters.peak_memory_bytes(make, device)
+    call = make()
+    call()
+    flops = FlopCounterMode(display=False)
+    with flops:
+        call()
+    return {
+        "flops": flops.get_total_flops(),
+        "operator_calls": counters.operator_calls(call),
+        "peak_memory_bytes": memory,
+    }
+
+
+def seconds(call: Call, calls: int, device: torch.device) -> float:
+    """CPU time of this thread, in which all the work is done; on CUDA device time."""
+    if device.type == "cuda":
+        began, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        began.record()
+        for _ in range(calls):
+            call()
+        ended.record()
+        torch.cuda.synchronize(device)
+        return float(began.elapsed_time(ended)) / 1000
+    start = time.thread_time()
+    for _ in range(calls):
+        call()
+    return time.thread_time() - start
+
+
+def main(device_name: str, names: list[str]) -> None:
+    device = torch.device(device_name)
+    torch.set_num_threads(1)
+    calls: dict[str, Call] = {}
+    counted: dict[str, dict[str, int]] = {}
+    with redirect_stdout(sys.stderr):  # stdout belongs to the protocol
+        for name in names:
+            torch.manual_seed(0)
+            try:
+                calls[name] = CASES[name](device)
+            except (ImportError, TypeError, ValueError):  # an API of another time
+                continue
+            calls[name]()
+            counted[name] = count(lambda name=name: CASES[name](device), device)
+    print(json.dumps({"package": package(), "counters": counted}), flush=True)
+    for line in sys.stdin:
+        request = json.loads(line)
+        taken = seconds(calls[request["case"]], request["calls"], device)
+        print(json.dumps({"seconds": taken}), flush=True)
+
+
+def package() -> str:
+    """Where ``alexbench`` was imported from."""
+    import alexbench
+
+    return str(Path(str(alexbench.__file__)).parents[1])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2].split(","))
