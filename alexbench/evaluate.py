@@ -52,8 +52,8 @@ def evaluate(
     correct = predicted == split.labels[order]
     return Scores(
         loss=float(torch.cat(losses).mean()),
-        error=100 * (1 - correct.float().mean().item()),
-        top5_error=100 * (1 - torch.cat(in_top5).float().mean().item()),
+        error=100 * int((~correct).sum()) / len(correct),
+        top5_error=100 * int((~torch.cat(in_top5)).sum()) / len(correct),
         predicted=predicted,
         correct=correct,
     )

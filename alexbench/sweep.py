@@ -88,6 +88,7 @@ def carry_out(sweep: Sweep) -> pd.DataFrame:
     ablation = config.with_tuned(sweep.ablation, tuned)
     execute(measured_runs(ablation, sweep.identity))
     report.write(ablation, sweep.folder.name, sweep.folder, warn)
+    report.write_index(sweep.folder.parent.parent)
     records, _ = report.read(ablation, sweep.folder)
     return report.comparison(ablation, sweep.folder.name, records)
 

@@ -42,7 +42,8 @@ class Running:
 
     @classmethod
     def on(cls, device: torch.device) -> "Running":
-        return cls(torch.zeros((), device=device), torch.zeros((), device=device))
+        wrong = torch.zeros((), dtype=torch.int64, device=device)
+        return cls(torch.zeros((), device=device), wrong)
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         self.loss += loss * len(labels)
@@ -104,14 +105,14 @@ def train(config: Config, data: Dataset, seed: int, device: torch.device, watch:
                 "epoch": epoch + 1,
                 "lr": lr,
                 "train_loss": float(running.loss) / count,
-                "running_train_error": 100 * float(running.wrong) / count,
+                "running_train_error": 100 * int(running.wrong) / count,
                 "train_error": train_error,
                 "test_loss": scores.loss,
                 "test_error": scores.error,
                 "top5_error": scores.top5_error,
-                "train_seconds": train_seconds,
-                "evaluate_seconds": now(device) - began - train_seconds,
-                "images_per_second": count / train_seconds,
+                "train_seconds": round(train_seconds, 3),
+                "evaluate_seconds": round(now(device) - began - train_seconds, 3),
+                "images_per_second": round(count / train_seconds, 1),
             }
         )
         if not math.isfinite(float(running.loss)):

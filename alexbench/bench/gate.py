@@ -1,14 +1,147 @@
-"""``alexbench gate``: has throughput regressed? Base and head in one job, noise measured beside."""
+"""``alexbench gate``: has throughput regressed? Base and head in one job, the noise beside them.
 
-import io
+Absolute times differ by half from one job to the next on shared machines, and even ratios to a
+reference program do. So three processes run in turn, in random order: the base, the base again,
+and the head. What the two equal ones show is the noise.
+"""
+
 import random
-import subprocess
-import tarfile
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from scipy import stats as _  # noqa: F401
+
+from alexbench.bench.revisions import check_clean, checkout, revision_tree
+from alexbench.bench.verdict import FLOORS, Verdict, judge
+from alexbench.bench.workers import Worker, run_rounds, running
+from alexbench.errors import BadInput, RunFailed
+from alexbench.places import devices
+
+CASES = ("lrn_auto", "lrn_banded", "augment", "step_cifar4", "step_alexnet_small")
+LOOKS = 3  # a suspicion is looked at three times, on twice the rounds each time
+
+
+@dataclass(frozen=True)
+class GateReport:
+    """timings: a row a case. counters: a row for each count that differs."""
+
+    timings: pd.DataFrame
+    counters: pd.DataFrame
+    skipped: tuple[str, ...]  # cases whose API the base does not have
+
+    def lines(self) -> list[str]:
+        """What must be said after the tables."""
+        verdicts = self.timings["verdict"]
+        lines = [f"not in the base, not compared: {name}" for name in self.skipped]
+        for name in self.timings["case"][verdicts == "inconclusive"]:
+            lines.append(f"INCONCLUSIVE: {name}: too noisy here to say; not counted as a failure")
+        counts = ", ".join(f"{(verdicts == w).sum()} {w}" for w in ("pass", "fail", "inconclusive"))
+        return [*lines, f"throughput: {counts}; {len(self.more)} counter(s) went up"]
+
+    @property
+    def more(self) -> pd.DataFrame:
+        return self.counters[self.counters["head"] > self.counters["base"]]
+
+    def raise_for_failures(self) -> None:
+        """Raises RunFailed with one line where something got slower or does more."""
+        slow = self.timings[self.timings["verdict"] == "fail"]
+        found = [f"{row.case} is {row.ratio:.2f} times as slow" for row in slow.itertuples()]
+        found += [
+            f"{row.case} has {row.counter} {row.head} after {row.base}"
+            for row in self.more.itertuples()
+        ]
+        if found:
+            raise RunFailed(f"throughput gate: {'; '.join(found)}")
+
+
+def gate(
+    base: str,
+    device: str = "auto",
+    rounds: int = 15,
+    cases: Sequence[str] = CASES,
+    allow_dirty: bool = False,
+    repository: Path | None = None,
+) -> GateReport:
+    """Compare the working tree with a git revision of it. Raises BadInput and RunFailed.
+
+    rounds: of the first look. A suspected regression gets as many again, and then twice as many.
+    """
+    if rounds < 5:
+        raise BadInput(f"--rounds {rounds}: needs 5 or more")
+    head = repository or checkout()
+    if not allow_dirty:
+        check_clean(head)
+    (device, *_) = devices(device)
+    with revision_tree(base, head) as base_tree:
+        return compare(base_tree, head, device, rounds, cases)
+
+
+def compare(
+    base: Path,
+    head: Path,
+    device: str,
+    rounds: int,
+    cases: Sequence[str],
+    slowdown: float = 1.0,
+    seed: int | None = None,
+) -> GateReport:
+    """Compare two trees; ``slowdown`` and ``seed`` are for the gate's test of itself."""
+    trees = {"base": base, "base_again": base, "head": head}
+    order = random.Random(seed)
+    with running(trees, device, cases) as workers:
+        known = [name for name in cases if all(name in w.counters for w in workers.values())]
+        lost = [name for name in cases if name not in workers["head"].counters]
+        if lost:
+            raise RunFailed(f"gate: the head has no {', '.join(lost)}: see gate_worker.py")
+        timings = [
+            timing_row(name, *look(workers, name, rounds, order, device, slowdown))
+            for name in known
+        ]
+        counters = [row for name in known for row in counter_rows(name, workers)]
+    return GateReport(
+        pd.DataFrame(timings),
+        pd.DataFrame(counters, columns=["case", "counter", "base", "head"]),
+        tuple(name for name in cases if name not in known),
+    )
+
+
+def look(
+    workers: dict[str, Worker],
+    case: str,
+    rounds: int,
+    order: random.Random,
+    device: str,
+    slowdown: float,
+) -> tuple[Verdict, int]:
+    """Look once, and where that is no clear pass twice more; the verdict and the rounds it took."""
+    floor = FLOORS[device.partition(":")[0]]
+    batches, total = [], 0
+    for _ in range(LOOKS):
+        more = total or rounds
+        batches.append(run_rounds(workers, case, more, order, slowdown))
+        total += more
+        verdict = judge(batches, floor)
+        if verdict.word == "pass":
+            break
+    return verdict, total
+
+
+def timing_row(case: str, verdict: Verdict, rounds: int) -> dict[str, object]:
+    return {
+        "case": case,
+        "ratio": verdict.ratio,
+        "ratio_low": verdict.low,
+        "ratio_high": verdict.high,
+        "noise": verdict.noise,
+        "rounds": rounds,
+        "verdict": verdict.word,
+    }
+
+
+def counter_rows(case: str, workers: dict[str, Worker]) -> Iterator[tuple[str, str, int, int]]:
+    """The counts of a case that differ between base and head."""
+    base, head = workers["base"].counters[case], workers["head"].counters[case]
+    for counter in head:
+        if base[counter] != head[counter]:
+            yield case, counter, base[counter], head[counter]
