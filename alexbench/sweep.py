@@ -84,7 +84,7 @@ def carry_out(sweep: Sweep) -> pd.DataFrame:
     for data in {variant.data for variant in sweep.ablation.variants.values()}:
         load_data(data, sweep.places[0].data_root)  # decodes, or says what is wrong, just once
     execute = partial(train_missing, places=sweep.places, folder=sweep.folder)
-    tuned = tune(sweep.ablation, sweep.identity, sweep.folder, execute)
+    tuned = tune(sweep.ablation, sweep.identity, sweep.folder, execute, warn)
     ablation = config.with_tuned(sweep.ablation, tuned)
     execute(measured_runs(ablation, sweep.identity))
     report.write(ablation, sweep.folder.name, sweep.folder, warn)

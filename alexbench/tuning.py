@@ -15,7 +15,11 @@ Execute = Callable[[Sequence[Run]], None]
 
 
 def tune(
-    ablation: Ablation, identity: Identity, folder: Path, execute: Execute
+    ablation: Ablation,
+    identity: Identity,
+    folder: Path,
+    execute: Execute,
+    warn: Callable[[str], None],
 ) -> dict[str, Overrides]:
     """What each variant that has no value yet should use: the best of its grid.
 
@@ -41,6 +45,8 @@ def tune(
                 grids[name] = extend(grids[name], best[name])
         for name, value in best.items():
             chosen.setdefault(name, {})[key] = value
+            if name in at_edge:
+                warn(f"{name}: {key} {value:g} is at the edge of what was tried: widen tune")
     return chosen
 
 

@@ -1,8 +1,8 @@
 """One revision under the gate: a process that runs cases when it is told to.
 
-Run as a script, with the revision's tree on PYTHONPATH: ``alexbench`` is then that revision's, while
-this file and ``counters.py`` are the gate's own. A case whose API the revision does not have is left
-out. Talks JSON, a line at a time: first the cases with their counters, then for each
+Run as a script, with the revision's tree on PYTHONPATH: ``alexbench`` is then that revision's,
+while this file and ``counters.py`` are the gate's own. A case whose API the revision does not have
+is left out. Talks JSON, a line at a time: first the cases with their counters, then for each
 ``{"case": ..., "calls": ...}`` the seconds that so many calls took.
 """
 
@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ def main(device_name: str, names: list[str]) -> None:
             except (ImportError, TypeError, ValueError):  # an API of another time
                 continue
             calls[name]()
-            counted[name] = count(lambda name=name: CASES[name](device), device)
+            counted[name] = count(partial(CASES[name], device), device)
     print(json.dumps({"package": package(), "counters": counted}), flush=True)
     for line in sys.stdin:
         request = json.loads(line)

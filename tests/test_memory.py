@@ -1,0 +1,36 @@
+"""Memory of a training step on a CPU, counted by hand."""
+
+import torch
+from torch import nn
+
+from alexbench.memory import peak_memory_bytes
+from tests.tiny import CPU, tiny_config
+
+
+def test_weights_gradients_velocities_and_what_the_forward_pass_keeps():
+    config = tiny_config(augment={"crop_size": 2, "pca_colour": "none"}, train={"batch_size": 10})
+    net = nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.Tanh())
+    weights = 4 * (12 * 4 + 4)
+    kept_per_image = 4 * (12 + 4)  # the linear layer's input, the output of tanh
+    assert peak_memory_bytes(net, config, CPU) == 3 * weights + 10 * kept_per_image
+
+
+def test_adam_keeps_one_more_copy_of_the_weights():
+    sgd, adam = (tiny_config(train={"optimizer": name}) for name in ("sgd", "adam"))
+    net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 2))
+    copy = 4 * (3 * 16 * 16 * 2 + 2)
+    assert peak_memory_bytes(net, adam, CPU) - peak_memory_bytes(net, sgd, CPU) == copy
+
+
+def test_a_tensor_that_two_layers_keep_counts_once():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(()))
+
+        def forward(self, x):
+            y = x * self.weight
+            return y * y
+
+    config = tiny_config(augment={"crop_size": 2, "pca_colour": "none"}, train={"batch_size": 2})
+    assert peak_memory_bytes(Twice(), config, CPU) == 3 * 4 + 2 * 48 + 2 * 48

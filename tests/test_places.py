@@ -1,0 +1,35 @@
+"""Devices and threads: nobody gets more than there is."""
+
+import pytest
+import torch
+
+from alexbench.errors import BadInput
+from alexbench.places import cores, places
+
+needs_no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+
+
+def test_cpu_jobs_share_the_cores_by_their_threads():
+    assert len(places("cpu", None, 1, None)) == cores()
+    assert len(places("cpu", None, cores(), None)) == 1
+    (place,) = places("cpu", 1, 1, "images")
+    assert (place.device, place.num_threads, place.data_root) == ("cpu", 1, "images")
+
+
+@needs_no_cuda
+def test_auto_is_the_cpu_where_there_is_no_cuda_device():
+    assert {place.device for place in places("auto", None, 1, None)} == {"cpu"}
+
+
+@pytest.mark.parametrize(
+    ("device", "jobs", "threads", "expected"),
+    [
+        ("cpu", 1000, 1, "1000 jobs x 1 threads are more than the"),
+        ("cpu", None, 1000, "1 jobs x 1000 threads are more than the"),
+        ("cpu", 0, 1, "should be 1 or more"),
+        ("gpu", None, 1, "--device gpu: not here; allowed are auto, cpu"),
+    ],
+)
+def test_what_is_not_there_is_refused(device, jobs, threads, expected):
+    with pytest.raises(BadInput, match=expected):
+        places(device, jobs, threads, None)

@@ -1,0 +1,40 @@
+"""Runs and their ids: what makes a run another run, and what does not."""
+
+from pathlib import Path
+
+from alexbench import config
+from alexbench.plan import FIRST_TUNE_SEED, measured_runs, run_id, tuning_runs
+from alexbench.schema import Config, TrainConfig
+
+IDENTITY = {"data_sha256": "abc", "device": "cpu", "num_threads": 1, "lrn": "native"}
+
+
+def test_an_id_changes_with_the_configuration_the_seed_the_data_and_the_numerics():
+    other = Config(train=TrainConfig(lr=0.02))
+    ids = [
+        run_id(Config(), 0, IDENTITY),
+        run_id(other, 0, IDENTITY),
+        run_id(Config(), 1, IDENTITY),
+        run_id(Config(), 0, IDENTITY | {"data_sha256": "abd"}),
+        run_id(Config(), 0, IDENTITY | {"num_threads": 2}),
+    ]
+    assert len(set(ids)) == len(ids)
+    assert run_id(Config(), 0, dict(reversed(IDENTITY.items()))) == ids[0]
+
+
+def test_measured_runs_go_seed_by_seed_so_that_whole_pairs_come_first():
+    runs = measured_runs(config.load("pooling", seeds=2), lambda _: IDENTITY)
+    assert [(run.variant, run.seed) for run in runs] == [
+        ("non_overlapping", 0),
+        ("overlapping", 0),
+        ("non_overlapping", 1),
+        ("overlapping", 1),
+    ]
+
+
+def test_tuning_runs_never_share_a_seed_with_measured_ones():
+    ablation = config.load("pooling")
+    runs = list(tuning_runs(ablation, "overlapping", "train.lr", [0.5, 0.7], lambda _: IDENTITY))
+    assert [run.config.train.lr for run in runs] == [0.5, 0.5, 0.7, 0.7]
+    assert {run.seed for run in runs} == {FIRST_TUNE_SEED, FIRST_TUNE_SEED + 1}
+    assert runs[0].record_path(Path()).parent == Path("tuning")
