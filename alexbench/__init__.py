@@ -7,7 +7,11 @@ if TYPE_CHECKING:
 
 
 def run(ablation: str, profile: str = "laptop", **options: Any) -> "pd.DataFrame":
-    """Train an ablation and return its comparison: see ``alexbench.sweep.run`` for the options."""
-    from alexbench.sweep import run  # torch is imported only by what trains
+    """Train an ablation and return its comparison: a row a claim or metric and variant.
 
-    return run(ablation, profile, **options)
+    The options are those of ``alexbench.sweep.prepare``: seeds, settings, device, data_root,
+    results, jobs, threads. Raises BadInput before anything trains, RunFailed when a run failed.
+    """
+    from alexbench.sweep import carry_out, prepare  # late: reports must not import torch
+
+    return carry_out(prepare(ablation, profile, **options))

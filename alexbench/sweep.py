@@ -44,7 +44,15 @@ def prepare(
     jobs: int | None = None,
     threads: int = 1,
 ) -> Sweep:
-    """Check everything that can be wrong before anything trains; raises BadInput."""
+    """Check everything that can be wrong before anything trains.
+
+    ablation: a path or a shipped name. settings: ``key=value`` texts over every configuration.
+    device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<index>``. data_root: where the images are.
+    jobs: runs at a time (None: as the cores or CUDA devices allow), each with ``threads`` threads.
+    Raises BadInput.
+    """
+    if seeds is not None and seeds < 1:
+        raise BadInput(f"seeds: {seeds} is not allowed, it should be 1 or more")
     loaded = config.load(ablation, profile, seeds, settings)
     where = places(device, jobs, threads, data_root)
     return Sweep(loaded, where, Path(results) / loaded.name / folder_name(profile, settings))
@@ -55,31 +63,11 @@ def folder_name(profile: str, settings: Sequence[str]) -> str:
     return re.sub(r"[^A-Za-z0-9_.,=+-]", "_", ",".join([profile, *sorted(settings)]))
 
 
-def run(
-    ablation: str,
-    profile: str = "laptop",
-    seeds: int | None = None,
-    settings: Sequence[str] = (),
-    device: str = "auto",
-    data_root: str | None = None,
-    results: str = "results",
-    jobs: int | None = None,
-    threads: int = 1,
-) -> pd.DataFrame:
-    """Train an ablation and return its comparison: a row a claim or metric and variant.
-
-    ablation: a path or a shipped name. settings: ``key=value`` texts over every configuration.
-    jobs: runs at a time (None: as the cores or CUDA devices allow), each with ``threads`` threads.
-    Finished runs in the results folder are not trained again.
-    Raises BadInput before anything trains, RunFailed when a run gave no record.
-    """
-    return carry_out(
-        prepare(ablation, profile, seeds, settings, device, data_root, results, jobs, threads)
-    )
-
-
 def carry_out(sweep: Sweep) -> pd.DataFrame:
-    """Tune, train and report; returns the comparison."""
+    """Tune, train what is not trained yet, and report; returns the comparison.
+
+    Raises RunFailed when a run gave no record, with all others kept.
+    """
     make_writable(sweep.folder)
     for data in {variant.data for variant in sweep.ablation.variants.values()}:
         load_data(data, sweep.places[0].data_root)  # decodes, or says what is wrong, just once

@@ -118,6 +118,7 @@ def test_bad_input_is_refused_before_anything_trains(ablation, tmp_path):
         ({"device": "cuda:9"}, "--device cuda:9: not here; allowed are auto, cpu"),
         ({"jobs": 999}, "more than the"),
         ({"profile": "phone"}, "unknown profile 'phone'"),
+        ({"seeds": 0}, "seeds: 0 is not allowed, it should be 1 or more"),
     ):
         with pytest.raises(BadInput, match=expected):
             alexbench.run(ablation, **{"results": str(tmp_path / "new"), **options})
