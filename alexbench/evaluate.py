@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 from alexbench.data import Pixels, Split, batches
 
-BATCH_SIZE = 500
+BATCH_PIXELS = 2**22  # of inputs: 83 images at 224 pixels, with about 0.1 GB in conv1
+LARGEST_BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ def evaluate(
     if images is not None and images < len(order):
         order = torch.randperm(len(order), generator=torch.Generator().manual_seed(0))[:images]
     losses, predictions, in_top5 = [], [], []
-    for batch, labels in batches(split, order, BATCH_SIZE, device):
+    batch_size = min(LARGEST_BATCH, max(1, BATCH_PIXELS // pixels.config.crop_size**2))
+    for batch, labels in batches(split, order, batch_size, device):
         outputs = [F.log_softmax(net(view), 1) for view in pixels.views(batch, views)]
         log_mean = torch.stack(outputs).logsumexp(0) - torch.tensor(float(len(outputs))).log()
         losses.append(F.nll_loss(log_mean, labels, reduction="none"))

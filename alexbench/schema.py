@@ -39,7 +39,8 @@ class DataConfig(Section):
     name: Literal["glyphs", "cifar10", "imagefolder"] = "imagefolder"
     # stored side in pixels: shortest side resized to it, then the centre (section 2)
     image_size: PositiveInt = 256
-    train_images: PositiveInt | None = None  # the first so many of each split; None: all
+    # the first so many of each split, the classes in turn; None: all
+    train_images: PositiveInt | None = None
     test_images: PositiveInt | None = None
     undecodable: Literal["refuse", "skip"] = "refuse"
     # of the training images, subtracted

@@ -13,13 +13,13 @@ from pathlib import Path
 import pandas as pd
 
 from alexbench.bench.revisions import check_clean, checkout, revision_tree
-from alexbench.bench.verdict import FLOORS, Verdict, judge
+from alexbench.bench.verdict import FLOORS, Rounds, Verdict, judge
 from alexbench.bench.workers import Worker, run_rounds, running
 from alexbench.errors import BadInput, RunFailed
 from alexbench.places import devices
 
 CASES = ("lrn_auto", "lrn_banded", "augment", "step_cifar4", "step_alexnet_small")
-LOOKS = 3  # a suspicion is looked at three times, on twice the rounds each time
+LOOKS = 3  # at a suspicion, each on as many rounds as all before it
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class GateReport:
 def gate(
     base: str,
     device: str = "auto",
-    rounds: int = 15,
+    rounds: int = 20,
     cases: Sequence[str] = CASES,
     allow_dirty: bool = False,
     repository: Path | None = None,
@@ -86,55 +86,54 @@ def compare(
     slowdown: float = 1.0,
     seed: int | None = None,
 ) -> GateReport:
-    """Compare two trees; ``slowdown`` and ``seed`` are for the gate's test of itself."""
+    """Compare two trees; ``slowdown`` and ``seed`` are for the gate's test of itself.
+
+    Processes of the same code differ too, in where their memory lies for one: each look has new
+    ones.
+    """
     trees = {"base": base, "base_again": base, "head": head}
-    order = random.Random(seed)
-    with running(trees, device, cases) as workers:
-        known = [name for name in cases if all(name in w.counters for w in workers.values())]
-        lost = [name for name in cases if name not in workers["head"].counters]
-        if lost:
-            raise RunFailed(f"gate: the head has no {', '.join(lost)}: see gate_worker.py")
-        timings = [
-            timing_row(name, *look(workers, name, rounds, order, device, slowdown))
-            for name in known
-        ]
-        counters = [row for name in known for row in counter_rows(name, workers)]
+    order, floor = random.Random(seed), FLOORS[device.partition(":")[0]]
+    seen: dict[str, list[Rounds]] = {}
+    verdicts: dict[str, Verdict] = {}
+    counters: list[tuple[str, str, int, int]] = []
+    pending = list(cases)
+    for number in range(LOOKS):
+        counting = ("base", "head") if number == 0 else ()
+        with running(trees, device, pending, counting) as workers:
+            if number == 0:
+                pending = cases_of(workers, cases)
+                counters = [row for case in pending for row in counter_rows(case, workers)]
+            for case in pending:
+                batches = seen.setdefault(case, [])
+                more = rounds * max(1, 2 ** (number - 1))  # twice the rounds each time, in all
+                batches.append(run_rounds(workers, case, more, order, slowdown))
+                verdicts[case] = judge(batches, floor)
+        pending = [case for case in pending if verdicts[case].word != "pass"]
+        if not pending:
+            break
+    timings = [timing_row(case, verdicts[case], seen[case]) for case in seen]
     return GateReport(
         pd.DataFrame(timings),
         pd.DataFrame(counters, columns=["case", "counter", "base", "head"]),
-        tuple(name for name in cases if name not in known),
+        tuple(case for case in cases if case not in seen),
     )
 
 
-def look(
-    workers: dict[str, Worker],
-    case: str,
-    rounds: int,
-    order: random.Random,
-    device: str,
-    slowdown: float,
-) -> tuple[Verdict, int]:
-    """Look once, and where that is no clear pass twice more; the verdict and the rounds it took."""
-    floor = FLOORS[device.partition(":")[0]]
-    batches, total = [], 0
-    for _ in range(LOOKS):
-        more = total or rounds
-        batches.append(run_rounds(workers, case, more, order, slowdown))
-        total += more
-        verdict = judge(batches, floor)
-        if verdict.word == "pass":
-            break
-    return verdict, total
+def cases_of(workers: dict[str, Worker], cases: Sequence[str]) -> list[str]:
+    """Those that base and head both have. Raises RunFailed for one that the head lost."""
+    if lost := [case for case in cases if case not in workers["head"].counters]:
+        raise RunFailed(f"gate: the head cannot run {', '.join(lost)}: see gate_worker.py")
+    return [case for case in cases if case in workers["base"].counters]
 
 
-def timing_row(case: str, verdict: Verdict, rounds: int) -> dict[str, object]:
+def timing_row(case: str, verdict: Verdict, batches: Sequence[Rounds]) -> dict[str, object]:
     return {
         "case": case,
         "ratio": verdict.ratio,
         "ratio_low": verdict.low,
         "ratio_high": verdict.high,
         "noise": verdict.noise,
-        "rounds": rounds,
+        "rounds": sum(len(batch.head) for batch in batches),
         "verdict": verdict.word,
     }
 

@@ -14,17 +14,30 @@ from alexbench.bench.verdict import Rounds
 from alexbench.errors import RunFailed
 
 SCRIPT = Path(__file__).with_name("gate_worker.py")
-CALLS = 10  # a sample: so many calls
+CALLS = 10  # in a sample
 ROLES = ("base", "base_again", "head")
+
+
+# One thread, so that its CPU time is all the work. malloc keeps what it has: by default it returns
+# large blocks to the system, in some processes and not in others of the same code, and the page
+# faults of the former were measured to double the time of a kernel.
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
+    "PYTHONHASHSEED": "0",
+    "TORCH_CPP_LOG_LEVEL": "ERROR",
+}
 
 
 class Worker:
     """One revision in a process of its own."""
 
-    def __init__(self, tree: Path, device: str, cases: Sequence[str]) -> None:
-        self.tree = tree
+    def __init__(self, tree: Path, device: str, cases: Sequence[str], counting: bool) -> None:
+        self.tree, words = tree, {True: "counting", False: "timing"}
         self.process = subprocess.Popen(
-            [sys.executable, "-P", str(SCRIPT), device, ",".join(cases)],
+            [*(sys.executable, "-P", str(SCRIPT), device, ",".join(cases)), words[counting]],
             env={**os.environ, **ENVIRONMENT, "PYTHONPATH": str(tree)},
             cwd=tree,
             stdin=subprocess.PIPE,
@@ -58,19 +71,15 @@ class Worker:
         self.process.communicate()
 
 
-# one thread, so that its CPU time is all the work; and no log lines of torch's
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TORCH_CPP_LOG_LEVEL": "ERROR"}
-
-
 @contextmanager
 def running(
-    trees: dict[str, Path], device: str, cases: Sequence[str]
+    trees: dict[str, Path], device: str, cases: Sequence[str], counting: Sequence[str] = ()
 ) -> Iterator[dict[str, Worker]]:
-    """A worker for each role, ready; ended afterwards whatever happens."""
+    """A worker for each role, ready; ended afterwards whatever happens. counting: these roles."""
     with ExitStack() as stack:
         workers = {}
         for role, tree in trees.items():
-            workers[role] = Worker(tree, device, cases)
+            workers[role] = Worker(tree, device, cases, role in counting)
             stack.callback(workers[role].close)
         for worker in workers.values():
             worker.greet()

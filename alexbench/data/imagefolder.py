@@ -1,6 +1,7 @@
 """imagefolder: any tree train/<class>/*, val|test/<class>/*, in memory or streamed."""
 
 import hashlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,6 +97,7 @@ def each(look: Callable[[Files, int], Arrays], folder: Folder, side: int) -> Arr
 
 def decoded(files: Files, side: int) -> Arrays:
     """All images (N, side, side, 3) uint8, and which (N,) are ``good``: could be decoded."""
+    print(f"alexbench: decoding {len(files.names):,} images, once", file=sys.stderr)
     images = torch.zeros(len(files.names), side, side, 3, dtype=torch.uint8)
     good = torch.zeros(len(files.names), dtype=torch.bool)
     chunks = torch.arange(len(good)).split(FILES_A_TASK)

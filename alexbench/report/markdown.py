@@ -50,7 +50,7 @@ def data_line(record: RunRecord) -> str:
     """What was measured on, in words."""
     data = record.data
     return (
-        f"Data: {data['name']}, {len(data['classes']):,} classes, {data['train_images']:,} "
+        f"Data: {data['name']} ({data['source']}), {len(data['classes']):,} classes, {data['train_images']:,} "
         f"training and {data['test_images']:,} test images, sha256 `{str(data['sha256'])[:12]}`."
     )
 
