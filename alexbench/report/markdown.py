@@ -50,8 +50,9 @@ def data_line(record: RunRecord) -> str:
     """What was measured on, in words."""
     data = record.data
     return (
-        f"Data: {data['name']} ({data['source']}), {len(data['classes']):,} classes, {data['train_images']:,} "
-        f"training and {data['test_images']:,} test images, sha256 `{str(data['sha256'])[:12]}`."
+        f"Data: {data['name']} ({data['source']}), {len(data['classes']):,} classes, "
+        f"{data['train_images']:,} training and {data['test_images']:,} test images, "
+        f"sha256 `{str(data['sha256'])[:12]}`."
     )
 
 

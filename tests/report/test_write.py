@@ -49,7 +49,7 @@ def test_markdown_tells_question_verdict_data_and_learning_rates(tmp_path: Path)
     assert "both against none: **reproduced**" in text
     assert "-1.40 (SE 0.31) points, one run an arm, on ImageNet" in text
     assert "The claim was made on ImageNet; it was measured here on glyphs." in text
-    assert "Data: glyphs, 26 classes, 1,000 training and 500 test images" in text
+    assert "Data: glyphs (embedded), 26 classes, 1,000 training and 500 test images" in text
     assert "train.lr 0.02" in text
     assert "train.lr 0.05" in text
     assert "reproduced (on glyphs)" in text
