@@ -28,7 +28,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:<index>.")]
 DataRoot = Annotated[str | None, typer.Option(help="Where the images are.")]
 Results = Annotated[str, typer.Option(help="Where records and tables go.")]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Runs at a time; default: as fit.")]
-Threads = Annotated[int, typer.Option(min=1, help="CPU threads of each job.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads of each job.")]
 
 
 @app.command()
@@ -41,7 +41,7 @@ def run(
     data_root: DataRoot = None,
     results: Results = "results",
     jobs: Jobs = None,
-    threads: Threads = 1,
+    threads: Threads = None,
 ) -> None:
     """Train what is not trained yet, and print the comparison with the paper."""
     from alexbench import sweep
@@ -64,7 +64,7 @@ def plan(
     data_root: DataRoot = None,
     results: Results = "results",
     jobs: Jobs = None,
-    threads: Threads = 1,
+    threads: Threads = None,
 ) -> None:
     """Say what would be trained, how large it is and how long it takes; trains nothing."""
     from alexbench import estimate, sweep
@@ -72,9 +72,10 @@ def plan(
     prepared = sweep.prepare(
         ablation, profile, seeds, set_, device, data_root, results, jobs, threads
     )
-    rows = estimate.rows(prepared)
-    print_rows(rows, prepared.ablation.title)
-    typer.echo(estimate.total(rows, prepared))
+    settled, to_tune = estimate.settled(prepared)
+    rows = estimate.rows(prepared, settled)
+    print_rows(rows, settled.title)
+    typer.echo(estimate.total(rows, to_tune, prepared))
 
 
 @app.command(name="list")
@@ -102,8 +103,12 @@ def report(
         if name not in reports.FORMATS:
             raise BadInput(f"--format {name}: allowed are {', '.join(reports.FORMATS)}")
     root = Path(results)
-    found = sorted(path.parent.parent.name for path in root.glob("*/*/runs"))
-    for name in names or list(dict.fromkeys(found)):
+    found = sorted({path.parent.parent.name for path in root.glob("*/*/runs")})
+    if not found:
+        raise BadInput(f"{root}: no records here; --results names the folder that holds them")
+    for own in () if names else sorted(set(found) - set(config.shipped())):
+        warn(f"{root / own}: not a shipped ablation: `alexbench report FILE` needs its file")
+    for name in names or [name for name in found if name in config.shipped()]:
         stem = config.find(name).stem
         if stem not in found:
             raise BadInput(f"{root}: no records of '{stem}'; `alexbench run {stem}` makes some")
@@ -112,7 +117,7 @@ def report(
             loaded = config.load(name, label.partition(",")[0])
             for path in reports.write(loaded, label, folder.parent, warn, formats):
                 typer.echo(path)
-    if found and "html" in formats:
+    if "html" in formats:
         typer.echo(reports.write_index(root))
 
 

@@ -5,30 +5,22 @@ for that profile, the variant, ``--set``. Whatever is wrong is one BadInput that
 layer, the key, the value and what is allowed.
 """
 
+import contextlib
 import itertools
+import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import yaml
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from pydantic import ValidationError
-
-from alexbench import knobs, metrics, references
+from alexbench import metrics, references
 from alexbench.errors import BadInput
+from alexbench.layers import Layer, in_force, override, parse_settings, resolve
 from alexbench.schema import AblationFile, ClaimUse, Config, Grid, Overrides, ProfilePart
-from alexbench.strict_yaml import describe, first_line, hint, known_keys, read_yaml, validate
+from alexbench.strict_yaml import hint, known_keys, read_yaml, validate
 
 PROFILES = ("laptop", "cifar10-short", "cifar10", "imagenet")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
-
-
-class Layer(NamedTuple):
-    where: str  # for messages: the file and the part of it
-    values: Overrides
 
 
 @dataclass(frozen=True)
@@ -78,9 +70,8 @@ def load(
     file = validate(AblationFile, read_yaml(path), str(path))
     profile_part = load_profile(profile)
     own_part = part_for(file, profile, path)
-    for part in (profile_part, file, own_part):
-        if part.tune == "none" and not part.tune_reason:
-            raise BadInput(f"{path}: tune: none needs a tune_reason: why one rate suits every arm")
+    if file.tuned:
+        raise BadInput(f"{path}: tuned belongs under profiles.<name>: it holds at one scale")
     variants = expand(file, path)
     layers = [
         Layer(f"ablations/profiles/{profile}.yaml", profile_part.config),
@@ -89,8 +80,10 @@ def load(
     ]
     fixed = parse_settings(settings)
     parts = (own_part, file, profile_part)  # the first that speaks decides
-    tune = next((part.tune for part in parts if part.tune is not None), "none")
-    grid = {} if isinstance(tune, str) else {k: v for k, v in tune.items() if k not in fixed}
+    tune = next((part for part in parts if part.tune is not None), ProfilePart(tune="none"))
+    grid, reason = ({}, tune.tune_reason) if isinstance(tune.tune, str) else (tune.tune, None)
+    if set(grid or {}) & set(fixed):
+        grid, reason = {}, "--set fixes it"
     ablation = Ablation(
         name=path.stem,
         file=str(path),
@@ -108,7 +101,7 @@ def load(
             for variant, values in variants.items()
         },
         tune=grid or None,
-        tune_reason=next((part.tune_reason for part in parts if part.tune_reason), None),
+        tune_reason=reason,
         tune_seeds=next((part.tune_seeds for part in parts if part.tune_seeds), 1),
         tuned={
             variant: {key: value for key, value in chosen.items() if key not in fixed}
@@ -128,8 +121,9 @@ def with_baseline(uses: Iterable[ClaimUse], baseline: str) -> tuple[ClaimUse, ..
 def find(name: str) -> Path:
     """The file that a path or a bare shipped name means."""
     path = Path(name)
-    if path.is_file():
-        return path
+    with contextlib.suppress(OSError):  # a name too long for the file system
+        if path.is_file():
+            return path
     by_name = shipped_folder() / f"{name}.yaml"
     if NAME.fullmatch(name) and by_name.is_file():
         return by_name
@@ -162,25 +156,6 @@ def part_for(file: AblationFile, profile: str, path: Path) -> ProfilePart:
     return file.profiles.get(profile, ProfilePart())
 
 
-def parse_settings(settings: Sequence[str]) -> Overrides:
-    """``key=value`` texts as dotted keys; values are read as YAML."""
-    for setting in settings:
-        key, equals, _ = setting.partition("=")
-        if not equals or key not in known_keys():
-            raise BadInput(
-                f"--set {setting}: expected key=value with a known key{hint(key, known_keys())}"
-            )
-    try:
-        content: Any = OmegaConf.to_container(OmegaConf.from_dotlist(list(settings)))
-    except (OmegaConfBaseException, yaml.YAMLError) as error:
-        raise BadInput(f"--set {' '.join(settings)}: not valid YAML: {first_line(error)}") from None
-    return {
-        f"{section}.{key}": value
-        for section, keys in content.items()
-        for key, value in keys.items()
-    }
-
-
 def expand(file: AblationFile, path: Path) -> dict[str, Overrides]:
     """The variants by name: as listed, or the cells of the matrix."""
     if bool(file.variants) == bool(file.matrix) or not all(file.matrix.values()):
@@ -190,53 +165,15 @@ def expand(file: AblationFile, path: Path) -> dict[str, Overrides]:
         "-".join(str(value) for value in cell): dict(zip(file.matrix, cell, strict=True))
         for cell in cells
     }
+    if file.matrix and len(variants) < math.prod(map(len, file.matrix.values())):
+        raise BadInput(f"{path}: matrix: two cells have one name: is a value given twice?")
+    tuned = file.tune if isinstance(file.tune, dict) else {}
+    for key in {key for values in variants.values() for key in values} & set(tuned):
+        raise BadInput(f"{path}: {key} is set by a variant and tuned: it can only be one of both")
     for name in variants:
         if not NAME.fullmatch(name):
             raise BadInput(f"{path}: variant '{name}': a name has letters, digits and _ . + - only")
     return variants
-
-
-def resolve(layers: Sequence[Layer]) -> Config:
-    """The layers over the defaults, the later over the earlier."""
-    known = known_keys()
-    merged: Overrides = {}
-    for where, values in layers:
-        for key in values:
-            if key not in known:
-                raise BadInput(f"{where}: unknown key '{key}'{hint(key, known)}")
-        merged |= values
-    nested: dict[str, dict[str, Any]] = {}
-    for key, value in merged.items():
-        section, _, field = key.partition(".")
-        nested.setdefault(section, {})[field] = value
-    try:
-        config = Config.model_validate(nested)
-    except ValidationError as error:
-        wrong = ".".join(str(part) for part in error.errors()[0]["loc"][:2])
-        where = last_that(layers, lambda key: key == wrong)
-        raise BadInput(f"{where}: {describe(error, Config)}") from None
-    reason = knobs.unsupported(config.model) or knobs.too_small(
-        config.model, config.augment.crop_size
-    )
-    if reason:
-        where = last_that(layers, lambda key: key.startswith("model."))
-        raise BadInput(f"{where}: {reason}")
-    return config
-
-
-def last_that(layers: Sequence[Layer], sets: Callable[[str], bool]) -> str:
-    """Where the last layer is that sets such a key: the place to look at."""
-    return next(layer.where for layer in reversed(layers) if any(map(sets, layer.values)))
-
-
-def override(config: Config, values: Overrides, where: str) -> Config:
-    """The configuration with dotted keys changed, checked again."""
-    flat = {
-        f"{section}.{key}": value
-        for section, keys in config.model_dump().items()
-        for key, value in keys.items()
-    }
-    return resolve([Layer("the resolved configuration", flat), Layer(where, values)])
 
 
 def check(ablation: Ablation) -> None:
@@ -250,6 +187,8 @@ def check(ablation: Ablation) -> None:
                 f"{where}: {what} '{name}' is unknown{hint(name, allowed)}; allowed are {listed}"
             )
 
+    if len(names) < 2:
+        raise BadInput(f"{where}: a comparison needs two variants or more")
     known("baseline", ablation.baseline, names)
     for metric in ablation.metrics:
         known("metric", metric, metrics.names())
@@ -258,20 +197,22 @@ def check(ablation: Ablation) -> None:
         for use in uses:
             known(f"claims.{claim}: variant", use.variant, names)
             known(f"claims.{claim}: baseline", str(use.baseline), names)
+            known(f"claims.{claim}: metric", use.metric or metrics.names()[0], metrics.names())
+            if use.variant == use.baseline:
+                raise BadInput(f"{where}: claims.{claim}: '{use.variant}' is its own baseline")
     for variant in ablation.tuned:
         known(f"profiles.{ablation.profile}.tuned: variant", variant, names)
-    for key in ablation.tune or {}:
+    for key, grid in (ablation.tune or {}).items():
         known("tune: key", key, known_keys())
+        for value, arm in itertools.product(grid, ablation.variants.values()):
+            override(arm, {key: value}, f"{where}: tune")
+    if not ablation.tune and not ablation.tune_reason:
+        raise BadInput(f"{where}: no tune: give a grid, or tune: none with a tune_reason")
     for first, second in itertools.combinations(names, 2):
         if in_force(ablation.variants[first]) == in_force(ablation.variants[second]):
             raise BadInput(
                 f"{where}: variants '{first}' and '{second}' are equal: nothing to compare"
             )
-
-
-def in_force(config: Config) -> Config:
-    """The configuration without the knobs that do nothing in it."""
-    return config.model_copy(update={"model": knobs.in_force(config.model)})
 
 
 def with_tuned(ablation: Ablation, tuned: dict[str, Overrides]) -> Ablation:

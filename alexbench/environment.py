@@ -17,6 +17,8 @@ PACKAGES = ("alexbench", "torch", "torchvision", "numpy", "pillow")
 def git(*arguments: str) -> str | None:
     """The output of git in alexbench's own folder; None where that is no checkout."""
     folder = Path(__file__).parent
+    if not (folder.parent / "pyproject.toml").is_file():
+        return None  # installed: a repository around it is somebody else's
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
@@ -36,7 +38,7 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def describe(device: torch.device, precision: str) -> dict[str, Any]:
+def describe(device: torch.device, precision: str, jobs: int) -> dict[str, Any]:
     """Everything to write beside a result made now, on this device, in this process."""
     on_cuda = device.type == "cuda"
     return {
@@ -52,5 +54,6 @@ def describe(device: torch.device, precision: str) -> dict[str, Any]:
         "device": torch.cuda.get_device_name(device) if on_cuda else "cpu",
         "num_threads": torch.get_num_threads(),
         "precision": precision,
+        "jobs": jobs,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -1,18 +1,21 @@
 """What a sweep would cost, before it is started: sizes, and seconds from a short probe."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 import torch
 
 from alexbench import models
+from alexbench.config import Ablation, with_tuned
 from alexbench.perform import load_data
-from alexbench.plan import measured_runs
+from alexbench.plan import Run, measured_runs
 from alexbench.progress import duration
 from alexbench.schema import Config
 from alexbench.sweep import Sweep, missing_runs
 from alexbench.train import start, train_step
+from alexbench.tuning import tune
 
 PROBE_IMAGES = 32
 PROBE_STEPS = 3
@@ -28,18 +31,35 @@ class Cost:
     seconds: float
 
 
-def rows(sweep: Sweep) -> pd.DataFrame:
+class ToTune(Exception):
+    """There are tuning runs without a record: their number."""
+
+
+def settled(sweep: Sweep) -> tuple[Ablation, int]:
+    """The ablation with what tuning chose, and how many tuning runs must be made before it can."""
+
+    def execute(runs: Sequence[Run]) -> None:
+        if missing := missing_runs(runs, sweep.folder):
+            raise ToTune(len(missing))
+
+    try:
+        chosen = tune(sweep.ablation, sweep.identity, sweep.folder, execute, lambda _: None)
+    except ToTune as pending:
+        return with_tuned(sweep.ablation, sweep.ablation.tuned), int(pending.args[0])
+    return with_tuned(sweep.ablation, chosen), 0
+
+
+def rows(sweep: Sweep, ablation: Ablation) -> pd.DataFrame:
     """A row a variant: runs done and to do, parameters, FLOPs, seconds of a run."""
-    runs = measured_runs(sweep.ablation, sweep.identity)
-    missing = missing_runs(runs, sweep.folder)
+    missing = missing_runs(measured_runs(ablation, sweep.identity), sweep.folder)
     table = []
-    for name, config in sweep.ablation.variants.items():
+    for name, config in ablation.variants.items():
         cost = probe(config, sweep)
         to_do = sum(run.variant == name for run in missing)
         table.append(
             {
                 "variant": name,
-                "done": sweep.ablation.seeds - to_do,
+                "done": ablation.seeds - to_do,
                 "to_do": to_do,
                 "epochs": config.train.epochs,
                 "parameters": cost.parameters,
@@ -50,11 +70,8 @@ def rows(sweep: Sweep) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-def total(table: pd.DataFrame, sweep: Sweep) -> str:
+def total(table: pd.DataFrame, tuning: int, sweep: Sweep) -> str:
     """One line: how many runs are to be trained, and how long that takes in these places."""
-    grid = sum(len(values) for values in (sweep.ablation.tune or {}).values())
-    tuned = sum(name not in sweep.ablation.tuned for name in sweep.ablation.variants)
-    tuning = grid * tuned * sweep.ablation.tune_seeds
     seconds = float((table["to_do"] * table["run_seconds"]).sum())
     seconds += tuning * float(table["run_seconds"].mean())
     jobs = len(sweep.places)

@@ -8,16 +8,23 @@ from alexbench.schema import Config
 
 
 def peak_memory_bytes(net: nn.Module, config: Config, device: torch.device) -> int:
-    """Bytes of one training step: on CUDA the allocator's peak so far in this process.
+    """Bytes that one training step must hold at once: weights, gradients, velocities, activations.
 
-    On a CPU, where a process that is used again hides its peaks, what the step must hold at once:
-    weights, gradients and velocities, and each tensor that the forward pass keeps for the backward.
+    On CUDA activations are the allocator's peak over a forward and backward pass. On a CPU, where a
+    process that is used again hides its peaks, each tensor that the forward pass keeps counts.
     """
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
     weights = sum(weight.numel() * weight.element_size() for weight in net.parameters())
     copies = 4 if config.train.optimizer == "adam" else 3
-    return copies * weights + saved_bytes(net, config)
+    if device.type != "cuda":
+        return copies * weights + saved_bytes(net, config)
+    net.zero_grad()
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    side = config.augment.crop_size
+    inputs = torch.zeros(config.train.batch_size, 3, side, side, device=device)
+    net.train()(inputs.to(memory_format=torch.channels_last)).sum().backward()
+    added = torch.cuda.max_memory_allocated(device) - before  # gradients are among it
+    return (copies - 1) * weights + added
 
 
 def saved_bytes(net: nn.Module, config: Config) -> int:

@@ -2,7 +2,7 @@
 
 import functools
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from alexbench.train import Outcome, Watch, train
 
 MOST_CLASSES_IN_CONFUSION = 100
 PICTURED = 12  # test images
+TUNING_SHARE = 6  # one training image of so many is held back when a value is tuned
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Place:
 
     device: str = "cpu"
     num_threads: int = 1
+    jobs: int = 1  # at one time on this machine: they share its memory
     data_root: str | None = None
 
 
@@ -56,10 +58,10 @@ def perform(run: Run, place: Place, folder: Path, watch: Watch) -> record.RunRec
     """Train the run and write its record below results/<ablation>/<profile>."""
     device = torch.device(place.device)
     set_precision(run.config.train.precision)
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
     data = load_data(run.config.data, place.data_root)
-    where = environment.describe(device, run.config.train.precision)
+    if run.purpose == "tune":
+        data = held_back(data)
+    where = environment.describe(device, run.config.train.precision, place.jobs)
     outcome = train(run.config, data, run.seed, device, watch)
     if run.purpose == "measure" and run.seed == 0:
         pictures.write(take_pictures(run, data, outcome.net, device), folder)
@@ -73,7 +75,8 @@ def take_pictures(
 ) -> pictures.Pictures:
     """The kernels of conv1, and the first test images with what the net makes of them."""
     pixels = Pixels(data.train, run.config.data, run.config.augment, device)
-    images, labels = next(batches(data.test, torch.arange(PICTURED), PICTURED, device))
+    first = torch.arange(min(PICTURED, len(data.test.labels)))
+    images, labels = next(batches(data.test, first, PICTURED, device))
     with torch.no_grad():
         probabilities = net.eval()(pixels.centre(images)).softmax(1)
     return pictures.Pictures(
@@ -91,6 +94,16 @@ def set_precision(precision: str) -> None:
     """float32 products on CUDA: IEEE, or TF32 with 10 bits of mantissa."""
     torch.backends.cudnn.conv.fp32_precision = precision  # type: ignore[attr-defined]
     torch.backends.cuda.matmul.fp32_precision = precision
+
+
+def held_back(data: Dataset) -> Dataset:
+    """The data set that tuning sees: every sixth training image is tested on, none of the test set.
+
+    The order is a fixed random one, so that classes mix.
+    """
+    order = torch.randperm(len(data.train.labels), generator=torch.Generator().manual_seed(0))
+    size = len(order) // TUNING_SHARE
+    return replace(data, train=data.train.take(order[size:]), test=data.train.take(order[:size]))
 
 
 def make_record(

@@ -13,17 +13,21 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def places(device: str, jobs: int | None, threads: int, data_root: str | None) -> list[Place]:
+def places(
+    device: str, jobs: int | None, threads: int | None, data_root: str | None
+) -> list[Place]:
     """A place for each job.
 
     device: ``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:<index>``.
-    jobs: runs at one time; None: as many as the cores or the CUDA devices allow.
+    jobs: runs at one time; None: as many as the cores or the CUDA devices allow. threads: of each
+    job; None: 1 on the CPU, and with CUDA the cores divided among the jobs, which decode images.
     Raises BadInput for a device that is not there and for more threads than cores.
     """
-    if threads < 1 or (jobs is not None and jobs < 1):
+    if (threads is not None and threads < 1) or (jobs is not None and jobs < 1):
         raise BadInput("--jobs and --threads should be 1 or more")
     names = devices(device)
     if names == ["cpu"]:
+        threads = threads or 1
         names *= jobs or max(1, cores() // threads)
         if len(names) * threads > cores():
             raise BadInput(
@@ -32,7 +36,8 @@ def places(device: str, jobs: int | None, threads: int, data_root: str | None) -
             )
     else:
         names = [names[job % len(names)] for job in range(jobs or len(names))]
-    return [Place(name, threads, data_root) for name in names]
+        threads = threads or max(1, cores() // len(names))
+    return [Place(name, threads, len(names), data_root) for name in names]
 
 
 def devices(device: str) -> list[str]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from alexbench.config import Ablation, override
+from alexbench.config import Ablation
+from alexbench.layers import override
 from alexbench.schema import Config, Overrides
 
 RECIPE_VERSION = 1  # raise it when the training code changes what a configuration gives
@@ -50,7 +51,7 @@ def tuning_runs(
     ablation: Ablation, variant: str, key: str, values: list[float], identity: Identity
 ) -> Iterator[Run]:
     """One variant with each value of a tuned key, on seeds that are not measured."""
-    for value in values:
+    for value in dict.fromkeys(values):
         config = override(ablation.variants[variant], {key: value}, f"{ablation.file}: tune")
         for seed in range(FIRST_TUNE_SEED, FIRST_TUNE_SEED + ablation.tune_seeds):
             yield make_run(ablation, variant, seed, "tune", config, identity)

@@ -65,7 +65,7 @@ class Progress:
         self.finished += 1
         seconds = time.monotonic() - moment.started
         line = f"{self.count()}  {name(run)}  {describe(event)}  {seconds:.0f} s"
-        self.console.print(line, soft_wrap=True)
+        self.console.print(line, soft_wrap=True, markup=False)
 
     def count(self) -> str:
         done = f"{self.found + self.finished:>{len(str(self.total))}}/{self.total}"

@@ -23,7 +23,10 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Percent = Annotated[float, Field(gt=0, lt=100)]
 DropFactor = Annotated[float, Field(gt=1)]
 Overrides = dict[str, Any]  # dotted key -> value
-Grid = dict[str, list[float]]
+# one key and the values to try
+Grid = Annotated[
+    dict[str, Annotated[list[float], Field(min_length=1)]], Field(min_length=1, max_length=1)
+]
 Epochs = Annotated[tuple[PositiveInt, ...], Field(strict=False)]  # YAML knows lists, not tuples
 
 

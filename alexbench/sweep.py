@@ -42,7 +42,7 @@ def prepare(
     data_root: str | None = None,
     results: str = "results",
     jobs: int | None = None,
-    threads: int = 1,
+    threads: int | None = None,
 ) -> Sweep:
     """Check everything that can be wrong before anything trains.
 
@@ -74,10 +74,12 @@ def carry_out(sweep: Sweep) -> pd.DataFrame:
     execute = partial(train_missing, places=sweep.places, folder=sweep.folder)
     tuned = tune(sweep.ablation, sweep.identity, sweep.folder, execute, warn)
     ablation = config.with_tuned(sweep.ablation, tuned)
-    execute(measured_runs(ablation, sweep.identity))
-    report.write(ablation, sweep.folder.name, sweep.folder, warn)
+    runs = measured_runs(ablation, sweep.identity)
+    execute(runs)
+    planned = {run.run_id for run in runs}
+    report.write(ablation, sweep.folder.name, sweep.folder, warn, planned=planned)
     report.write_index(sweep.folder.parent.parent)
-    records, _ = report.read(ablation, sweep.folder)
+    records, _ = report.read(ablation, sweep.folder, planned)
     return report.comparison(ablation, sweep.folder.name, records)
 
 

@@ -64,7 +64,8 @@ class State:
 def start(config: Config, num_classes: int, seed: int, device: torch.device) -> State:
     """A net with its initial weights and random streams, before the first step."""
     streams = spawn(seed, device)
-    net = models.build(config.model, num_classes, config.augment.crop_size, streams.weights)
+    side, scale = config.augment.crop_size, config.data.scale
+    net = models.build(config.model, num_classes, side, streams.weights, scale)
     net.to(device).to(memory_format=torch.channels_last)  # fastest on a CPU; fp16 on CUDA too
     models.set_dropout_stream(net, streams.dropout)
     return State(net, build_optimizer(net, config.train), streams)

@@ -1,4 +1,4 @@
-"""Choosing a value for each variant on seeds that are not measured, as for the paper's Figure 1."""
+"""Choosing a value for each variant, as for the paper's Figure 1, away from the test images."""
 
 import math
 import statistics
@@ -23,6 +23,7 @@ def tune(
 ) -> dict[str, Overrides]:
     """What each variant that has no value yet should use: the best of its grid.
 
+    Tuning runs are scored on training images that they hold back: the test set has no say.
     A grid whose best is at its edge is extended by its own ratio, up to MOST_EXTENSIONS times, so
     that it brackets the optimum. Variants are extended together, to keep every job busy.
     """

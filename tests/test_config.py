@@ -91,7 +91,8 @@ def test_a_number_written_with_an_exponent_is_a_number(tmp_path):
 def test_a_key_that_set_fixes_is_not_tuned(tmp_path):
     path = write(tmp_path, LRN + "tune: {train.lr: [0.1, 0.2]}\n")
     assert config.load(path).tune == {"train.lr": [0.1, 0.2]}
-    assert config.load(path, settings=["train.lr=0.1"]).tune is None
+    fixed = config.load(path, settings=["train.lr=0.1"])
+    assert (fixed.tune, fixed.tune_reason) == (None, "--set fixes it")
 
 
 def test_values_tuned_earlier_reach_their_variant_alone(tmp_path):
@@ -125,14 +126,41 @@ def test_values_tuned_earlier_reach_their_variant_alone(tmp_path):
         (("baseline: none", "baseline: none\nbaseline: both"), "duplicate key"),
         (("baseline: none", "baseline: [none"), "not valid YAML"),
         (("baseline: none", "baseline: none\nseeds: 0"), "seeds: 0 is not allowed"),
-        (("baseline: none", "baseline: none\ntune: none"), "tune: none needs a tune_reason"),
+        (
+            ("baseline: none", "baseline: none\ntune: none"),
+            "no tune: give a grid, or tune: none with a tune_reason",
+        ),
         (("baseline: none", "baseline: none\nprofiles: {labtop: {}}"), "did you mean 'laptop'?"),
         (("variants:", "matrix: {model.lrn: []}\nx:"), "unknown key 'x'"),
+        (("baseline: none", "baseline: none\ntune: {train.lr: []}"), "tune.train.lr: [] is not"),
+        (("baseline: none", "baseline: none\ntune: {train.momentum: [1.5]}"), "1.5 is not allowed"),
+        (
+            ("baseline: none", "baseline: none\ntuned: {none: {train.lr: 0.1}}"),
+            "belongs under prof",
+        ),
+        (
+            ("{lrn: both}", "{lrn: {variant: both, metric: tset_error}}"),
+            "did you mean 'test_error'?",
+        ),
+        (("{lrn: both}", "{lrn: none}"), "claims.lrn: 'none' is its own baseline"),
+        (("  both: {model.lrn: both}", ""), "a comparison needs two variants or more"),
+        (("model.lrn: none", "augment.crop_size: 64"), "augment.crop_size is 64, at most"),
+        (("model.lrn: none", "train.stop_at_target: true"), "needs a train.target_train_error"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(tmp_path, change, expected):
     assert change[0] in LRN
     assert expected in refusal(tmp_path, LRN.replace(*change, 1))
+
+
+def test_a_key_that_a_variant_sets_cannot_be_tuned_as_well(tmp_path):
+    text = LRN.replace("model.lrn: none", "train.lr: 0.1") + "tune: {train.lr: [0.1, 0.2]}\n"
+    assert "train.lr is set by a variant and tuned" in refusal(tmp_path, text)
+
+
+def test_a_matrix_with_a_value_twice_is_refused(tmp_path):
+    text = LRN[: LRN.index("variants:")] + "matrix: {model.lrn: [none, both, none]}\n"
+    assert "two cells have one name" in refusal(tmp_path, text)
 
 
 def test_an_empty_matrix_is_refused(tmp_path):

@@ -1,12 +1,13 @@
 """A whole ablation over real worker processes: what is trained, what is kept, how it fails."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 import alexbench
-from alexbench import record
+from alexbench import estimate, record, sweep
 from alexbench.errors import BadInput, RunFailed
 
 ABLATION = """
@@ -15,6 +16,8 @@ question: Does a wider net do better?
 claims: {lrn: wide}
 baseline: narrow
 metrics: [test_error, step_seconds]
+tune: none
+tune_reason: it is only a test
 config:
   data.train_images: 52
   data.test_images: 26
@@ -62,13 +65,23 @@ def test_a_sweep_trains_each_variant_with_each_seed_and_writes_the_tables(ablati
     assert len(second) == 6
     assert {name: second[name] for name in first} == first
 
+    # The plan knows what is done.
+    prepared = sweep.prepare(ablation, seeds=4, **options)
+    settled, to_tune = estimate.settled(prepared)
+    assert to_tune == 0
+    assert estimate.rows(prepared, settled)[["done", "to_do"]].to_numpy().tolist() == [[3, 1]] * 2
+
     # A comment in the YAML changes nothing.
     Path(ablation).write_text("# another day\n" + ABLATION)
     alexbench.run(ablation, seeds=3, **options)
     assert records(folder / "runs") == second
 
+    # Other settings are other runs: the table holds those alone.
+    Path(ablation).write_text(ABLATION.replace("train.epochs: 1", "train.epochs: 2"))
+    assert set(alexbench.run(ablation, seeds=2, **options)["num_pairs"]) == {2}
+
     # The record holds what the table is made of.
-    done = record.read(next((folder / "runs").glob("wide-seed0-*.json")))
+    done = record.read(max((folder / "runs").glob("wide-seed0-*.json"), key=os.path.getmtime))
     assert (done.status, done.purpose, done.data["test_images"]) == ("finished", "measure", 26)
     assert record.unpack_correct(done).shape == (26,)
     wrong = 100 * (1 - record.unpack_correct(done).mean())
@@ -78,14 +91,28 @@ def test_a_sweep_trains_each_variant_with_each_seed_and_writes_the_tables(ablati
     assert done.measurements["peak_memory_bytes"] > 4 * 3 * done.model["parameters"]
 
 
+def test_few_test_images_are_enough(ablation, tmp_path):
+    settings = ["data.test_images=5"]
+    comparison = alexbench.run(ablation, seeds=1, settings=settings, results=str(tmp_path), jobs=1)
+    assert set(comparison["num_pairs"]) == {1}
+
+
 def test_tuning_uses_other_seeds_and_extends_a_grid_whose_best_is_at_its_edge(ablation, tmp_path):
-    Path(ablation).write_text(ABLATION + "tune: {train.lr: [1e-6, 2e-6]}\n")
+    tuned = ABLATION.replace(
+        "tune: none\ntune_reason: it is only a test", "tune: {train.lr: [1e-6, 2e-6]}"
+    )
+    Path(ablation).write_text(tuned)
     alexbench.run(ablation, seeds=1, results=str(tmp_path), jobs=1)
     folder = tmp_path / "tiny" / "laptop"
     tuning = [record.read(path) for path in (folder / "tuning").glob("*.json")]
-    assert {done.seed for done in tuning} == {1000, 1001}
+    assert {done.seed for done in tuning} == {1000}
+    assert {done.data["test_images"] for done in tuning} == {52 // 6}  # of the training images
     grid = sorted({done.config["train"]["lr"] for done in tuning})
     assert len(grid) > 2
+    prepared = sweep.prepare(ablation, seeds=2, results=str(tmp_path), jobs=1)
+    settled, to_tune = estimate.settled(prepared)
+    assert to_tune == 0
+    assert estimate.rows(prepared, settled)["to_do"].tolist() == [1, 1]
     for path in (folder / "runs").glob("*.json"):
         done = record.read(path)
         assert done.tuned == {"train.lr": done.config["train"]["lr"]}

@@ -15,6 +15,9 @@ from tests.records import make
 IDENTITY = {"data_sha256": "abc"}
 
 
+GRID = {"train.lr": [0.025, 0.05, 0.1]}
+
+
 def trainer(folder: Path, error_at: dict[str, float]) -> tuple[list[float], object]:
     """An execute that writes records whose error grows with the distance to the best rate."""
     tried: list[float] = []
@@ -31,7 +34,7 @@ def trainer(folder: Path, error_at: dict[str, float]) -> tuple[list[float], obje
 
 @pytest.mark.parametrize(("best", "expected"), [(0.05, 0.05), (0.2, 0.2), (0.013, 0.013)])
 def test_each_variant_gets_the_best_value_of_a_grid_that_brackets_it(tmp_path, best, expected):
-    ablation = config.load("pooling")  # grid 0.025, 0.05, 0.1
+    ablation = replace(config.load("pooling"), tune=GRID)
     _, execute = trainer(tmp_path, {"overlapping": best, "non_overlapping": 0.05})
     chosen = tune(ablation, lambda _: IDENTITY, tmp_path, execute, print)
     assert chosen["non_overlapping"] == {"train.lr": 0.05}
@@ -40,7 +43,9 @@ def test_each_variant_gets_the_best_value_of_a_grid_that_brackets_it(tmp_path, b
 
 def test_a_best_value_that_no_extension_could_bracket_is_said_aloud(tmp_path, capsys):
     _, execute = trainer(tmp_path, {"overlapping": 100.0, "non_overlapping": 0.05})
-    chosen = tune(config.load("pooling"), lambda _: IDENTITY, tmp_path, execute, print)
+    chosen = tune(
+        replace(config.load("pooling"), tune=GRID), lambda _: IDENTITY, tmp_path, execute, print
+    )
     assert chosen["overlapping"] == {"train.lr": 0.8}
     assert capsys.readouterr().out == (
         "overlapping: train.lr 0.8 is at the edge of what was tried: widen tune\n"

@@ -18,7 +18,7 @@ import torch
 from alexbench.bench.gate import CASES
 from alexbench.bench.machine import fingerprint
 from alexbench.bench.revisions import checkout
-from alexbench.bench.workers import CALLS, running
+from alexbench.bench.workers import CALLS, servers, workers
 from alexbench.environment import git
 from alexbench.errors import BadInput
 from alexbench.places import devices
@@ -87,9 +87,12 @@ def measure_tree(device: str, rounds: int, cases: Sequence[str]) -> dict[str, An
     """Every case beside the calibration, in rounds that call both, in random order."""
     (device, *_) = devices(device)
     order = random.Random()
-    trees = {"head": checkout()}
-    with running(trees, device, [*cases, "calibration"], counting=("head",)) as workers:
-        worker = workers["head"]
+    named = [*cases, "calibration"]
+    with (
+        servers({"head": checkout()}, device) as running,
+        workers(running, named, counting=True) as roles,
+    ):
+        worker = roles["head"]
         ratios = {}
         for case in cases:
             pairs = []

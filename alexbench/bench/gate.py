@@ -14,7 +14,7 @@ import pandas as pd
 
 from alexbench.bench.revisions import check_clean, checkout, revision_tree
 from alexbench.bench.verdict import FLOORS, Rounds, Verdict, judge
-from alexbench.bench.workers import Worker, run_rounds, running
+from alexbench.bench.workers import Worker, run_rounds, servers, workers
 from alexbench.errors import BadInput, RunFailed
 from alexbench.places import devices
 
@@ -58,7 +58,7 @@ class GateReport:
 def gate(
     base: str,
     device: str = "auto",
-    rounds: int = 20,
+    rounds: int = 40,
     cases: Sequence[str] = CASES,
     allow_dirty: bool = False,
     repository: Path | None = None,
@@ -91,26 +91,25 @@ def compare(
     Processes of the same code differ too, in where their memory lies for one: each look has new
     ones.
     """
-    trees = {"base": base, "base_again": base, "head": head}
     order, floor = random.Random(seed), FLOORS[device.partition(":")[0]]
     seen: dict[str, list[Rounds]] = {}
     verdicts: dict[str, Verdict] = {}
     counters: list[tuple[str, str, int, int]] = []
     pending = list(cases)
-    for number in range(LOOKS):
-        counting = ("base", "head") if number == 0 else ()
-        with running(trees, device, pending, counting) as workers:
-            if number == 0:
-                pending = cases_of(workers, cases)
-                counters = [row for case in pending for row in counter_rows(case, workers)]
-            for case in pending:
-                batches = seen.setdefault(case, [])
-                more = rounds * max(1, 2 ** (number - 1))  # twice the rounds each time, in all
-                batches.append(run_rounds(workers, case, more, order, slowdown))
-                verdicts[case] = judge(batches, floor)
-        pending = [case for case in pending if verdicts[case].word != "pass"]
-        if not pending:
-            break
+    with servers({"base": base, "head": head}, device) as running:
+        for number in range(LOOKS):
+            with workers(running, pending, counting=number == 0) as roles:
+                if number == 0:
+                    pending = cases_of(roles, cases)
+                    counters = [row for case in pending for row in counter_rows(case, roles)]
+                for case in pending:
+                    batches = seen.setdefault(case, [])
+                    more = rounds * max(1, 2 ** (number - 1))  # as many as all before
+                    batches.append(run_rounds(roles, case, more, order, slowdown))
+                    verdicts[case] = judge(batches, floor)
+            pending = [case for case in pending if verdicts[case].word != "pass"]
+            if not pending:
+                break
     timings = [timing_row(case, verdicts[case], seen[case]) for case in seen]
     return GateReport(
         pd.DataFrame(timings),
@@ -119,11 +118,11 @@ def compare(
     )
 
 
-def cases_of(workers: dict[str, Worker], cases: Sequence[str]) -> list[str]:
+def cases_of(roles: dict[str, Worker], cases: Sequence[str]) -> list[str]:
     """Those that base and head both have. Raises RunFailed for one that the head lost."""
-    if lost := [case for case in cases if case not in workers["head"].counters]:
+    if lost := [case for case in cases if case not in roles["head"].counters]:
         raise RunFailed(f"gate: the head cannot run {', '.join(lost)}: see gate_worker.py")
-    return [case for case in cases if case in workers["base"].counters]
+    return [case for case in cases if case in roles["base"].counters]
 
 
 def timing_row(case: str, verdict: Verdict, batches: Sequence[Rounds]) -> dict[str, object]:
@@ -138,9 +137,9 @@ def timing_row(case: str, verdict: Verdict, batches: Sequence[Rounds]) -> dict[s
     }
 
 
-def counter_rows(case: str, workers: dict[str, Worker]) -> Iterator[tuple[str, str, int, int]]:
+def counter_rows(case: str, roles: dict[str, Worker]) -> Iterator[tuple[str, str, int, int]]:
     """The counts of a case that differ between base and head."""
-    base, head = workers["base"].counters[case], workers["head"].counters[case]
+    base, head = roles["base"].counters[case], roles["head"].counters[case]
     for counter in head:
         if base[counter] != head[counter]:
             yield case, counter, base[counter], head[counter]

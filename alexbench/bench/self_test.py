@@ -17,7 +17,7 @@ def self_test(
     slow_runs: int = 10,
     equal_runs: int = 20,
     cases: Sequence[str] = CASES[:1],
-    rounds: int = 20,
+    rounds: int = 40,
     busy: int = 0,
 ) -> pd.DataFrame:
     """Run the gate on this tree against itself, slowed down and not; a row a case and kind.

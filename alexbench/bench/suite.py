@@ -39,6 +39,7 @@ def run_suite(
         *(sys.executable, "-m", "pytest", str(folder), f"--rootdir={folder}", "-q", "--no-header"),
         *("-o", "addopts=", "-o", "python_files=bench_*.py", "-p", "no:cacheprovider"),
         *("-k", select or "", f"--device={device}", f"--threads={threads}", f"--rounds={rounds}"),
+        *("-W", "ignore::pytest_benchmark.logger.PytestBenchmarkWarning"),
         *("--benchmark-quiet", f"--benchmark-json={unfinished}"),
     ]
     environment = {**os.environ, "TORCH_CPP_LOG_LEVEL": "ERROR", "OMP_NUM_THREADS": str(threads)}

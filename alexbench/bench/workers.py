@@ -31,63 +31,89 @@ ENVIRONMENT = {
 }
 
 
-class Worker:
-    """One revision in a process of its own."""
+class Server:
+    """A revision, imported once: forks a process for each role and passes messages to it."""
 
-    def __init__(self, tree: Path, device: str, cases: Sequence[str], counting: bool) -> None:
-        self.tree, words = tree, {True: "counting", False: "timing"}
+    def __init__(self, tree: Path, device: str) -> None:
+        self.tree = tree
         self.process = subprocess.Popen(
-            [*(sys.executable, "-P", str(SCRIPT), device, ",".join(cases)), words[counting]],
+            [sys.executable, "-P", str(SCRIPT), device],
             env={**os.environ, **ENVIRONMENT, "PYTHONPATH": str(tree)},
             cwd=tree,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.counters: dict[str, dict[str, int]] = {}
 
-    def greet(self) -> None:
-        """Wait until it is ready. Raises RunFailed, also where it runs some other tree."""
-        greeting = self.read()
-        if Path(greeting["package"]).resolve() != self.tree.resolve():
-            raise RunFailed(f"gate: {self.tree} was to be measured, got {greeting['package']}")
-        self.counters = greeting["counters"]
-
-    def seconds(self, case: str, calls: int) -> float:
+    def ask(self, **request: object) -> dict[str, Any]:
+        """Raises RunFailed where the process is gone; it has said why on stderr."""
         assert self.process.stdin is not None
-        print(json.dumps({"case": case, "calls": calls}), file=self.process.stdin, flush=True)
-        return float(self.read()["seconds"])
-
-    def read(self) -> dict[str, Any]:
         assert self.process.stdout is not None
+        try:
+            print(json.dumps(request), file=self.process.stdin, flush=True)
+        except BrokenPipeError:
+            raise self.gone() from None
         line = self.process.stdout.readline()
         if not line:
-            raise RunFailed(f"gate: the process of {self.tree} ended, its message is above")
+            raise self.gone()
         reply: dict[str, Any] = json.loads(line)
         return reply
+
+    def gone(self) -> RunFailed:
+        return RunFailed(f"gate: the process that ran {self.tree} ended, its message is above")
 
     def close(self) -> None:
         self.process.kill()
         self.process.communicate()
 
 
+class Worker:
+    """A role: a fork of a revision's server, with its cases made and counted."""
+
+    def __init__(self, server: Server, role: str, cases: Sequence[str], counting: bool) -> None:
+        self.server, self.role = server, role
+        greeting = server.ask(open=role, cases=list(cases), counting=counting)
+        if Path(greeting["package"]).resolve() != server.tree.resolve():
+            raise RunFailed(f"gate: wanted the package of {server.tree}, got {greeting['package']}")
+        self.counters: dict[str, dict[str, int]] = greeting["counters"]
+
+    def seconds(self, case: str, calls: int) -> float:
+        return float(self.server.ask(role=self.role, case=case, calls=calls)["seconds"])
+
+    def close(self) -> None:
+        self.server.ask(close=self.role)
+
+
 @contextmanager
-def running(
-    trees: dict[str, Path], device: str, cases: Sequence[str], counting: Sequence[str] = ()
-) -> Iterator[dict[str, Worker]]:
-    """A worker for each role, ready; ended afterwards whatever happens. counting: these roles."""
+def servers(trees: dict[str, Path], device: str) -> Iterator[dict[str, Server]]:
+    """A server for each name, ended afterwards whatever happens."""
     with ExitStack() as stack:
-        workers = {}
-        for role, tree in trees.items():
-            workers[role] = Worker(tree, device, cases, role in counting)
-            stack.callback(workers[role].close)
-        for worker in workers.values():
-            worker.greet()
-        yield workers
+        started = {}
+        for name, tree in trees.items():
+            started[name] = Server(tree, device)
+            stack.callback(started[name].close)
+        yield started
+
+
+@contextmanager
+def workers(
+    running: dict[str, Server], cases: Sequence[str], counting: bool = False
+) -> Iterator[dict[str, Worker]]:
+    """A new worker for each role. Equal code needs counting once, so base_again never does."""
+    forks = {
+        role: Worker(
+            running[role.removesuffix("_again")], role, cases, counting and role in running
+        )
+        for role in (*running, "base_again")
+        if role.removesuffix("_again") in running
+    }
+    yield forks
+    for fork in forks.values():
+        fork.close()
 
 
 def run_rounds(
-    workers: dict[str, Worker], case: str, rounds: int, order: random.Random, slowdown: float = 1.0
+    roles: dict[str, Worker], case: str, rounds: int, order: random.Random, slowdown: float = 1.0
 ) -> Rounds:
     """Let every role run the case once a round, in random order.
 
@@ -97,5 +123,5 @@ def run_rounds(
     for _ in range(rounds):
         for role in order.sample(ROLES, len(ROLES)):
             calls = round(CALLS * (slowdown if role == "head" else 1))
-            samples[role].append(workers[role].seconds(case, calls))
+            samples[role].append(roles[role].seconds(case, calls))
     return Rounds(**samples)

@@ -40,7 +40,7 @@ def load_cifar10(data: DataConfig, data_root: Path | None, cache: Path) -> Datas
         if found is None:
             raise BadInput(f"{data_root}: no CIFAR-10 here: {WHAT_TO_DO}")
         return found
-    for folder in (Path("datasets", "cifar10"), Path("datasets"), cache / "cifar10"):
+    for folder in (Path("datasets", "cifar10"), Path("datasets")):
         if found := local(folder, data, cache):
             return found
     return torchvision_copy(cache / "cifar10", data, download=True)

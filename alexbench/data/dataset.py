@@ -1,7 +1,7 @@
 """A data set: images and labels, held in memory or read from files as they are needed."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeAlias
 
@@ -32,6 +32,10 @@ class HeldSplit:
     def moments(self) -> Moments:
         return moments(self.images)
 
+    def take(self, indices: Tensor) -> "HeldSplit":
+        """Some of the images, in that order."""
+        return HeldSplit(self.images[indices], self.labels[indices])
+
 
 @dataclass(frozen=True, eq=False)
 class StreamedSplit:
@@ -44,6 +48,10 @@ class StreamedSplit:
     @property
     def labels(self) -> Tensor:
         return self.files.labels
+
+    def take(self, indices: Tensor) -> "StreamedSplit":
+        """Some of the images, in that order; the moments stay those of all."""
+        return replace(self, files=self.files[indices])
 
 
 Split: TypeAlias = HeldSplit | StreamedSplit

@@ -39,7 +39,7 @@ class Worker:
         self.run: Run | None = None
         self.log = Path()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "alexbench.launch.worker"],
+            [sys.executable, "-P", "-m", "alexbench.launch.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -26,13 +26,16 @@ def blueprint(model: ModelConfig, num_classes: int, input_size: int) -> nn.Modul
         return NETS[model.name](model, num_classes, input_size)
 
 
-def build(model: ModelConfig, num_classes: int, input_size: int, seed: int) -> nn.Module:
+def build(
+    model: ModelConfig, num_classes: int, input_size: int, seed: int, input_scale: float = 1.0
+) -> nn.Module:
     """The net on the CPU in float32 with its initial weights, the same for the same seed.
 
-    Inputs (images, 3, input_size, input_size) give logits (images, num_classes).
+    Inputs (images, 3, input_size, input_size), pixels divided by input_scale, give logits
+    (images, num_classes).
     """
     net = blueprint(model, num_classes, input_size).to_empty(device="cpu")
-    initialise(net, model, seed)
+    initialise(net, model, seed, input_scale)
     return net
 
 

@@ -33,17 +33,21 @@ GAIN = {"relu": 2**0.5, "tanh": 5 / 3, "scaled_tanh": 1.0}
 
 
 @torch.no_grad()
-def initialise(net: nn.Module, model: ModelConfig, seed: int) -> None:
+def initialise(net: nn.Module, model: ModelConfig, seed: int, input_scale: float = 1.0) -> None:
     """Draw every weight of a net on the CPU, and set every bias.
 
     Each weight is a standard-normal draw of its own stream, seeded by (seed, its name), times the
     layer's standard deviation: variants with one seed share the draws of equal names and shapes.
+    The sds of the paper and of the released nets are for pixels in 0..255: where pixels are divided
+    by ``input_scale``, conv1 starts so many times larger, and its outputs as they did.
     """
     layers = list(weighted_layers(net))
     output = layers[-1][0]
     for name, layer, num_inputs in layers:
         weight, bias = layer.parameters()
         sd = standard_deviation(model, name, num_inputs, is_output=name == output)
+        if name == "conv1" and model.init != "fan_in":
+            sd *= input_scale
         stream = torch.Generator().manual_seed(parameter_seed(seed, f"{name}.weight"))
         weight.copy_(torch.randn(weight.shape, generator=stream, dtype=torch.float32).mul_(sd))
         biased = name in BIASED[model.name] and name != output

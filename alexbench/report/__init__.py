@@ -1,6 +1,6 @@
 """From records to tables, pages and figures, without torch: equal records give equal bytes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -19,10 +19,13 @@ __all__ = ["FORMATS", "comparison", "headline", "read", "summary", "write", "wri
 FORMATS = ("csv", "markdown", "latex", "html")
 
 
-def read(ablation: Ablation, folder: Path) -> tuple[list[RunRecord], list[str]]:
+def read(
+    ablation: Ablation, folder: Path, planned: Container[str] | None = None
+) -> tuple[list[RunRecord], list[str]]:
     """Return the usable records of results/<ablation>/<profile>, and a line a refused file.
 
-    A record must be of this ablation and of one of its variants. Raises BadInput if none is left.
+    A record must be of this ablation and of one of its variants, and where run ids are
+    ``planned``, be one of those. Raises BadInput if none is left.
     """
 
     def complaint(found: RunRecord) -> str | None:
@@ -33,6 +36,8 @@ def read(ablation: Ablation, folder: Path) -> tuple[list[RunRecord], list[str]]:
             return f"its variant '{found.variant}' is not in {ablation.file} (there: {allowed})"
         if found.purpose != "measure":
             return "is a tuning run, its place is the folder 'tuning'"
+        if planned is not None and found.run_id not in planned:
+            return "was made with other settings, data or numerics than now; move it away"
         return None
 
     records, refusals = record.read_folder(folder / "runs", complaint)
@@ -51,12 +56,13 @@ def write(
     folder: Path,
     tell: Callable[[str], None] = lambda line: None,
     formats: Sequence[str] = FORMATS,
+    planned: Container[str] | None = None,
 ) -> list[Path]:
     """Write the tables and figures of the records below ``folder``, and return their paths.
 
     ``tell`` hears a line for each record that was refused; the others still make their report.
     """
-    records, refusals = read(ablation, folder)
+    records, refusals = read(ablation, folder, planned)
     kept, not_pictures = pictures.read_folder(folder, [each.run_id for each in records])
     for line in [*refusals, *not_pictures]:
         tell(line)

@@ -146,3 +146,12 @@ def test_building_leaves_the_global_random_state_alone(name):
     before = torch.random.get_rng_state()
     built(name)
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_released_sds_are_for_raw_pixels_so_conv1_starts_as_much_larger_as_inputs_are_divided():
+    for init in ("paper", "as_run", "fan_in"):
+        model = ModelConfig(name="cifar4", init=init)
+        raw, divided = build(model, 10, 32, 0), build(model, 10, 32, 0, input_scale=64.0)
+        factor = 1 if init == "fan_in" else 64
+        torch.testing.assert_close(divided.conv1.weight, factor * raw.conv1.weight)
+        torch.testing.assert_close(divided.conv2.weight, raw.conv2.weight)

@@ -1,0 +1,99 @@
+"""Layers of dotted keys over the schema's defaults, the later over the earlier."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ValidationError
+
+from alexbench import knobs
+from alexbench.errors import BadInput
+from alexbench.schema import Config, Overrides
+from alexbench.strict_yaml import describe, first_line, hint, known_keys
+
+
+class Layer(NamedTuple):
+    where: str  # for messages: the file and the part of it
+    values: Overrides
+
+
+def resolve(layers: Sequence[Layer]) -> Config:
+    """The layers over the defaults, the later over the earlier."""
+    known = known_keys()
+    merged: Overrides = {}
+    for where, values in layers:
+        for key in values:
+            if key not in known:
+                raise BadInput(f"{where}: unknown key '{key}'{hint(key, known)}")
+        merged |= values
+    nested: dict[str, dict[str, Any]] = {}
+    for key, value in merged.items():
+        section, _, field = key.partition(".")
+        nested.setdefault(section, {})[field] = value
+    try:
+        config = Config.model_validate(nested)
+    except ValidationError as error:
+        wrong = ".".join(str(part) for part in error.errors()[0]["loc"][:2])
+        where = last_that(layers, lambda key: key == wrong)
+        raise BadInput(f"{where}: {describe(error, Config)}") from None
+    section, reason = next(contradictions(config), ("", ""))
+    if reason:
+        where = last_that(layers, lambda key: key.startswith(section))
+        raise BadInput(f"{where}: {reason}")
+    return config
+
+
+def contradictions(config: Config) -> Iterator[tuple[str, str]]:
+    """What single keys cannot show: the section to look in, and one line about it."""
+    side, free = config.augment.crop_size, config.data.image_size + 2 * config.augment.padding
+    if reason := knobs.unsupported(config.model):
+        yield "model.", reason
+    if reason := knobs.too_small(config.model, side):
+        yield "augment.", reason
+    if side > free:
+        most = "data.image_size + 2 * augment.padding"
+        yield "augment.", f"augment.crop_size is {side}, at most {most} = {free} is allowed"
+    if config.train.stop_at_target and config.train.target_train_error is None:
+        yield "train.stop_at_target", "train.stop_at_target needs a train.target_train_error"
+
+
+def last_that(layers: Sequence[Layer], sets: Callable[[str], bool]) -> str:
+    """Where the last layer is that sets such a key: the place to look at."""
+    found = (layer.where for layer in reversed(layers) if any(map(sets, layer.values)))
+    return next(found, layers[0].where)
+
+
+def override(config: Config, values: Overrides, where: str) -> Config:
+    """The configuration with dotted keys changed, checked again."""
+    flat = {
+        f"{section}.{key}": value
+        for section, keys in config.model_dump().items()
+        for key, value in keys.items()
+    }
+    return resolve([Layer("the resolved configuration", flat), Layer(where, values)])
+
+
+def in_force(config: Config) -> Config:
+    """The configuration without the knobs that do nothing in it."""
+    return config.model_copy(update={"model": knobs.in_force(config.model)})
+
+
+def parse_settings(settings: Sequence[str]) -> Overrides:
+    """``key=value`` texts as dotted keys; values are read as YAML."""
+    for setting in settings:
+        key, equals, _ = setting.partition("=")
+        if not equals or key not in known_keys():
+            raise BadInput(
+                f"--set {setting}: expected key=value with a known key{hint(key, known_keys())}"
+            )
+    try:
+        content: Any = OmegaConf.to_container(OmegaConf.from_dotlist(list(settings)))
+    except (OmegaConfBaseException, yaml.YAMLError) as error:
+        raise BadInput(f"--set {' '.join(settings)}: not valid YAML: {first_line(error)}") from None
+    return {
+        f"{section}.{key}": value
+        for section, keys in content.items()
+        for key, value in keys.items()
+    }

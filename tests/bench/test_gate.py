@@ -1,0 +1,181 @@
+"""The gate at work on small repositories, on itself, and on input that it refuses."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from alexbench.bench import baseline
+from alexbench.bench.gate import GateReport, gate
+from alexbench.bench.revisions import checkout
+from alexbench.bench.self_test import self_test
+from alexbench.errors import BadInput, RunFailed
+
+IDENTITY = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+
+
+def git(folder, *arguments):
+    subprocess.run(["git", *IDENTITY, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """A repository with this package in it, one commit old."""
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(checkout() / "alexbench", tmp_path / "alexbench", ignore=ignore)
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "--message", "first")
+    return tmp_path
+
+
+def test_a_slower_head_fails_and_equal_code_does_not():
+    # the short form: `self_test()` is the full one, 10 slow and 20 equal runs
+    table = self_test(slow_runs=1, equal_runs=1, cases=["lrn_auto"], rounds=30)
+    assert list(table["kind"]) == ["slow", "equal"]
+    assert table["fail"][1] == 0
+    assert table["pass"][0] == 0  # a fail, or on a machine with more noise than that, no verdict
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("busy", [0, 1])
+def test_in_full_ten_slow_runs_fail_and_twenty_equal_ones_never_do(busy):
+    table = self_test(busy=busy).set_index("kind")
+    assert table.loc["equal", "fail"] == 0
+    assert table.loc["slow", "fail"] == 10
+
+
+def test_what_the_head_does_more_is_found_without_a_clock(repository):
+    path = repository / "alexbench" / "data" / "augment.py"
+    source = path.read_text()
+    assert "draws = draw(len(images), generator)\n" in source
+    path.write_text(
+        source.replace(
+            "draws = draw(len(images), generator)\n",
+            "draws = draw(len(images), generator)\n        images = images.clone()\n",
+        )
+    )
+    git(repository, "commit", "--quiet", "--all", "--message", "one clone more")
+    report = gate("HEAD~1", "cpu", rounds=5, cases=["augment"], repository=repository)
+    (calls, *_) = report.counters.to_dict("records")
+    assert calls["counter"] == "operator_calls"
+    assert calls["head"] > calls["base"]
+    with pytest.raises(
+        RunFailed, match=r"^throughput gate: .*augment has operator_calls \d+ after "
+    ):
+        report.raise_for_failures()
+
+
+def test_a_case_that_the_base_does_not_have_is_left_out_and_said(repository):
+    shutil.rmtree(repository / "alexbench" / "data")
+    git(repository, "commit", "--quiet", "--all", "--message", "without data")
+    shutil.copytree(checkout() / "alexbench" / "data", repository / "alexbench" / "data")
+    git(repository, "add", ".")
+    git(repository, "commit", "--quiet", "--message", "with data")
+    cases = ["lrn_banded", "augment"]
+    report = gate("HEAD~1", "cpu", rounds=5, cases=cases, repository=repository)
+    assert list(report.timings["case"]) == ["lrn_banded"]
+    assert report.lines()[0] == "not in the base, not compared: augment"
+
+
+def test_a_changed_tree_is_refused_and_names_the_file(repository):
+    (repository / "alexbench" / "errors.py").write_text("changed = True\n")
+    with pytest.raises(
+        BadInput, match=r"1 changed file.*the first is alexbench/errors\.py: commit"
+    ):
+        gate("HEAD", "cpu", repository=repository)
+
+
+def test_a_revision_that_is_not_there_is_refused(repository):
+    with pytest.raises(BadInput, match=r"^--base v9: no such revision in "):
+        gate("v9", "cpu", repository=repository)
+
+
+def test_a_folder_without_history_is_refused(tmp_path):
+    with pytest.raises(BadInput, match=r"is no git checkout"):
+        gate("HEAD", "cpu", repository=tmp_path)
+
+
+def test_too_few_rounds_are_refused():
+    with pytest.raises(BadInput, match=r"^--rounds 4: needs 5 or more$"):
+        gate("HEAD", rounds=4)
+
+
+def report(verdicts, counters=()):
+    rows = [{"case": f"c{i}", "ratio": 1.5, "verdict": word} for i, word in enumerate(verdicts)]
+    columns = ["case", "counter", "base", "head"]
+    return GateReport(pd.DataFrame(rows), pd.DataFrame(counters, columns=columns), ())
+
+
+def test_inconclusive_is_said_loudly_and_is_no_failure():
+    found = report(["pass", "inconclusive"])
+    found.raise_for_failures()
+    assert found.lines() == [
+        "INCONCLUSIVE: c1: too noisy here to say; not counted as a failure",
+        "throughput: 1 pass, 0 fail, 1 inconclusive; 0 counter(s) went up",
+    ]
+
+
+def test_failures_are_one_line():
+    found = report(["pass", "fail"], [("c0", "flops", 10, 11), ("c1", "flops", 10, 9)])
+    with pytest.raises(RunFailed) as caught:
+        found.raise_for_failures()
+    assert str(caught.value) == (
+        "throughput gate: c1 is 1.50 times as slow; c0 has flops 11 after 10"
+    )
+
+
+def stored_baseline(path, **changes):
+    ratios, counters = {"augment": 2.0}, {"augment": {"flops": 0}}
+    content = {"schema_version": 1, "ratios": ratios, "counters": counters}
+    path.write_text(json.dumps(content | {"machine": baseline.machine("cpu")} | changes))
+    return path
+
+
+def test_a_baseline_of_another_machine_is_refused_and_says_what_differs(tmp_path):
+    elsewhere = {**baseline.machine("cpu"), "processor": "Abacus"}
+    path = stored_baseline(tmp_path / "b.json", machine=elsewhere)
+    with pytest.raises(BadInput, match=r"is of another machine \(processor Abacus, here .*--base"):
+        baseline.against_baseline(path, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read: No such file"),
+        ("not json", "is no baseline: write one with alexbench gate --save FILE"),
+        ("[]", "is no baseline"),
+        ('{"schema_version": 99}', "schema 99, this alexbench reads 1"),
+    ],
+)
+def test_a_file_that_is_no_baseline_is_refused(tmp_path, content, message):
+    path = tmp_path / "b.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(BadInput) as caught:
+        baseline.against_baseline(path, "cpu")
+    assert str(caught.value).startswith(f"--baseline {path}: {message}")
+
+
+def test_against_a_baseline_slower_or_more_is_a_warning(tmp_path):
+    path = stored_baseline(tmp_path / "b.json", ratios={"augment": 1e-3})
+    (row,) = baseline.against_baseline(path, "cpu", rounds=3).to_dict("records")
+    assert (row["case"], row["verdict"]) == ("augment", "warn")
+    assert row["counters_up"] == "flops"
+    assert row["ratio"] > 1.3
+
+
+def test_a_stored_run_can_be_read_again(tmp_path):
+    path = baseline.save_baseline(tmp_path / "new" / "b.json", "cpu", rounds=1)
+    stored = baseline.load_baseline(path)
+    assert set(stored["ratios"]) == set(stored["counters"])
+    assert stored["machine"] == baseline.machine("cpu")
+
+
+def test_the_worker_stands_alone_but_for_its_counters():
+    worker = Path(checkout() / "alexbench" / "bench" / "gate_worker.py").read_text()
+    top = [line for line in worker.splitlines() if line.startswith(("from ", "import "))]
+    assert not [line for line in top if "alexbench" in line]

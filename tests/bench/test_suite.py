@@ -1,0 +1,125 @@
+"""``alexbench bench`` on a handful of kernels, and the tables of its two sub-commands."""
+
+import json
+
+import pandas as pd
+import pytest
+import torch
+
+from alexbench.bench import lrn
+from alexbench.bench.arms import Arm, settings
+from alexbench.bench.calls import fit, make_call
+from alexbench.bench.machine import machine_name
+from alexbench.bench.peaks import Peaks, measure_peaks
+from alexbench.bench.shapes import NORMS, POOLS, Conv
+from alexbench.bench.suite import run_suite
+from alexbench.bench.throughput import summary, throughput
+from alexbench.errors import BadInput
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def threads_as_before():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def test_a_selection_is_run_and_written(tmp_path, capfd):
+    select = "cifar4_pool2 or (cifar4_norm2 and torch) or (step and cifar4)"
+    paths = run_suite("cpu", str(tmp_path), threads=1, rounds=2, select=select)
+    assert [path.suffix for path in paths] == [".json", ".csv", ".md", ".png"]
+    assert all(path.parent == tmp_path / "benchmarks" for path in paths)
+    rows = pd.read_csv(paths[1])
+    # both formats and directions of a pool and of torch's normalization, and one step
+    assert rows["kind"].value_counts().to_dict() == {"pool": 4, "lrn": 4, "train_step": 1}
+    assert not rows.isna().any(axis=None)
+    assert (rows["rounds"] == 2).all()
+    stored = json.loads(paths[0].read_text())
+    assert all(min(b["stats"]["data"]) > 0 for b in stored["benchmarks"])
+    assert stored["machine_info"]["alexbench"]["num_threads"] == 1
+    assert len(list((tmp_path / "benchmarks").iterdir())) == 4
+
+
+def test_a_selection_that_matches_nothing_is_named(tmp_path, capfd):
+    with pytest.raises(BadInput, match=r"^--select sorbet: matches no benchmark in "):
+        run_suite("cpu", str(tmp_path), threads=1, select="sorbet")
+
+
+def test_more_threads_than_cores_are_refused(tmp_path):
+    with pytest.raises(BadInput, match=r"^--threads 4096, --rounds 10: from 1 to "):
+        run_suite("cpu", str(tmp_path), threads=4096)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(BadInput, match=r"file.benchmarks: cannot be written: "):
+        run_suite("cpu", str(tmp_path / "file"), threads=1)
+
+
+def test_a_shape_of_which_one_image_takes_too_long_is_timed_on_smaller_images():
+    shape, batch = fit(Conv("huge", 64, 64, 160, 9), CPU)
+    assert shape.side < 160
+    assert batch >= 1
+
+
+@pytest.mark.parametrize("shape", [Conv("c", 4, 6, 9, 3, groups=2), NORMS[3], POOLS[4]])
+@pytest.mark.parametrize("memory_format", ["nchw", "channels_last"])
+def test_a_call_computes_what_its_arm_says(shape, memory_format):
+    result = make_call(shape, Arm("forward", memory_format), 2, CPU)()
+    layout = torch.channels_last if memory_format == "channels_last" else torch.contiguous_format
+    assert result.requires_grad
+    assert result.is_contiguous(memory_format=layout)
+    gradients = make_call(shape, Arm("backward", memory_format), 2, CPU)()
+    assert len(gradients) == (2 if isinstance(shape, Conv) else 1)
+
+
+def test_a_cpu_has_no_switches_to_set():
+    with settings(Arm("forward", precision="ieee"), CPU):
+        pass
+
+
+def test_the_ceiling_is_the_lower_of_the_two():
+    peaks = Peaks(gemm_gflop_per_second=100, copy_gigabyte_per_second=10)
+    assert [peaks.gflop_per_second_at(x) for x in (1, 10, 50)] == [10, 100, 100]
+
+
+def test_peaks_are_measured():
+    peaks = measure_peaks(CPU, rounds=1)
+    assert peaks.gemm_gflop_per_second > 0.1
+    assert peaks.copy_gigabyte_per_second > 0.1
+
+
+def test_a_machine_name_can_be_a_file_name():
+    on_cpu = {"processor": "Xeon(R) @ 2.0GHz", "device": "cpu", "num_threads": 2}
+    assert machine_name(on_cpu) == "xeon-r-2-0ghz-2-threads"
+    assert machine_name({**on_cpu, "device": "NVIDIA A100"}) == "nvidia-a100"
+
+
+def test_the_table_of_normalizations_compares_all_with_torchs():
+    table = lrn.compare((4, 8, 6, 6), ["torch", "slices", "banded"], CPU, 3, "channels_last")
+    assert list(table["shape"].unique()) == ["4x8x6x6"]
+    assert table["speedup"][0] == 1
+    assert (table["share_of_copy_limit"] > 0).all()
+    assert not table.isna().any(axis=None)
+
+
+def test_ratios_of_throughput_are_medians_over_the_rounds():
+    samples = {
+        "alexbench": [1.0, 2.0, 4.0],
+        "bare": [1.1, 1.8, 4.4],
+        "bare_no_lrn": [1.0, 1.5, 4.0],
+        "textbook": [3.0, 4.0, 12.0],
+        "gemm": [0.01, 0.01, 0.02],
+    }
+    done = summary(samples, steps=2, conv_flops=2 * 1024**3 * 40)
+    assert list(done.ratios["median"]) == pytest.approx([1.1, 3.0, 1.1, 0.01 * 80 / 1.8])
+    assert list(done.arms["images_per_second"]) == pytest.approx([128, 256 / 1.8, 256 / 1.5, 64])
+
+
+def test_throughput_trains_in_every_arm(threads_as_before):
+    done = throughput(threads=1, rounds=1, steps=1)
+    assert list(done.arms["arm"]) == ["alexbench", "bare", "bare_no_lrn", "textbook"]
+    assert (done.arms["images_per_second"] > 0).all()
+    assert (done.ratios["median"] > 0).all()

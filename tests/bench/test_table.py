@@ -1,0 +1,71 @@
+"""From what pytest-benchmark stored to rows, Markdown and a figure."""
+
+import pandas as pd
+import pytest
+
+from alexbench.bench import table
+
+MACHINE = {"processor": "Tube 1", "device": "cpu", "num_threads": 2}
+
+
+def stored(kind="conv", flops=2_000_000_000, size=10_000_000, seconds=(0.04, 0.02, 0.03)):
+    facts = {
+        "kind": kind,
+        "shape": "s",
+        "direction": "forward",
+        "implementation": "torch",
+        "memory_format": "nchw",
+        "precision": "ieee",
+        "cudnn_benchmark": False,
+        "batch": 4,
+        "side": 9,
+        "flops": flops,
+        "bytes": size,
+        "peak_memory_bytes": 123,
+        "gemm_gflop_per_second": 100.0,
+        "copy_gigabyte_per_second": 10.0,
+    }
+    return {"extra_info": facts, "stats": {"data": list(seconds)}}
+
+
+def test_a_row_has_rates_and_the_share_of_the_ceiling_that_binds():
+    (row,) = table.rows({"benchmarks": [stored()]}).to_dict("records")
+    assert row["median_seconds"] == 0.03
+    assert row["iqr_seconds"] == pytest.approx(0.01)
+    assert row["rounds"] == 3
+    assert row["gflop_per_second"] == pytest.approx(2 / 0.03)
+    assert row["gigabyte_per_second"] == pytest.approx(0.01 / 0.03)
+    assert row["arithmetic_intensity"] == 200
+    # 200 FLOPs a byte x 10 GB/s would be 2000 GFLOP/s: the matrix product binds
+    assert (row["bound"], row["percent_of_peak"]) == ("gemm", pytest.approx(100 * 2 / 0.03 / 100))
+
+
+def test_a_kernel_with_little_work_is_held_against_the_copy():
+    (row,) = table.rows({"benchmarks": [stored(flops=10_000_000)]}).to_dict("records")
+    # 1 FLOP a byte x 10 GB/s is 10 GFLOP/s; 0.01 GFLOP in 0.03 s is a thirtieth of that
+    assert (row["bound"], row["percent_of_peak"]) == ("copy", pytest.approx(100 / 30))
+
+
+def test_the_files_hold_every_row_and_no_blank(tmp_path):
+    benchmarks = [stored(), stored("pool", 1_000_000), stored("lrn"), stored("train_step")]
+    benchmarks[3]["extra_info"]["direction"] = "step"
+    paths = table.write(
+        {"benchmarks": benchmarks, "machine_info": {"alexbench": MACHINE}}, tmp_path, "m"
+    )
+    assert [path.name for path in paths] == ["m.csv", "m.md", "m.png"]
+    read = pd.read_csv(paths[0])
+    assert list(read["kind"]) == ["conv", "pool", "lrn", "train_step"]
+    assert not read.isna().any(axis=None)
+    text = paths[1].read_text()
+    assert "- processor: Tube 1" in text
+    assert "ieee: 100 GFLOP/s in a matrix product, 10 GB/s in a copy" in text
+    assert paths[2].stat().st_size > 5000
+
+
+def test_equal_measurements_give_equal_files(tmp_path):
+    contents = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        everything = {"benchmarks": [stored()], "machine_info": {"alexbench": MACHINE}}
+        contents.append([p.read_bytes() for p in table.write(everything, tmp_path / name, "m")])
+    assert contents[0] == contents[1]
