@@ -3,7 +3,11 @@
 import sys
 
 from alexbench.cli import app
+from alexbench.cli_bench import bench, gate
 from alexbench.errors import BadInput, RunFailed
+
+app.add_typer(bench, name="bench")
+app.command()(gate)
 
 
 def main() -> None:
