@@ -5,6 +5,7 @@ from dataclasses import asdict
 import pytest
 import torch
 
+from alexbench.allocator import keep_memory
 from alexbench.bench.arms import Arm, arms, conv_arms, settings
 from alexbench.bench.calls import fit, make_call
 from alexbench.bench.clock import Clock
@@ -33,6 +34,7 @@ def chosen_device(config):
 
 
 def pytest_configure(config):
+    keep_memory()
     if threads := config.getoption("threads"):
         torch.set_num_threads(threads)
 

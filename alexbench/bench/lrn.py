@@ -3,6 +3,7 @@
 import pandas as pd
 import torch
 
+from alexbench.allocator import keep_memory
 from alexbench.bench.arms import FORMATS, Arm
 from alexbench.bench.calls import PAPER_NORM, random
 from alexbench.bench.timing import Call, interleave, spread
@@ -27,6 +28,7 @@ def lrn_table(
     time in which a copy of 64 MiB, timed in the same rounds, would move the bytes of the five
     passes. compiled: torch.compile as well, up to a minute a shape to start.
     """
+    keep_memory()
     chosen = torch.device(devices(device)[0])
     if chosen.type == "cpu":
         torch.set_num_threads(threads or cores())

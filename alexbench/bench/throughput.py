@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from alexbench import models
+from alexbench.allocator import keep_memory
 from alexbench.bench.steps import conv_flops
 from alexbench.bench.textbook import textbook_epochs
 from alexbench.bench.timing import interleave, spread
@@ -47,6 +48,7 @@ def throughput(
     are inputs already. bare_no_lrn: without normalization. textbook: see ``textbook.py``;
     ``workers`` are of its DataLoader. gemm: a product of two 1024 x 1024 matrices.
     """
+    keep_memory()
     torch.set_num_threads(threads or cores())
     config, plain = cifar4_config("both"), cifar4_config("none")
     data = random_data(steps * BATCH_SIZE)

@@ -14,6 +14,7 @@ from typing import Any, TextIO
 
 import torch
 
+from alexbench.allocator import keep_memory
 from alexbench.errors import BadInput, RunFailed
 from alexbench.perform import Place, perform
 from alexbench.plan import Run
@@ -28,6 +29,7 @@ def main() -> None:
     os.dup2(2, 1)  # what a library prints goes to the log, not among the events
     place = Place(**json.loads(sys.stdin.readline()))
     torch.set_num_threads(place.num_threads)
+    keep_memory()
     for line in sys.stdin:
         job = json.loads(line)
         run_one(from_json(job["run"]), place, Path(job["folder"]), Path(job["log"]), events)
