@@ -11,7 +11,7 @@ run: $(INSTALLED)  ## the main job: the laptop form of ablations/lrn.yaml
 	$(BIN)/python -m alexbench run ablations/lrn.yaml --results runs
 
 test: check  ## every check and test
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --benchmark-disable
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .
@@ -23,7 +23,7 @@ results: $(INSTALLED)  ## tables and figures of results/ again, from the committ
 
 # torch and torchvision are a pair: installed together they import together.
 $(INSTALLED): pyproject.toml
-	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $(INSTALLED)
