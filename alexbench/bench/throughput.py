@@ -40,7 +40,7 @@ class Throughput:
 
 
 def throughput(
-    threads: int | None = None, rounds: int = 10, steps: int = 4, workers: int = 0
+    threads: int | None = None, rounds: int = 8, steps: int = 12, workers: int = 0
 ) -> Throughput:
     """Train cifar4 on random images in rounds of ``steps`` batches of 128 in each arm, on the CPU.
 
