@@ -104,12 +104,14 @@ def report(
             raise BadInput(f"--format {name}: allowed are {', '.join(reports.FORMATS)}")
     root = Path(results)
     found = sorted({path.parent.parent.name for path in root.glob("*/*/runs")})
+    for name in names:
+        config.find(name)  # refuses a name that is none
     if not found:
         raise BadInput(f"{root}: no records here; --results names the folder that holds them")
     for own in () if names else sorted(set(found) - set(config.shipped())):
         warn(f"{root / own}: not a shipped ablation: `alexbench report FILE` needs its file")
     for name in names or [name for name in found if name in config.shipped()]:
-        stem = config.find(name).stem
+        stem = Path(name).stem
         if stem not in found:
             raise BadInput(f"{root}: no records of '{stem}'; `alexbench run {stem}` makes some")
         for folder in sorted(root.glob(f"{stem}/*/runs")):

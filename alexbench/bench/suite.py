@@ -43,6 +43,7 @@ def run_suite(
         *("--benchmark-quiet", f"--benchmark-json={unfinished}"),
     ]
     environment = {**os.environ, "TORCH_CPP_LOG_LEVEL": "ERROR", "OMP_NUM_THREADS": str(threads)}
+    environment.pop("PYTEST_XDIST_WORKER", None)  # in one, pytest-benchmark would not measure
     done = subprocess.run(command, env=environment)
     if done.returncode == 5 or (done.returncode == 0 and not unfinished.exists()):
         raise BadInput(f"--select {select}: matches no benchmark in {folder}")

@@ -32,6 +32,7 @@ def repository(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow  # it times: not beside another test process
 def test_a_slower_head_fails_and_equal_code_does_not():
     # the short form: `self_test()` is the full one, 10 slow and 20 equal runs
     table = self_test(slow_runs=1, equal_runs=1, cases=["lrn_auto"], rounds=30)
