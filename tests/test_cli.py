@@ -16,7 +16,7 @@ def alexbench(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedP
 def test_list_shows_every_ablation_with_its_question_and_claims():
     done = alexbench("list")
     assert done.returncode == 0
-    for text in ("lrn", "Does local response normalization lower the test error?", "lrn_cifar"):
+    for text in ("lrn", "Does local response normalization lower the test error?", "two_gpu_links"):
         assert text in done.stdout
 
 
