@@ -36,11 +36,20 @@ class Ablation:
     baseline: str
     metrics: tuple[str, ...]
     seeds: int
+    other_seeds: int | None
     variants: dict[str, Config]
     tune: Grid | None
     tune_reason: str | None
     tune_seeds: int
     tuned: dict[str, Overrides]  # variant -> what tuning chose for it earlier
+
+    def seeds_of(self, variant: str) -> int:
+        """How often a variant is trained: less often where it embodies no claim."""
+        claimed = {use.variant for uses in self.claims.values() for use in uses}
+        claimed |= {str(use.baseline) for uses in self.claims.values() for use in uses}
+        if variant in claimed or variant == self.baseline or self.other_seeds is None:
+            return self.seeds
+        return min(self.seeds, self.other_seeds)
 
 
 def shipped_folder() -> Path:
@@ -94,6 +103,7 @@ def load(
         baseline=file.baseline,
         metrics=file.metrics,
         seeds=seeds if seeds is not None else next((p.seeds for p in parts if p.seeds), 1),
+        other_seeds=next((part.other_seeds for part in parts if part.other_seeds), None),
         variants={
             variant: resolve(
                 [*layers, Layer(f"{path}: variant '{variant}'", values), Layer("--set", fixed)]

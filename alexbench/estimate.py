@@ -59,7 +59,7 @@ def rows(sweep: Sweep, ablation: Ablation) -> pd.DataFrame:
         table.append(
             {
                 "variant": name,
-                "done": ablation.seeds - to_do,
+                "done": ablation.seeds_of(name) - to_do,
                 "to_do": to_do,
                 "epochs": config.train.epochs,
                 "parameters": cost.parameters,

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from alexbench.config import Ablation
 from alexbench.layers import override
-from alexbench.schema import Config, Overrides
+from alexbench.schema import Config, Overrides, differences
 
 RECIPE_VERSION = 1  # raise it when the training code changes what a configuration gives
 Identity = Callable[[Config], dict[str, Any]]
@@ -44,6 +44,7 @@ def measured_runs(ablation: Ablation, identity: Identity) -> list[Run]:
         make_run(ablation, variant, seed, "measure", config, identity)
         for seed in range(ablation.seeds)
         for variant, config in ablation.variants.items()
+        if seed < ablation.seeds_of(variant)
     ]
 
 
@@ -78,9 +79,9 @@ def make_run(
 
 
 def run_id(config: Config, seed: int, identity: dict[str, Any]) -> str:
-    """SHA-256 over the resolved configuration, the seed, the data, the numerics and the recipe."""
+    """SHA-256 over the configuration's differences, the seed, the data, the numerics, the recipe."""
     content = {
-        "config": config.model_dump(mode="json"),
+        "config": differences(config.model_dump(mode="json")),
         "seed": seed,
         "identity": identity,
         "recipe_version": RECIPE_VERSION,

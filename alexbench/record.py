@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from alexbench.errors import BadInput, RunFailed
+from alexbench.schema import differences
 
 SCHEMA_VERSION = 1
 
@@ -158,7 +159,7 @@ def _consistent(found: Found) -> tuple[Found, list[str]]:
     kept, other_config = _majority(
         kept,
         group=lambda record: record.variant if record.purpose == "measure" else record.run_id,
-        value=lambda record: json.dumps(record.config, sort_keys=True),
+        value=lambda record: json.dumps(differences(record.config), sort_keys=True),
         complaint=lambda record: (
             f"was trained with another configuration than the other records of variant "
             f"'{record.variant}'; move it away"

@@ -152,6 +152,24 @@ class Config(Section):
     evaluate: EvaluateConfig = EvaluateConfig()
 
 
+DEFAULTS = Config().model_dump(mode="json")
+
+
+def differences(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a dumped configuration says beside the defaults, by section.
+
+    A key that a later alexbench adds, with a default that changes nothing, leaves it as it was.
+    """
+    return {
+        section: {
+            key: value
+            for key, value in values.items()
+            if key not in DEFAULTS.get(section, {}) or DEFAULTS[section][key] != value
+        }
+        for section, values in config.items()
+    }
+
+
 class ClaimUse(Section):
     """Which arm of an ablation embodies a claim: ``variant`` minus ``baseline``, on ``metric``."""
 
@@ -169,6 +187,7 @@ class ProfilePart(Section):
     """What a profile file and an ablation's part for a profile may say."""
 
     seeds: PositiveInt | None = None  # seeds 0 .. seeds - 1 of every variant
+    other_seeds: PositiveInt | None = None  # at most so many of variants that no claim is about
     config: Overrides = {}
     tune: Grid | Literal["none"] | None = None  # none: with the reason in tune_reason
     tune_reason: str | None = None

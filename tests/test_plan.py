@@ -1,10 +1,11 @@
 """Runs and their ids: what makes a run another run, and what does not."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from alexbench import config
 from alexbench.plan import FIRST_TUNE_SEED, measured_runs, run_id, tuning_runs
-from alexbench.schema import Config, TrainConfig
+from alexbench.schema import Config, TrainConfig, differences
 
 IDENTITY = {"data_sha256": "abc", "device": "cpu", "num_threads": 1, "lrn": "native"}
 
@@ -20,6 +21,23 @@ def test_an_id_changes_with_the_configuration_the_seed_the_data_and_the_numerics
     ]
     assert len(set(ids)) == len(ids)
     assert run_id(Config(), 0, dict(reversed(IDENTITY.items()))) == ids[0]
+
+
+def test_a_key_that_says_its_default_leaves_the_id_alone():
+    said = TrainConfig.model_validate({"lr": TrainConfig().lr})
+    assert run_id(Config(train=said), 0, IDENTITY) == run_id(Config(), 0, IDENTITY)
+    dumped = Config(train=TrainConfig(lr=0.5)).model_dump(mode="json")
+    before_width_was_a_knob = dumped | {"model": {"lrn": "none"}}
+    assert differences(before_width_was_a_knob) == differences(dumped) | {"model": {"lrn": "none"}}
+    assert differences(dumped)["train"] == {"lr": 0.5}
+
+
+def test_a_variant_that_no_claim_is_about_may_have_fewer_seeds():
+    ablation = replace(config.load("lrn", seeds=3), other_seeds=2)
+    seeds = {name: ablation.seeds_of(name) for name in ablation.variants}
+    assert seeds == {"none": 3, "conv1": 2, "conv2": 2, "both": 3, "gain_only": 2}
+    runs = measured_runs(ablation, lambda _: IDENTITY)
+    assert [run.variant for run in runs if run.seed == 2] == ["none", "both"]
 
 
 def test_measured_runs_go_seed_by_seed_so_that_whole_pairs_come_first():
