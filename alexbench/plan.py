@@ -79,7 +79,7 @@ def make_run(
 
 
 def run_id(config: Config, seed: int, identity: dict[str, Any]) -> str:
-    """SHA-256 over the configuration's differences, the seed, the data, the numerics, the recipe."""
+    """SHA-256 over a configuration's differences, the seed, the data, the numerics, the recipe."""
     content = {
         "config": differences(config.model_dump(mode="json")),
         "seed": seed,
