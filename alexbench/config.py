@@ -81,7 +81,8 @@ def load(
     own_part = part_for(file, profile, path)
     if file.tuned:
         raise BadInput(f"{path}: tuned belongs under profiles.<name>: it holds at one scale")
-    variants = expand(file, path)
+    variants = expand(file, path) | own_part.variants
+    claims = file.claims | own_part.claims
     layers = [
         Layer(f"ablations/profiles/{profile}.yaml", profile_part.config),
         Layer(f"{path}: config", file.config),
@@ -99,7 +100,7 @@ def load(
         title=file.title,
         question=file.question,
         profile=profile,
-        claims={claim: with_baseline(uses, file.baseline) for claim, uses in file.claims.items()},
+        claims={claim: with_baseline(uses, file.baseline) for claim, uses in claims.items()},
         baseline=file.baseline,
         metrics=file.metrics,
         seeds=seeds if seeds is not None else next((p.seeds for p in parts if p.seeds), 1),

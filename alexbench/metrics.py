@@ -262,11 +262,26 @@ _ALL = [
         timing=True,
     ),
     Metric(
+        "exchanged_megabytes",
+        "MB",
+        "difference",
+        # records from before a run could be on several devices do not say so
+        lambda record: Reading(record.measurements.get("exchanged_bytes", 0) / 1e6),
+        "exchanged between devices a step",
+    ),
+    Metric(
         "parameters",
         "",
         "ratio",
         lambda record: Reading(float(record.model["parameters"])),
         "parameters",
+    ),
+    Metric(
+        "flops",
+        "",
+        "ratio",
+        lambda record: Reading(float(record.model["flops"])),
+        "FLOPs of the forward pass of an image",
     ),
 ]
 METRICS = {metric.name: metric for metric in _ALL}

@@ -14,6 +14,8 @@ from alexbench import environment, kernels, models, pictures, record
 from alexbench.data import Dataset, Pixels, batches, load
 from alexbench.evaluate import Scores
 from alexbench.memory import peak_memory_bytes
+from alexbench.parallel import needs
+from alexbench.parallel.place import ALONE, Team
 from alexbench.plan import Run
 from alexbench.schema import Config, DataConfig
 from alexbench.train import Outcome, Watch, train
@@ -31,6 +33,7 @@ class Place:
     num_threads: int = 1
     jobs: int = 1  # at one time on this machine: they share its memory
     data_root: str | None = None
+    devices: tuple[str, ...] = ()  # all of them, for a run on several; device is the first
 
 
 @functools.lru_cache(maxsize=1)
@@ -54,18 +57,31 @@ def has_lrn(config: Config) -> bool:
     return config.model.lrn in ("conv1", "conv2", "both")
 
 
-def perform(run: Run, place: Place, folder: Path, watch: Watch) -> record.RunRecord:
-    """Train the run and write its record below results/<ablation>/<profile>."""
+def perform(
+    run: Run, place: Place, folder: Path, watch: Watch, team: Team = ALONE
+) -> record.RunRecord:
+    """Train the run and write its record below results/<ablation>/<profile>.
+
+    team: the processes that do so together; where a run asks for more, a crew of them is started.
+    """
+    if needs.num_processes(run.config.train) > team.size:
+        from alexbench.parallel import crew
+
+        return crew.perform(run, place, folder, watch)
+    if run.config.train.placement == "two":
+        team = replace(team, devices=tuple(map(torch.device, place.devices)))
     device = torch.device(place.device)
     set_precision(run.config.train.precision)
     data = load_data(run.config.data, place.data_root)
     if run.purpose == "tune":
         data = held_back(data)
     where = environment.describe(device, run.config.train.precision, place.jobs)
-    outcome = train(run.config, data, run.seed, device, watch)
+    outcome = train(run.config, data, run.seed, device, watch, team)
+    done = make_record(run, data, outcome, device, where)
+    if team.rank:
+        return done  # the first process writes
     if run.purpose == "measure" and run.seed == 0:
         pictures.write(take_pictures(run, data, outcome.net, device), folder)
-    done = make_record(run, data, outcome, device, where)
     record.write(done, run.record_path(folder))  # last: a run with a record is never done again
     return done
 
@@ -106,6 +122,14 @@ def held_back(data: Dataset) -> Dataset:
     return replace(data, train=data.train.take(order[size:]), test=data.train.take(order[:size]))
 
 
+def steps_an_epoch(run: Run, data: Dataset) -> int:
+    """data: as loaded, before tuning holds images back."""
+    images = len(data.train.labels)
+    if run.purpose == "tune":
+        images -= images // TUNING_SHARE
+    return -(-images // run.config.train.batch_size)
+
+
 def make_record(
     run: Run, data: Dataset, outcome: Outcome, device: torch.device, where: dict[str, Any]
 ) -> record.RunRecord:
@@ -141,6 +165,7 @@ def make_record(
             "train_seconds": sum(seconds),
             "step_seconds": statistics.median(seconds) / steps,
             "peak_memory_bytes": peak_memory_bytes(outcome.net, run.config, device),
+            "exchanged_bytes": outcome.exchanged_bytes,
         },
         environment=where,
     )
