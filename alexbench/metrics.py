@@ -188,6 +188,12 @@ def _measured(key: str) -> Callable[[RunRecord], Reading]:
     return lambda record: Reading(_number(record.measurements.get(key)))
 
 
+def _exchanged_megabytes(record: RunRecord) -> Reading:
+    if all("exchanged_bytes" not in row for row in record.history):
+        return Reading(0.0)  # on one device there is nobody to exchange with
+    return Reading(_median_of("exchanged_bytes")(record).value / 1e6)
+
+
 def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
@@ -265,8 +271,7 @@ _ALL = [
         "exchanged_megabytes",
         "MB",
         "difference",
-        # records from before a run could be on several devices do not say so
-        lambda record: Reading(record.measurements.get("exchanged_bytes", 0) / 1e6),
+        _exchanged_megabytes,
         "exchanged between devices a step",
     ),
     Metric(

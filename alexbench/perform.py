@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from alexbench import environment, kernels, models, pictures, record
+from alexbench.checkpoint import Checkpoints
 from alexbench.data import Dataset, Pixels, batches, load
 from alexbench.evaluate import Scores
 from alexbench.memory import peak_memory_bytes
@@ -58,16 +59,22 @@ def has_lrn(config: Config) -> bool:
 
 
 def perform(
-    run: Run, place: Place, folder: Path, watch: Watch, team: Team = ALONE
+    run: Run,
+    place: Place,
+    folder: Path,
+    watch: Watch,
+    checkpoints: Checkpoints | None = None,
+    team: Team = ALONE,
 ) -> record.RunRecord:
-    """Train the run and write its record below results/<ablation>/<profile>.
+    """Train the run, from its last checkpoint if there is one, and write its record.
 
-    team: the processes that do so together; where a run asks for more, a crew of them is started.
+    folder: results/<ablation>/<profile>. team: the processes that train it together; where the run
+    asks for more, a crew of them is started. Raises Stopped where the run was asked to stop.
     """
     if needs.num_processes(run.config.train) > team.size:
         from alexbench.parallel import crew
 
-        return crew.perform(run, place, folder, watch)
+        return crew.perform(run, place, folder, watch, checkpoints)
     if run.config.train.placement == "two":
         team = replace(team, devices=tuple(map(torch.device, place.devices)))
     device = torch.device(place.device)
@@ -76,13 +83,15 @@ def perform(
     if run.purpose == "tune":
         data = held_back(data)
     where = environment.describe(device, run.config.train.precision, place.jobs)
-    outcome = train(run.config, data, run.seed, device, watch, team)
+    outcome = train(run.config, data, run.seed, device, watch, checkpoints, team)
     done = make_record(run, data, outcome, device, where)
     if team.rank:
         return done  # the first process writes
     if run.purpose == "measure" and run.seed == 0:
         pictures.write(take_pictures(run, data, outcome.net, device), folder)
     record.write(done, run.record_path(folder))  # last: a run with a record is never done again
+    if checkpoints:
+        checkpoints.remove()
     return done
 
 
@@ -165,7 +174,6 @@ def make_record(
             "train_seconds": sum(seconds),
             "step_seconds": statistics.median(seconds) / steps,
             "peak_memory_bytes": peak_memory_bytes(outcome.net, run.config, device),
-            "exchanged_bytes": outcome.exchanged_bytes,
         },
         environment=where,
     )

@@ -2,70 +2,38 @@
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from alexbench import models
+from alexbench.checkpoint import Checkpoints
 from alexbench.data import Dataset, Pixels, batches
 from alexbench.evaluate import Scores, evaluate
 from alexbench.optimizer import build_optimizer, learning_rate, set_learning_rate
-from alexbench.parallel.collectives import Traffic
 from alexbench.parallel.place import ALONE, Team, place
-from alexbench.parallel.share import IGNORED, Share
 from alexbench.parallel.weights import gather
-from alexbench.schema import Config
-from alexbench.streams import Streams, spawn
+from alexbench.schema import Config, TrainConfig
+from alexbench.state import Row, Running, State, now
+from alexbench.streams import spawn
 
-Row = dict[str, Any]
-# told after each step: epochs done with their fraction, training images a second, last test error
-Watch = Callable[[float, float, float | None], None]
+# told after each batch: epochs done with their fraction, training images a second, the history
+Watch = Callable[[float, float, Sequence[Row]], None]
+Status = Literal["finished", "diverged"]
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What a run left behind."""
 
-    status: Literal["finished", "diverged"]
+    status: Status
     history: list[Row]
     scores: Scores
     net: nn.Module  # whole, on one device
-    exchanged_bytes: float  # a step, between all devices of the run
-
-
-@dataclass
-class Running:
-    """Sums over the batches of an epoch, kept on the device so that no batch waits for a number."""
-
-    loss: Tensor
-    wrong: Tensor
-    images: int = 0
-
-    @classmethod
-    def on(cls, device: torch.device) -> "Running":
-        wrong = torch.zeros((), dtype=torch.int64, device=device)
-        return cls(torch.zeros((), device=device), wrong)
-
-    def add(self, loss: Tensor, logits: Tensor, labels: Tensor, images: int) -> None:
-        """One batch of so many images; labels and logits of those that this process has."""
-        self.loss += loss * images
-        self.wrong += ((logits.argmax(1) != labels) & (labels != IGNORED)).sum()
-        self.images += images
-
-
-@dataclass
-class State:
-    """Where a training run stands."""
-
-    net: nn.Module
-    optimizer: torch.optim.Optimizer
-    streams: Streams
-    share: Share = field(default_factory=Share)
-    traffic: Traffic = field(default_factory=Traffic)
-    history: list[Row] = field(default_factory=list)
 
 
 def start(
@@ -76,10 +44,10 @@ def start(
     side, scale = config.augment.crop_size, config.data.scale
     net = models.build(config.model, num_classes, side, streams.weights, scale)
     net.to(device).to(memory_format=torch.channels_last)  # fastest on a CPU; fp16 on CUDA too
-    placed = place(net, config.train, team)
-    models.set_dropout_stream(placed.net, streams.dropout)
-    optimizer = build_optimizer(placed.net, config.train)
-    return State(placed.net, optimizer, streams, placed.share, placed.traffic)
+    net, share, traffic = place(net, config.train, team)
+    models.set_dropout_stream(net, streams.dropout)
+    optimizer = build_optimizer(net, config.train)
+    return State(net, optimizer, streams, Running.on(device), share, traffic)
 
 
 def train(
@@ -88,77 +56,99 @@ def train(
     seed: int,
     device: torch.device,
     watch: Watch,
+    checkpoints: Checkpoints | None = None,
     team: Team = ALONE,
 ) -> Outcome:
     """Train one net, and measure it after every epoch.
 
-    team: the processes that train it together; each of them calls this and has the same outcome.
-
     A loss that is not finite ends the run with the status ``diverged``: a result, not an error.
+    With checkpoints the run goes on where the last one was made, to the bits it would have had.
+    team: the processes that train it together; all of them call this, and have one outcome.
     """
-    recipe = config.train
+    recipe, count = config.train, len(data.train.labels)
     pixels = Pixels(data.train, config.data, config.augment, device)
-    state = start(config, len(data.classes), seed, device, team)
+    begin = partial(start, config, len(data.classes), seed, device, team)
+    state = checkpoints.resume(begin) if checkpoints else begin()
     share = state.share
-    count = len(data.train.labels)
-    steps = math.ceil(count / recipe.batch_size)
-    status: Literal["finished", "diverged"] = "finished"
-    for epoch in range(recipe.epochs):
+    scores = None
+
+    def between_batches() -> float:
+        """Say how far the run is; keep it, or stop it, if it is time. Seconds of the keeping."""
+        speed = state.running.images / state.train_seconds if state.train_seconds else 0.0
+        watch(len(state.history) + state.running.images / count, speed, state.history)
+        return checkpoints.keep(state) if checkpoints else 0.0
+
+    while not (status := ended(state.history, recipe)):
         state.net.train()
-        running = Running.on(device)
+        epoch, steps = len(state.history), math.ceil(count / recipe.batch_size)
         test_errors = [row["test_error"] for row in state.history]
         order = torch.randperm(count, generator=state.streams.order)
-        began = now(device)
-        mine = share.order(order, recipe.batch_size)
-        for step, (images, labels) in enumerate(
-            batches(data.train, mine, share.part(recipe.batch_size), device)
-        ):
-            share.begin(min(recipe.batch_size, count - step * recipe.batch_size))
+        left = order[state.running.images :]  # all of it, but for a run that was interrupted
+        mine, part = share.order(left, recipe.batch_size), share.part(recipe.batch_size)
+        began = now(device) - state.train_seconds
+        for images, labels in batches(data.train, mine, part, device):
+            share.begin(min(recipe.batch_size, count - state.running.images))
+            step = state.running.images // recipe.batch_size
             lr = learning_rate(recipe, epoch + step / steps, test_errors)
             set_learning_rate(state.optimizer, lr)
             inputs = pixels.augment(images, state.streams.augmentation, share)
             labels = share.labels(labels)
             loss, logits = train_step(state, inputs, labels)
-            running.add(loss, logits, labels, share.whole)
-            speed = running.images / (time.perf_counter() - began)
-            watch(epoch + (step + 1) / steps, speed, test_errors[-1] if test_errors else None)
-        share.add_up(running.loss, running.wrong)
-        train_seconds = now(device) - began
-        scores = evaluate(state.net, data.test, pixels, device, share=share)
-        train_error = clean_train_error(state, data, pixels, config, device)
-        state.history.append(
-            {
-                "epoch": epoch + 1,
-                "lr": lr,
-                "train_loss": float(running.loss) / count,
-                "running_train_error": 100 * int(running.wrong) / count,
-                "train_error": train_error,
-                "test_loss": scores.loss,
-                "test_error": scores.error,
-                "top5_error": scores.top5_error,
-                "train_seconds": round(train_seconds, 3),
-                "evaluate_seconds": round(now(device) - began - train_seconds, 3),
-                "images_per_second": round(count / train_seconds, 1),
-            }
+            state.running.add(loss, logits, labels, share.whole)
+            state.train_seconds = time.perf_counter() - began
+            began += between_batches()
+        state.train_seconds = now(device) - began
+        test = partial(evaluate, state.net, pixels=pixels, between=between_batches, share=share)
+        scores = test(data.test, device=device)
+        train_error = clean_train_error(test, data, config, device)
+        evaluate_seconds = now(device) - began - state.train_seconds
+        state.end_epoch(row_of(state, scores, train_error, evaluate_seconds))
+    views = config.evaluate.views
+    if scores is None or views != "centre":
+        scores = evaluate(
+            state.net, data.test, pixels, device, views, between=between_batches, share=share
         )
-        if not math.isfinite(float(running.loss)):
-            status = "diverged"
-            break
-        if recipe.stop_at_target and reached(train_error, recipe.target_train_error):
-            break
-    if config.evaluate.views != "centre":
-        views = config.evaluate.views
-        scores = evaluate(state.net, data.test, pixels, device, views, share=share)
         errors = {"test_error": scores.error, "top5_error": scores.top5_error}
         state.history[-1] |= {"test_loss": scores.loss, **errors}
     net = whole_net(state, config, len(data.classes), device)
-    exchanged_bytes = state.traffic.of_all(device) / share.step
-    return Outcome(status, state.history, scores, net, exchanged_bytes)
+    return Outcome(status, state.history, scores, net)
+
+
+def ended(history: Sequence[Row], recipe: TrainConfig) -> Status | None:
+    """How a run with this history has ended; None while there is an epoch to train."""
+    if not history:
+        return None
+    last = history[-1]
+    if not math.isfinite(last["train_loss"]):
+        return "diverged"
+    at_target = recipe.stop_at_target and reached(last["train_error"], recipe.target_train_error)
+    return "finished" if at_target or len(history) == recipe.epochs else None
+
+
+def row_of(state: State, scores: Scores, train_error: float | None, evaluate_seconds: float) -> Row:
+    """The history's row of the epoch in hand."""
+    images, share = state.running.images, state.share
+    loss, wrong = share.total(state.running.loss), share.total(state.running.wrong)
+    exchanged = state.traffic.end_epoch(loss.device)
+    return {
+        "epoch": len(state.history) + 1,
+        "lr": state.optimizer.param_groups[0]["lr"],  # of the last step
+        "train_loss": float(loss) / images,
+        "running_train_error": 100 * int(wrong) / images,
+        "train_error": train_error,
+        "test_loss": scores.loss,
+        "test_error": scores.error,
+        "top5_error": scores.top5_error,
+        "train_seconds": round(state.train_seconds, 3),
+        "evaluate_seconds": round(evaluate_seconds, 3),
+        "images_per_second": round(images / state.train_seconds, 1),
+        **({"exchanged_bytes": exchanged} if state.traffic.possible else {}),
+    }
 
 
 def whole_net(state: State, config: Config, num_classes: int, device: torch.device) -> nn.Module:
     """The trained net on one device, wherever its parts were trained."""
-    if isinstance(state.net, nn.Sequential):
+    if not state.traffic.possible:
         return state.net
     net = models.blueprint(config.model, num_classes, config.augment.crop_size)
     net.to_empty(device=device).to(memory_format=torch.channels_last)
@@ -171,6 +161,7 @@ def train_step(state: State, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Te
     """Forward, backward and update on one batch; returns the mean loss and the logits."""
     logits = state.net(inputs)
     loss = state.share.loss(logits, labels)
+    state.traffic.steps += 1
     state.optimizer.zero_grad()
     loss.backward()
     state.optimizer.step()
@@ -178,21 +169,17 @@ def train_step(state: State, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Te
 
 
 def clean_train_error(
-    state: State, data: Dataset, pixels: Pixels, config: Config, device: torch.device
+    test: Callable[..., Scores], data: Dataset, config: Config, device: torch.device
 ) -> float | None:
-    """The training error without augmentation and dropout; None where no pass is asked for."""
+    """The training error without augmentation and dropout; None where no pass is asked for.
+
+    test: evaluate, but for what is tested.
+    """
     images = config.evaluate.train_images
     if images == 0:
         return None
-    return evaluate(state.net, data.train, pixels, device, images=images, share=state.share).error
+    return test(data.train, device=device, images=images).error
 
 
 def reached(train_error: float | None, target: float | None) -> bool:
     return train_error is not None and target is not None and train_error <= target
-
-
-def now(device: torch.device) -> float:
-    """Seconds on the host's clock, once the device has done what it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()

@@ -14,19 +14,30 @@ from torch.nn import functional as F
 
 @dataclass
 class Traffic:
-    """Bytes that this process has sent to others in training steps."""
+    """Bytes that this process has sent to others in the training steps of an epoch.
 
+    possible: whether there are other devices to send to.
+    """
+
+    possible: bool = False
     sent_bytes: int = 0
+    steps: int = 0
 
     def count(self, content: Tensor, times: int = 1) -> None:
         self.sent_bytes += content.nbytes * times
 
-    def of_all(self, device: torch.device) -> int:
-        """Bytes that the processes have sent together; all of them must ask."""
-        total = torch.tensor(self.sent_bytes, device=device)
+    def end_epoch(self, device: torch.device) -> float | None:
+        """Bytes a step of all processes together, and begin anew; None without a step.
+
+        All of them must ask.
+        """
+        sums = torch.tensor([self.sent_bytes, self.steps], device=device)
         if dist.is_initialized():
-            dist.all_reduce(total)
-        return int(total)
+            dist.all_reduce(sums)
+            sums[1] //= dist.get_world_size()
+        self.sent_bytes = self.steps = 0
+        sent, steps = sums.tolist()
+        return sent / steps if steps else None
 
 
 class AllGather(torch.autograd.Function):

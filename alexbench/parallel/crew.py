@@ -9,11 +9,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from alexbench import record
+from alexbench.checkpoint import Checkpoints, Stopped
 from alexbench.errors import RunFailed
 from alexbench.launch.worker import to_json
 from alexbench.parallel.group import open_store
@@ -23,6 +25,7 @@ from alexbench.plan import Run
 from alexbench.train import Watch
 
 Event = dict[str, Any]
+SECONDS_BETWEEN_LOOKS = 0.5  # whether the run is asked to stop
 SECONDS_TO_CONFESS = 5  # for the process that died, once others complain of it
 
 
@@ -66,24 +69,42 @@ class Crew:
             self.events.put((rank, json.loads(line)))
         self.events.put((rank, {"kind": "died", "reason": how_it_ended(rank.process.wait())}))
 
-    def perform(self, run: Run, folder: Path, watch: Watch) -> record.RunRecord:
+    def perform(
+        self, run: Run, folder: Path, watch: Watch, checkpoints: Checkpoints | None
+    ) -> record.RunRecord:
         """Train the run; raises ProcessLost with the rank and the step if a process ends."""
         self.runs += 1
+        job: dict[str, Any] = {"name": f"run {self.runs}", "run": to_json(run), "folder": str(folder)}
+        job["checkpoints"] = checkpoints and {
+            "folder": str(checkpoints.folder),
+            "stem": checkpoints.stem,
+            "seconds": checkpoints.seconds,
+        }
         for rank in self.ranks:
             rank.steps = 0
-            rank.send({"name": f"run {self.runs}", "run": to_json(run), "folder": str(folder)})
+            rank.send(job)
+        asked_to_stop = False
         working = len(self.ranks)
         while working:
-            rank, event = self.events.get()
-            if event["kind"] == "finished":
-                working -= 1
-            elif event["kind"] == "progress":
-                rank.steps = event["steps"]
-                if rank.number == 0:
-                    watch(event["epochs"], event["images_per_second"], event["test_error"])
-            else:
-                raise self.cause(rank, event)
+            if checkpoints and not asked_to_stop and checkpoints.asked_to_stop():
+                asked_to_stop = True
+                self.ranks[0].send({"stop": True})
+            with suppress(queue.Empty):
+                rank, event = self.events.get(timeout=SECONDS_BETWEEN_LOOKS)
+                working -= event["kind"] == "finished"
+                self.hear(rank, event, watch)
         return record.read(run.record_path(folder))
+
+    def hear(self, rank: Rank, event: Event, watch: Watch) -> None:
+        """One event of a process; raises if it ends the run."""
+        if event["kind"] == "progress":
+            rank.steps = event["steps"]
+            if rank.number == 0:
+                watch(event["epochs"], event["images_per_second"], event["history"])
+        elif event["kind"] == "stopped":
+            raise Stopped
+        elif event["kind"] != "finished":
+            raise self.cause(rank, event)
 
     def cause(self, rank: Rank, event: Event) -> Exception:
         """What to tell: that a process died, or else the first complaint of one that lives."""
@@ -140,13 +161,15 @@ def how_it_ended(status: int) -> str:
 _crews: dict[str, Crew] = {}  # at most one: a worker has one place
 
 
-def perform(run: Run, place: Place, folder: Path, watch: Watch) -> record.RunRecord:
+def perform(
+    run: Run, place: Place, folder: Path, watch: Watch, checkpoints: Checkpoints | None
+) -> record.RunRecord:
     """Train the run by a crew of processes, which wait for the next run if this one ends well."""
     size = num_processes(run.config.train)
     key = json.dumps([asdict(place), size])
     crew = _crews.pop(key, None) or Crew(place, size)
     try:
-        done = crew.perform(run, folder, watch)
+        done = crew.perform(run, folder, watch, checkpoints)
     except BaseException:
         crew.stop()
         raise

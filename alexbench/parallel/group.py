@@ -3,9 +3,10 @@
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -15,6 +16,7 @@ from alexbench.errors import BadInput
 
 LONGEST_WAIT = timedelta(minutes=30)  # of one process for another: loading data, evaluating
 HERE = "127.0.0.1"
+Made = TypeVar("Made")
 
 
 def open_store() -> TCPStore:
@@ -71,6 +73,23 @@ def group(store: Store, name: str, rank: int, size: int, device: torch.device) -
         yield
     finally:
         dist.destroy_process_group()
+
+
+def from_first(rank: int, size: int, make: Callable[[], Made]) -> Made:
+    """What ``make`` gives in the first process of the group; ValueError in all if it fails."""
+    if size == 1:
+        return make()
+    told: list[Any] = [None]
+    if rank == 0:
+        try:
+            told = [(make(), None)]
+        except Exception as error:
+            told = [(None, str(error) or type(error).__name__)]
+    dist.broadcast_object_list(told, src=0)
+    made, complaint = told[0]
+    if complaint is not None:
+        raise ValueError(complaint)
+    return made  # type: ignore[no-any-return]
 
 
 def talk_at_home() -> None:

@@ -1,6 +1,7 @@
 """A whole net to where the configuration puts it."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -27,9 +28,8 @@ class Team:
 ALONE = Team()
 
 
-@dataclass
-class Placed:
-    """A net in its place, the images of each batch that it wants, and what it sent."""
+class Placed(NamedTuple):
+    """A net in its place, the images of each batch that it wants, and what it sends."""
 
     net: nn.Module
     share: Share
@@ -42,7 +42,7 @@ def place(net: nn.Module, train: TrainConfig, team: Team) -> Placed:
     Outputs and gradients are those of the whole net on one device, but for rounding. Every process
     of the team gives a net with the same weights.
     """
-    traffic, share = Traffic(), Share()
+    traffic, share = Traffic(train.placement != "one"), Share()
     if train.placement in ("data_parallel", "hybrid"):
         share = Share(team.rank, team.size)
     layers = list(net.named_children())

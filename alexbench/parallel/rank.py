@@ -6,26 +6,30 @@ import queue
 import sys
 import threading
 import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from alexbench.allocator import keep_memory
+from alexbench.checkpoint import Checkpoints, Stopped
 from alexbench.errors import BadInput, RunFailed
 from alexbench.launch.worker import from_json
 from alexbench.parallel.group import find_store, group, talk_at_home
 from alexbench.parallel.place import Team
 from alexbench.perform import Place, load_data, perform, steps_an_epoch
+from alexbench.state import Row
 
 
 def main() -> None:
-    """Obey the crew: the first line says who this is, each further line is one run."""
+    """Obey the crew: the first line says who this is, each further line is one run, or stop."""
     events = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)  # what a library prints goes to the log, not among the events
-    lines = listen()
-    who = json.loads(lines.get())
-    place, rank, size = Place(**who["place"]), who["rank"], who["size"]
+    asked_to_stop = threading.Event()
+    lines = listen(asked_to_stop)
+    who = lines.get()
+    place, team = Place(**who["place"]), Team(who["rank"], who["size"])
     torch.set_num_threads(place.num_threads)
     keep_memory()
     talk_at_home()
@@ -35,19 +39,12 @@ def main() -> None:
         events.write(json.dumps({"kind": kind, **content}) + "\n")
 
     while True:
-        job = json.loads(lines.get())
-        run, folder = from_json(job["run"]), Path(job["folder"])
+        job = lines.get()
         try:
-            steps = steps_an_epoch(run, load_data(run.config.data, place.data_root))
-
-            def watch(
-                epochs: float, speed: float, test_error: float | None, steps: int = steps
-            ) -> None:
-                progress = {"epochs": epochs, "steps": round(epochs * steps)}
-                send("progress", **progress, images_per_second=speed, test_error=test_error)
-
-            with group(store, job["name"], rank, size, torch.device(place.device)):
-                perform(run, place, folder, watch, Team(rank, size))
+            with group(store, job["name"], team.rank, team.size, torch.device(place.device)):
+                train_one(job, place, team, send, asked_to_stop.is_set)
+        except Stopped:
+            send("stopped")
         except Exception as error:
             traceback.print_exc()
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -56,13 +53,49 @@ def main() -> None:
             send("finished")
 
 
-def listen() -> "queue.Queue[str]":
+def train_one(
+    job: dict[str, Any],
+    place: Place,
+    team: Team,
+    send: Callable[..., None],
+    asked_to_stop: Callable[[], bool],
+) -> None:
+    """This process's part of one run; it says after every batch how far it is."""
+    run, folder = from_json(job["run"]), Path(job["folder"])
+    steps = steps_an_epoch(run, load_data(run.config.data, place.data_root))
+
+    def watch(epochs: float, images_per_second: float, history: Sequence[Row]) -> None:
+        content = {"epochs": epochs, "images_per_second": images_per_second}
+        send("progress", steps=round(epochs * steps), **content, history=history[-1:])
+
+    def tell(line: str) -> None:
+        if team.rank == 0:
+            print(line, file=sys.stderr)
+
+    kept = job["checkpoints"]
+    checkpoints = kept and Checkpoints(
+        Path(kept["folder"]),
+        kept["stem"],
+        run.run_id,
+        kept["seconds"],
+        asked_to_stop,
+        tell,
+        team,
+    )
+    perform(run, place, folder, watch, checkpoints, team)
+
+
+def listen(asked_to_stop: threading.Event) -> "queue.Queue[dict[str, Any]]":
     """The lines that come in. Where they end the crew is gone, and this process ends with it."""
-    lines: queue.Queue[str] = queue.Queue()
+    lines: queue.Queue[dict[str, Any]] = queue.Queue()
 
     def read() -> None:
         for line in sys.stdin:
-            lines.put(line)
+            content = json.loads(line)
+            if "stop" in content:
+                asked_to_stop.set()
+            else:
+                lines.put(content)
         os._exit(1)  # whatever the other thread waits for
 
     threading.Thread(target=read, daemon=True).start()

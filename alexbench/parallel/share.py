@@ -42,7 +42,7 @@ class Share:
 
     def order(self, order: Tensor, batch_size: int) -> Tensor:
         """This process's images, batch for batch, of an epoch's order."""
-        if self.size == 1:
+        if self.size == 1 or len(order) == 0:
             return order
         return torch.cat([chunk[self.rows_of(len(chunk))] for chunk in order.split(batch_size)])
 
@@ -60,11 +60,13 @@ class Share:
             return F.cross_entropy(logits, labels)
         return F.cross_entropy(logits, labels, reduction="sum", ignore_index=IGNORED) / self.whole
 
-    def add_up(self, *numbers: Tensor) -> None:
-        """Replace each number by its sum over the processes."""
-        if self.size > 1:
-            for number in numbers:
-                dist.all_reduce(number)
+    def total(self, number: Tensor) -> Tensor:
+        """The sum of a number over the processes that share the batches."""
+        if self.size == 1:
+            return number
+        total = number.clone()
+        dist.all_reduce(total)
+        return total
 
     def collect(self, rows: Tensor, whole: int) -> Tensor:
         """The rows of all processes in the order of the batch of so many images."""

@@ -11,7 +11,7 @@ from alexbench.parallel.columns import rows
 from alexbench.parallel.processes import Column, Hybrid
 from alexbench.parallel.two import TwoDevices
 
-# what is wanted of a weight: itself, or what an optimizer keeps of its shape
+# what is wanted of a weight: itself, or something of its shape
 Of = Callable[[nn.Parameter], Tensor]
 
 
@@ -44,13 +44,15 @@ def gather(net: nn.Module, of: Of = lambda weight: weight) -> dict[str, Tensor]:
     """
     wholes: dict[str, list[Tensor]] = {}
     for part in parts(net):
-        wholes.setdefault(part.name, []).append(of(part.parameter))
-        if part.places > 1 and not isinstance(net, TwoDevices):
-            others: list[Tensor] = [torch.empty(0)] * part.places
-            dist.all_gather_object(others, of(part.parameter).cpu())
-            wholes[part.name] = others
+        own = of(part.parameter).detach()
+        wholes.setdefault(part.name, []).append(own)
+        if part.places > 1 and own.dim() and not isinstance(net, TwoDevices):
+            wholes[part.name] = [torch.empty(0)] * part.places
+            dist.all_gather_object(wholes[part.name], own.cpu())
     return {
-        name: found[0] if len(found) == 1 else torch.cat([part.cpu() for part in found])
+        name: torch.cat([part.cpu() for part in found])
+        if len(found) > 1 and found[0].dim()  # Adam's count of steps has no parts
+        else found[0]
         for name, found in wholes.items()
     }
 
@@ -60,3 +62,28 @@ def scatter(net: nn.Module, wholes: Mapping[str, Tensor], of: Of = lambda weight
     """Put each process's rows of the whole tensors in their place."""
     for part in parts(net):
         of(part.parameter).copy_(rows(wholes[part.name], part.place, part.places))
+
+
+Slots = dict[str, dict[str, Tensor]]  # what an optimizer keeps, by its name and the weight's
+
+
+def gather_slots(net: nn.Module, optimizer: torch.optim.Optimizer) -> Slots:
+    """What the optimizer keeps of each weight, by the names of the whole net."""
+    slots = next((list(kept) for kept in optimizer.state.values()), [])
+    return {
+        slot: gather(net, lambda weight, slot=slot: optimizer.state[weight][slot])  # type: ignore[misc]
+        for slot in slots
+    }
+
+
+@torch.no_grad()
+def scatter_slots(net: nn.Module, optimizer: torch.optim.Optimizer, slots: Slots) -> None:
+    """Give the optimizer what ``gather_slots`` found."""
+    for part in parts(net):
+        for slot, wholes in slots.items():
+            whole = wholes[part.name]
+            optimizer.state[part.parameter][slot] = (
+                torch.empty_like(part.parameter).copy_(rows(whole, part.place, part.places))
+                if whole.dim()
+                else whole
+            )
