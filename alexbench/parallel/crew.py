@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ class Rank:
     number: int
     process: "subprocess.Popen[str]"
     steps: int = 0
+    threads: list[threading.Thread] = field(default_factory=list)
 
     def send(self, content: dict[str, Any]) -> None:
         assert self.process.stdin
@@ -59,12 +60,12 @@ class Crew:
             own = replace(place, device=place.devices[rank.number], devices=())
             who = {"place": asdict(own), "rank": rank.number, "size": size}
             rank.send(who | {"port": self.store.port})
-            threading.Thread(target=self.listen, args=(rank,), daemon=True).start()
+            for target, arguments in ((self.listen, rank), (relay, rank.process.stderr)):
+                rank.threads.append(threading.Thread(target=target, args=(arguments,), daemon=True))
+                rank.threads[-1].start()
 
     def listen(self, rank: Rank) -> None:
         assert rank.process.stdout
-        assert rank.process.stderr
-        threading.Thread(target=relay, args=(rank.process.stderr,), daemon=True).start()
         for line in rank.process.stdout:
             self.events.put((rank, json.loads(line)))
         self.events.put((rank, {"kind": "died", "reason": how_it_ended(rank.process.wait())}))
@@ -74,12 +75,13 @@ class Crew:
     ) -> record.RunRecord:
         """Train the run; raises ProcessLost with the rank and the step if a process ends."""
         self.runs += 1
-        job: dict[str, Any] = {"name": f"run {self.runs}", "run": to_json(run), "folder": str(folder)}
-        job["checkpoints"] = checkpoints and {
+        kept = checkpoints and {
             "folder": str(checkpoints.folder),
             "stem": checkpoints.stem,
             "seconds": checkpoints.seconds,
         }
+        job = {"name": f"run {self.runs}", "run": to_json(run), "folder": str(folder)}
+        job |= {"checkpoints": kept}
         for rank in self.ranks:
             rank.steps = 0
             rank.send(job)
@@ -127,8 +129,9 @@ class Crew:
         """End every process, whatever it is doing."""
         for rank in self.ranks:
             rank.process.kill()
-            rank.process.wait()
-            for pipe in (rank.process.stdin, rank.process.stdout):
+            for thread in rank.threads:
+                thread.join()
+            for pipe in (rank.process.stdin, rank.process.stdout, rank.process.stderr):
                 if pipe:
                     pipe.close()
 
