@@ -29,10 +29,15 @@ class Run:
     tuned: Overrides  # what tuning chose for this variant; empty where nothing was tuned
     run_id: str
 
+    @property
+    def stem(self) -> str:
+        """The name of its files, without their endings."""
+        return f"{self.variant}-seed{self.seed}-{self.run_id[:10]}"
+
     def record_path(self, folder: Path) -> Path:
         """The record's file below results/<ablation>/<profile>."""
         kind = "runs" if self.purpose == "measure" else "tuning"
-        return folder / kind / f"{self.variant}-seed{self.seed}-{self.run_id[:10]}.json"
+        return folder / kind / f"{self.stem}.json"
 
 
 def measured_runs(ablation: Ablation, identity: Identity) -> list[Run]:

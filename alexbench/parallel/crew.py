@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 
 from alexbench import record
 from alexbench.checkpoint import Checkpoints, Stopped
-from alexbench.errors import RunFailed
+from alexbench.errors import ProcessLost, RunFailed
 from alexbench.launch.worker import to_json
 from alexbench.parallel.group import open_store
 from alexbench.parallel.needs import num_processes
@@ -27,10 +27,6 @@ from alexbench.train import Watch
 Event = dict[str, Any]
 SECONDS_BETWEEN_LOOKS = 0.5  # whether the run is asked to stop
 SECONDS_TO_CONFESS = 5  # for the process that died, once others complain of it
-
-
-class ProcessLost(Exception):
-    """A run ended because one of its processes did."""
 
 
 @dataclass
@@ -75,13 +71,11 @@ class Crew:
     ) -> record.RunRecord:
         """Train the run; raises ProcessLost with the rank and the step if a process ends."""
         self.runs += 1
-        kept = checkpoints and {
-            "folder": str(checkpoints.folder),
-            "stem": checkpoints.stem,
-            "seconds": checkpoints.seconds,
-        }
-        job = {"name": f"run {self.runs}", "run": to_json(run), "folder": str(folder)}
-        job |= {"checkpoints": kept}
+        job: Event = {"name": f"run {self.runs}", "run": to_json(run), "folder": str(folder)}
+        job["checkpoints"] = None
+        if checkpoints:
+            kept = {"folder": str(checkpoints.folder), "stem": checkpoints.stem}
+            job["checkpoints"] = kept | {"seconds": checkpoints.seconds}
         for rank in self.ranks:
             rank.steps = 0
             rank.send(job)
@@ -94,15 +88,17 @@ class Crew:
             with suppress(queue.Empty):
                 rank, event = self.events.get(timeout=SECONDS_BETWEEN_LOOKS)
                 working -= event["kind"] == "finished"
-                self.hear(rank, event, watch)
+                self.hear(rank, event, watch, checkpoints.tell if checkpoints else ignore)
         return record.read(run.record_path(folder))
 
-    def hear(self, rank: Rank, event: Event, watch: Watch) -> None:
+    def hear(self, rank: Rank, event: Event, watch: Watch, tell: Callable[[str], None]) -> None:
         """One event of a process; raises if it ends the run."""
         if event["kind"] == "progress":
             rank.steps = event["steps"]
             if rank.number == 0:
                 watch(event["epochs"], event["images_per_second"], event["history"])
+        elif event["kind"] == "note":
+            tell(event["line"])
         elif event["kind"] == "stopped":
             raise Stopped
         elif event["kind"] != "finished":
@@ -134,6 +130,10 @@ class Crew:
             for pipe in (rank.process.stdin, rank.process.stdout, rank.process.stderr):
                 if pipe:
                     pipe.close()
+
+
+def ignore(line: str) -> None:
+    """For a run that nobody hears of."""
 
 
 def start(place: Place) -> "subprocess.Popen[str]":

@@ -1,6 +1,5 @@
 """A run by several processes: one of them is killed, and the run goes on from its checkpoint."""
 
-import os
 import signal
 import socket
 import time
@@ -11,9 +10,8 @@ import pytest
 
 from alexbench import record
 from alexbench.checkpoint import Checkpoints
-from alexbench.errors import BadInput
-from alexbench.parallel import crew
-from alexbench.parallel.crew import Crew, ProcessLost
+from alexbench.errors import BadInput, ProcessLost
+from alexbench.parallel.crew import Crew
 from alexbench.parallel.group import open_store
 from alexbench.perform import Place
 from alexbench.plan import Run
@@ -33,16 +31,17 @@ def made(seed: int) -> Run:
     return Run("tiny", "laptop", "processes", seed, "measure", CONFIG, {}, f"{seed}" * 64)
 
 
-def checkpoints(folder: Path, run: Run) -> Checkpoints:
-    return Checkpoints(folder / "checkpoints", f"seed{run.seed}", run.run_id, seconds=0.0)
+def checkpoints(folder: Path, run: Run, heard: list[str] | None = None) -> Checkpoints:
+    tell = [].append if heard is None else heard.append
+    return Checkpoints(folder / "checkpoints", "tiny", run.run_id, seconds=0.0, tell=tell)
 
 
 def result(done: record.RunRecord) -> list[dict[str, Any]]:
     return [{k: v for k, v in row.items() if k not in TIMES} for row in done.history]
 
 
-def test_a_killed_process_ends_the_run_in_one_line_and_the_next_one_resumes_it(tmp_path, capfd):
-    run, seen = made(0), list[float]()
+def test_a_killed_process_ends_the_run_in_one_line_and_the_next_one_resumes_it(tmp_path):
+    run, seen, heard = made(0), list[float](), list[str]()
     first = Crew(PLACE, 2)
 
     def kill(epochs: float, images_per_second: float, history: Any) -> None:
@@ -63,9 +62,8 @@ def test_a_killed_process_ends_the_run_in_one_line_and_the_next_one_resumes_it(t
 
     epochs = list[float]()
     second = Crew(PLACE, 2)
-    resumed = second.perform(
-        run, tmp_path, lambda done, *_: epochs.append(done), checkpoints(tmp_path, run)
-    )
+    kept = checkpoints(tmp_path, run, heard)
+    resumed = second.perform(run, tmp_path, lambda done, *_: epochs.append(done), kept)
     assert epochs[0] > 1
     assert not checkpoints(tmp_path, run).paths()
 
@@ -76,4 +74,19 @@ def test_a_killed_process_ends_the_run_in_one_line_and_the_next_one_resumes_it(t
     second.stop()
     assert len(whole.history) == 10
     assert result(resumed) == result(whole)
-    assert "resumed after" in capfd.readouterr().err
+    assert [line.split(" after")[0] for line in heard] == ["resumed"]
+
+
+def test_a_port_in_use_is_one_clear_line(monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("MASTER_PORT", str(port))
+        with pytest.raises(
+            BadInput, match=f"^MASTER_PORT {port} cannot be used .*: choose another"
+        ):
+            open_store()
+    monkeypatch.setenv("MASTER_PORT", "many")
+    with pytest.raises(BadInput, match=r"^MASTER_PORT is 'many', which is no port"):
+        open_store()
