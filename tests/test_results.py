@@ -12,6 +12,11 @@ FOLDERS = sorted(path.parent for path in RESULTS.glob("*/*/runs"))
 TABLES = ("summary.csv", "comparison.csv", "report.md", "report.tex")
 
 
+def test_every_table_has_its_records_beside_it() -> None:
+    assert FOLDERS == sorted(path.parent for path in RESULTS.glob("*/*/comparison.csv"))
+    assert FOLDERS
+
+
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_the_committed_tables_are_made_from_the_committed_records(
     folder: Path, tmp_path: Path
