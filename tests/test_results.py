@@ -21,7 +21,9 @@ def test_every_table_has_its_records_beside_it() -> None:
 def test_the_committed_tables_are_made_from_the_committed_records(
     folder: Path, tmp_path: Path
 ) -> None:
-    shutil.copytree(folder / "runs", tmp_path / "runs")
+    for kind in ("runs", "tuning"):
+        if (folder / kind).exists():
+            shutil.copytree(folder / kind, tmp_path / kind)
     ablation = config.load(folder.parent.name, folder.name.partition(",")[0])
     heard: list[str] = []
     report.write(ablation, folder.name, tmp_path, heard.append, ["csv", "markdown", "latex"])
