@@ -1,5 +1,6 @@
 """Errors of a net on a split, without augmentation: per example, so that arms can be paired."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -31,11 +32,13 @@ def evaluate(
     device: torch.device,
     views: str = "centre",
     images: int | None = None,
+    between: Callable[[], object] = lambda: None,
 ) -> Scores:
     """Scores of the net in test mode.
 
     views: ``centre``, or ``ten_crop``: softmax outputs averaged over ten views (section 4.1).
     images: only so many, the same random ones for every net; None: all of the split.
+    between: called after each batch.
     """
     net.eval()
     order = torch.arange(len(split.labels))
@@ -50,6 +53,7 @@ def evaluate(
         top5 = log_mean.topk(min(5, log_mean.shape[1]), 1).indices
         predictions.append(top5[:, 0])
         in_top5.append((top5 == labels[:, None]).any(1))
+        between()
     predicted = torch.cat(predictions).cpu()
     correct = predicted == split.labels[order]
     return Scores(

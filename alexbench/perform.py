@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from alexbench import environment, kernels, models, pictures, record
+from alexbench.checkpoint import Checkpoints
 from alexbench.data import Dataset, Pixels, describe, load
 from alexbench.evaluate import Scores
 from alexbench.memory import peak_memory_bytes
@@ -55,8 +56,13 @@ def has_lrn(config: Config) -> bool:
     return config.model.lrn in ("conv1", "conv2", "both")
 
 
-def perform(run: Run, place: Place, folder: Path, watch: Watch) -> record.RunRecord:
-    """Train the run and write its record below results/<ablation>/<profile>."""
+def perform(
+    run: Run, place: Place, folder: Path, watch: Watch, checkpoints: Checkpoints | None = None
+) -> record.RunRecord:
+    """Train the run, from its last checkpoint if there is one, and write its record.
+
+    folder: results/<ablation>/<profile>. Raises Stopped where the run was asked to stop.
+    """
     device = torch.device(place.device)
     set_precision(run.config.train.precision)
     data = load_data(run.config.data, place.data_root)
@@ -64,11 +70,13 @@ def perform(run: Run, place: Place, folder: Path, watch: Watch) -> record.RunRec
     if run.purpose == "tune":
         data = held_back(data)
     where = environment.describe(device, run.config.train.precision, place.jobs)
-    outcome = train(run.config, data, run.seed, device, watch)
+    outcome = train(run.config, data, run.seed, device, watch, checkpoints)
     if run.purpose == "measure" and run.seed == 0:
         pictures.write(take_pictures(run, data, outcome.net, device), folder)
     done = make_record(run, data, outcome, device, where)
     record.write(done, run.record_path(folder))  # last: a run with a record is never done again
+    if checkpoints:
+        checkpoints.remove()
     return done
 
 

@@ -14,6 +14,8 @@ def batches(
     split: Split, order: Tensor, batch_size: int, device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Images (B, S, S, 3) uint8 and labels (B,) int64 in ``order``; the last batch may be short."""
+    if len(order) == 0:
+        return
     if isinstance(split, HeldSplit):
         images, labels = split.on(device)
         for indices in order.to(device).split(batch_size):

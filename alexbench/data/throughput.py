@@ -13,7 +13,8 @@ from alexbench.data.batches import batches
 from alexbench.data.dataset import Dataset, HeldSplit
 from alexbench.data.stream import num_workers
 from alexbench.schema import Config
-from alexbench.train import State, now, start, train_step
+from alexbench.state import State, now
+from alexbench.train import start, train_step
 
 
 @dataclass(frozen=True)
