@@ -12,10 +12,11 @@ from torch import nn
 
 from alexbench import environment, kernels, models, pictures, record
 from alexbench.checkpoint import Checkpoints
-from alexbench.data import Dataset, Pixels, batches, load
+from alexbench.data import Dataset, Pixels, describe, load
 from alexbench.evaluate import Scores
 from alexbench.memory import peak_memory_bytes
 from alexbench.plan import Run
+from alexbench.predictions import check_pictured, predict
 from alexbench.schema import Config, DataConfig
 from alexbench.train import Outcome, Watch, train
 
@@ -65,6 +66,7 @@ def perform(
     device = torch.device(place.device)
     set_precision(run.config.train.precision)
     data = load_data(run.config.data, place.data_root)
+    check_pictured(run.config.evaluate, data)
     if run.purpose == "tune":
         data = held_back(data)
     where = environment.describe(device, run.config.train.precision, place.jobs)
@@ -81,20 +83,18 @@ def perform(
 def take_pictures(
     run: Run, data: Dataset, net: nn.Module, device: torch.device
 ) -> pictures.Pictures:
-    """The kernels of conv1, and the first test images with what the net makes of them."""
+    """The kernels of conv1, and some test images with what the net makes of them."""
     pixels = Pixels(data.train, run.config.data, run.config.augment, device)
-    first = torch.arange(min(PICTURED, len(data.test.labels)))
-    images, labels = next(batches(data.test, first, PICTURED, device))
-    with torch.no_grad():
-        probabilities = net.eval()(pixels.centre(images)).softmax(1)
+    shown = run.config.evaluate.pictured or range(min(PICTURED, len(data.test.labels)))
+    images = run.config.evaluate.train_images
+    examples, searched = predict(net, data, pixels, torch.tensor(shown), images)
     return pictures.Pictures(
         run_id=run.run_id,
         variant=run.variant,
         seed=run.seed,
         kernels=pictures.kernels_to_png(net.get_parameter("conv1.weight").detach().cpu().numpy()),
-        examples=pictures.examples(
-            images.cpu().numpy(), labels.tolist(), probabilities.cpu().numpy(), data.classes
-        ),
+        examples=examples,
+        searched=searched,
     )
 
 
@@ -131,15 +131,7 @@ def make_record(
         purpose=run.purpose,
         status=outcome.status,
         config=run.config.model_dump(mode="json"),
-        data={
-            "name": data.name,
-            "source": data.source,
-            "sha256": data.sha256,
-            "classes": list(data.classes),
-            "train_images": len(data.train.labels),
-            "test_images": len(data.test.labels),
-            "skipped": list(data.skipped),
-        },
+        data=describe(data, run.config.augment),
         model={"parameters": parameters, "flops": flops},
         tuned=run.tuned,
         history=outcome.history,

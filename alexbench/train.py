@@ -81,7 +81,7 @@ def train(
             step = state.running.images // recipe.batch_size
             lr = learning_rate(recipe, epoch + step / steps, test_errors)
             set_learning_rate(state.optimizer, lr)
-            inputs = pixels.augment(images, state.streams.augmentation)
+            inputs = pixels.augment(images, state.streams.augmentation, epoch)
             loss, logits = train_step(state, inputs, labels)
             state.running.add(loss, logits, labels)
             state.train_seconds = time.perf_counter() - began
