@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from alexbench import models
 from alexbench.data import Dataset, Pixels, batches
 from alexbench.evaluate import Scores, evaluate
-from alexbench.optimizer import build_optimizer, learning_rate, set_learning_rate
+from alexbench.optimizer import build_optimizer, learning_rate, set_learning_rate, stalled
 from alexbench.schema import Config
 from alexbench.streams import Streams, spawn
 
@@ -24,7 +24,7 @@ Watch = Callable[[float, float, float | None], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run left behind."""
+    """What a run left behind; the scores are the last epoch's, on the centre of each image."""
 
     status: Literal["finished", "diverged"]
     history: list[Row]
@@ -121,10 +121,8 @@ def train(config: Config, data: Dataset, seed: int, device: torch.device, watch:
             break
         if recipe.stop_at_target and reached(train_error, recipe.target_train_error):
             break
-    if config.evaluate.views != "centre":
-        scores = evaluate(state.net, data.test, pixels, device, config.evaluate.views)
-        errors = {"test_error": scores.error, "top5_error": scores.top5_error}
-        state.history[-1] |= {"test_loss": scores.loss, **errors}
+        if stalled(recipe, [*test_errors, scores.error]):
+            break
     return Outcome(status, state.history, scores, state.net)
 
 
