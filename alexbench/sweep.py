@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from alexbench import config, record, report
+from alexbench.averages import averages, make, trainings
 from alexbench.config import Ablation
 from alexbench.errors import BadInput, RunFailed
 from alexbench.launch import local
@@ -74,9 +75,11 @@ def carry_out(sweep: Sweep) -> pd.DataFrame:
     execute = partial(train_missing, places=sweep.places, folder=sweep.folder)
     tuned = tune(sweep.ablation, sweep.identity, sweep.folder, execute, warn)
     ablation = config.with_tuned(sweep.ablation, tuned)
-    runs = measured_runs(ablation, sweep.identity)
-    execute(runs)
-    planned = {run.run_id for run in runs}
+    execute(trainings(ablation, sweep.identity, sweep.folder))
+    for average in averages(ablation, sweep.identity):
+        if not average.is_made(sweep.folder):
+            record.write(make(average, sweep.folder), average.run.record_path(sweep.folder))
+    planned = {run.run_id for run in measured_runs(ablation, sweep.identity)}
     report.write(ablation, sweep.folder.name, sweep.folder, warn, planned=planned)
     report.write_index(sweep.folder.parent.parent)
     records, _ = report.read(ablation, sweep.folder, planned)
@@ -108,16 +111,16 @@ def train_missing(runs: Sequence[Run], places: Sequence[Place], folder: Path) ->
 
 
 def missing_runs(runs: Sequence[Run], folder: Path) -> list[Run]:
-    """The runs that have no readable record yet."""
-    return [run for run in runs if not is_done(run.record_path(folder))]
+    """The runs that have no readable record yet, or lost outputs that are still to be averaged."""
+    return [run for run in runs if not is_done(run, folder)]
 
 
-def is_done(path: Path) -> bool:
+def is_done(run: Run, folder: Path) -> bool:
     try:
-        record.read(path)
+        record.read(run.record_path(folder))
     except BadInput:
         return False
-    return True
+    return not run.keep_views or run.outputs_path(folder).exists()
 
 
 def make_writable(folder: Path) -> None:

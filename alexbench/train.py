@@ -15,7 +15,7 @@ from alexbench import models
 from alexbench.checkpoint import Checkpoints
 from alexbench.data import Dataset, Pixels, batches
 from alexbench.evaluate import Scores, evaluate
-from alexbench.optimizer import build_optimizer, learning_rate, set_learning_rate
+from alexbench.optimizer import build_optimizer, learning_rate, set_learning_rate, stalled
 from alexbench.schema import Config, TrainConfig
 from alexbench.state import Row, Running, State, now
 from alexbench.streams import spawn
@@ -27,7 +27,7 @@ Status = Literal["finished", "diverged"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run left behind."""
+    """What a run left behind; the scores are the last epoch's, on the centre of each image."""
 
     status: Status
     history: list[Row]
@@ -91,11 +91,8 @@ def train(
         train_error = clean_train_error(state.net, data, pixels, config, between_batches)
         evaluate_seconds = now(device) - began - state.train_seconds
         state.end_epoch(row_of(state, scores, train_error, evaluate_seconds))
-    views = config.evaluate.views
-    if scores is None or views != "centre":
-        scores = evaluate(state.net, data.test, pixels, device, views, between=between_batches)
-        errors = {"test_error": scores.error, "top5_error": scores.top5_error}
-        state.history[-1] |= {"test_loss": scores.loss, **errors}
+    if scores is None:  # interrupted after the last epoch
+        scores = evaluate(state.net, data.test, pixels, device, between=between_batches)
     return Outcome(status, state.history, scores, state.net)
 
 
@@ -107,7 +104,8 @@ def ended(history: Sequence[Row], recipe: TrainConfig) -> Status | None:
     if not math.isfinite(last["train_loss"]):
         return "diverged"
     at_target = recipe.stop_at_target and reached(last["train_error"], recipe.target_train_error)
-    return "finished" if at_target or len(history) == recipe.epochs else None
+    no_better = stalled(recipe, [row["test_error"] for row in history])
+    return "finished" if at_target or no_better or len(history) == recipe.epochs else None
 
 
 def row_of(state: State, scores: Scores, train_error: float | None, evaluate_seconds: float) -> Row:

@@ -94,10 +94,11 @@ class Pixels:
     def views(self, images: Tensor, views: str) -> Iterator[Tensor]:
         """Test inputs (B, 3, C, C), one view at a time: the centre, or the ten of section 4.1.
 
-        ten_crop: four corners and the centre, then the same five mirrored.
+        ten_crop: four corners and the centre, then the same five mirrored; translations: the
+        first five of these; mirror: the centre and its mirror image.
         """
-        spots = ((1, 1),) if views == "centre" else CORNERS_AND_CENTRE
-        for mirrored in (False,) if views == "centre" else (False, True):
+        spots = ((1, 1),) if views in ("centre", "mirror") else CORNERS_AND_CENTRE
+        for mirrored in (False, True) if views in ("mirror", "ten_crop") else (False,):
             mirror = torch.full((len(images),), mirrored)
             for row, column in spots:
                 corner = torch.tensor([row * self.free // 2, column * self.free // 2])
