@@ -83,6 +83,11 @@ def total(table: pd.DataFrame, tuning: int, sweep: Sweep) -> str:
     )
 
 
+def on_one_device(config: Config) -> Config:
+    train = config.train.model_copy(update={"placement": "one", "replicas": 1})
+    return config.model_copy(update={"train": train})
+
+
 def probe(config: Config, sweep: Sweep) -> Cost:
     """Parameters, FLOPs, and the time of a run from a few training steps on empty images."""
     place = sweep.places[0]
@@ -91,7 +96,7 @@ def probe(config: Config, sweep: Sweep) -> Cost:
     net = models.blueprint(config.model, len(data.classes), side)
     parameters, flops = models.count(net, side)
     torch.set_num_threads(place.num_threads)
-    state = start(config, len(data.classes), 0, device)
+    state = start(on_one_device(config), len(data.classes), 0, device)
     inputs = torch.zeros(PROBE_IMAGES, 3, side, side, device=device)
     inputs = inputs.to(memory_format=torch.channels_last)
     labels = torch.zeros(PROBE_IMAGES, dtype=torch.int64, device=device)

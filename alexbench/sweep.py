@@ -1,10 +1,12 @@
 """A whole ablation: plan, tune, train what is not trained yet, and write the tables."""
 
+import functools
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 import pandas as pd
@@ -14,12 +16,15 @@ from alexbench.averages import averages, make, trainings
 from alexbench.config import Ablation
 from alexbench.errors import BadInput, RunFailed
 from alexbench.launch import local
+from alexbench.parallel import needs
 from alexbench.perform import Place, identity, load_data
 from alexbench.places import places
 from alexbench.plan import Run, measured_runs
 from alexbench.progress import Progress
-from alexbench.schema import Config
+from alexbench.schema import Config, TrainConfig
 from alexbench.tuning import tune
+
+PlacesFor = Callable[[TrainConfig], list[Place]]
 
 
 @dataclass(frozen=True)
@@ -27,8 +32,9 @@ class Sweep:
     """An ablation with the places that train it and the folder that it fills."""
 
     ablation: Ablation
-    places: list[Place]
+    places: list[Place]  # of runs on one device
     folder: Path
+    places_for: PlacesFor
 
     def identity(self, config: Config) -> dict[str, object]:
         return identity(config, self.places[0])
@@ -48,15 +54,25 @@ def prepare(
     """Check everything that can be wrong before anything trains.
 
     ablation: a path or a shipped name. settings: ``key=value`` texts over every configuration.
-    device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<index>``. data_root: where the images are.
+    device: ``auto``, ``cpu``, ``cuda``, ``cuda:<index>``, or several with commas. data_root: where
+    the images are.
     jobs: runs at a time (None: as the cores or CUDA devices allow), each with ``threads`` threads.
     Raises BadInput.
     """
     if seeds is not None and seeds < 1:
         raise BadInput(f"seeds: {seeds} is not allowed, it should be 1 or more")
     loaded = config.load(ablation, profile, seeds, settings)
+
+    @functools.cache
+    def places_for(train: TrainConfig) -> list[Place]:
+        num_jobs = 1 if train.alone else jobs
+        return places(device, num_jobs, threads, data_root, needs.num_devices(train))
+
+    for variant in loaded.variants.values():
+        places_for(variant.train)
     where = places(device, jobs, threads, data_root)
-    return Sweep(loaded, where, Path(results) / loaded.name / folder_name(profile, settings))
+    folder = Path(results) / loaded.name / folder_name(profile, settings)
+    return Sweep(loaded, where, folder, places_for)
 
 
 def folder_name(profile: str, settings: Sequence[str]) -> str:
@@ -72,7 +88,7 @@ def carry_out(sweep: Sweep) -> pd.DataFrame:
     make_writable(sweep.folder)
     for data in {variant.data for variant in sweep.ablation.variants.values()}:
         load_data(data, sweep.places[0].data_root)  # decodes, or says what is wrong, just once
-    execute = partial(train_missing, places=sweep.places, folder=sweep.folder)
+    execute = partial(train_missing, places_for=sweep.places_for, folder=sweep.folder)
     tuned = tune(sweep.ablation, sweep.identity, sweep.folder, execute, warn)
     ablation = config.with_tuned(sweep.ablation, tuned)
     execute(trainings(ablation, sweep.identity, sweep.folder))
@@ -90,12 +106,17 @@ def warn(line: str) -> None:
     print(f"warning: {line}", file=sys.stderr)
 
 
-def train_missing(runs: Sequence[Run], places: Sequence[Place], folder: Path) -> None:
-    """Train the runs that have no record; raises RunFailed in one line, with the rest kept."""
+def train_missing(runs: Sequence[Run], places_for: PlacesFor, folder: Path) -> None:
+    """Train the runs that have no record; raises RunFailed in one line, with the rest kept.
+
+    Neighbours that want the same places share them; so runs that are timed stay seed by seed.
+    """
     missing = missing_runs(runs, folder)
+    failures: list[local.Failure] = []
     try:
         with Progress(runs, missing) as progress:
-            failures = local.execute(missing, places, folder, progress.notify)
+            for places, group in groupby(missing, lambda run: places_for(run.config.train)):
+                failures += local.execute(list(group), places, folder, progress.notify)
     except (RunFailed, KeyboardInterrupt) as error:
         done = len(runs) - len(missing_runs(runs, folder))
         raise RunFailed(
