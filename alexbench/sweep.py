@@ -1,6 +1,5 @@
 """A whole ablation: plan, tune, train what is not trained yet, and write the tables."""
 
-import functools
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -63,7 +62,6 @@ def prepare(
         raise BadInput(f"seeds: {seeds} is not allowed, it should be 1 or more")
     loaded = config.load(ablation, profile, seeds, settings)
 
-    @functools.cache
     def places_for(train: TrainConfig) -> list[Place]:
         num_jobs = 1 if train.alone else jobs
         return places(device, num_jobs, threads, data_root, needs.num_devices(train))
