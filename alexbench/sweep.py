@@ -1,5 +1,6 @@
 """A whole ablation: plan, tune, train what is not trained yet, and write the tables."""
 
+import functools
 import importlib
 import re
 import sys
@@ -7,26 +8,30 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from alexbench import config, report
+from alexbench import config, record, report
+from alexbench.averages import averages, make, trainings
 from alexbench.claim import claim
 from alexbench.config import Ablation
 from alexbench.errors import BadInput, RunFailed
 from alexbench.execution import Execution, execution
 from alexbench.launch.task import Perform
+from alexbench.parallel import needs
 from alexbench.perform import Place, identity, load_data
 from alexbench.places import places
 from alexbench.plan import Run, measured_runs
 from alexbench.progress import Progress
-from alexbench.schema import Config
+from alexbench.schema import Config, TrainConfig
 from alexbench.tuning import tune
 from alexbench.unfinished import Failure, missing, read_failure, tidy
 
-Launch = Callable[[Sequence[Place], Path, Execution], AbstractContextManager[Perform]]
+Launch = Callable[[Path, Execution], AbstractContextManager[Perform]]
+PlacesFor = Callable[[TrainConfig], list[Place]]
 
 
 @dataclass(frozen=True)
@@ -34,8 +39,9 @@ class Sweep:
     """An ablation with the places that train it and the folder that it fills."""
 
     ablation: Ablation
-    places: list[Place]
+    places: list[Place]  # of runs on one device
     folder: Path
+    places_for: PlacesFor
     how: Execution
 
     def identity(self, config: Config) -> dict[str, object]:
@@ -57,7 +63,8 @@ def prepare(
     """Check everything that can be wrong before anything trains.
 
     ablation: a path or a shipped name. settings: ``key=value`` texts over every configuration.
-    device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<index>``. data_root: where the images are.
+    device: ``auto``, ``cpu``, ``cuda``, ``cuda:<index>``, or several with commas. data_root: where
+    the images are.
     jobs: runs at a time (None: as the cores or CUDA devices allow), each with ``threads`` threads.
     how: the fields of ``execution.Execution``, which change no result.
     Raises BadInput.
@@ -65,11 +72,21 @@ def prepare(
     if seeds is not None and seeds < 1:
         raise BadInput(f"seeds: {seeds} is not allowed, it should be 1 or more")
     loaded = config.load(ablation, profile, seeds, settings)
+
+    @functools.cache
+    def of_size(num_devices: int, alone: bool) -> list[Place]:
+        return places(device, 1 if alone else jobs, threads, data_root, num_devices)
+
+    def places_for(train: TrainConfig) -> list[Place]:
+        return of_size(needs.num_devices(train), train.alone)
+
+    for variant in loaded.variants.values():
+        places_for(variant.train)
     where = places(device, jobs, threads, data_root)
     folder = Path(results) / loaded.name / folder_name(profile, settings)
     asked = execution(**how)
     launcher(asked)  # is installed
-    return Sweep(loaded, where, folder, asked)
+    return Sweep(loaded, where, folder, places_for, asked)
 
 
 def folder_name(profile: str, settings: Sequence[str]) -> str:
@@ -85,23 +102,30 @@ def carry_out(sweep: Sweep) -> pd.DataFrame:
     make_writable(sweep.folder)
     for data in {variant.data for variant in sweep.ablation.variants.values()}:
         load_data(data, sweep.places[0].data_root)  # decodes, or says what is wrong, just once
-    with launcher(sweep.how)(sweep.places, sweep.folder, sweep.how) as perform:
+    with launcher(sweep.how)(sweep.folder, sweep.how) as perform:
         execute = partial(train_all, sweep, perform)
         tuned = tune(sweep.ablation, sweep.identity, sweep.folder, execute, warn)
         ablation = config.with_tuned(sweep.ablation, tuned)
-        runs = measured_runs(ablation, sweep.identity)
+        runs = trainings(ablation, sweep.identity, sweep.folder)
         failures = train_missing(sweep, perform, runs)
-    if len(failures) == len(runs):
+    if failures and len(failures) == len(runs):
         raise RunFailed(told(failures, runs))
-    planned = {run.run_id for run in runs}
-    results = sweep.folder.parent.parent
-    with claim(results / ".report.lock", wait=True):  # another command may end at the same time
-        _, comparison = report.write(
-            ablation, sweep.folder.name, sweep.folder, warn, planned=planned
-        )
-        report.write_index(results)
+    with claim(sweep.folder.parent.parent / ".report.lock", wait=True):  # one command at a time
+        comparison = write_report(sweep, ablation)
     if failures:
         raise RunFailed(told(failures, runs))
+    return comparison
+
+
+def write_report(sweep: Sweep, ablation: Ablation) -> pd.DataFrame:
+    """Records of what is averaged, then the tables; returns the comparison."""
+    folder = sweep.folder
+    for average in averages(ablation, sweep.identity):
+        if not average.is_made(folder) and not missing(average.members, folder):
+            record.write(make(average, folder), average.run.record_path(folder))
+    planned = {run.run_id for run in measured_runs(ablation, sweep.identity)}
+    _, comparison = report.write(ablation, folder.name, folder, warn, planned=planned)
+    report.write_index(folder.parent.parent)
     return comparison
 
 
@@ -118,16 +142,18 @@ def train_all(sweep: Sweep, perform: Perform, runs: Sequence[Run]) -> None:
 def train_missing(sweep: Sweep, perform: Perform, runs: Sequence[Run]) -> list[Failure]:
     """Train the runs that have no record, but for those that failed before unless told to.
 
+    Neighbours that want the same places share them; so runs that are timed stay seed by seed.
     Returns the failures, old and new. Raises RunFailed, in one line, where the sweep ends early.
     """
     folder = sweep.folder
     to_do = missing(runs, folder)
     before = {run: None if sweep.how.retry_failed else read_failure(run, folder) for run in to_do}
     to_try = [run for run, failure in before.items() if failure is None]
-    old = [failure for failure in before.values() if failure is not None]
+    failures = [failure for failure in before.values() if failure is not None]
     try:
-        with Progress(runs, to_do, len(old)) as progress:
-            new = perform(to_try, progress.notify)
+        with Progress(runs, to_do, len(failures)) as progress:
+            for places, group in groupby(to_try, lambda run: sweep.places_for(run.config.train)):
+                failures += perform(list(group), places, progress.notify)
     except RunFailed as error:
         done = len(runs) - len(missing(runs, folder))
         raise RunFailed(
@@ -136,7 +162,7 @@ def train_missing(sweep: Sweep, perform: Perform, runs: Sequence[Run]) -> list[F
         ) from None
     finally:
         tidy(runs, folder)
-    return old + new
+    return failures
 
 
 def launcher(how: Execution) -> Launch:
