@@ -122,7 +122,8 @@ def report(
         for folder in sorted(root.glob(f"{stem}/*/runs")):
             label = folder.parent.name
             loaded = config.load(name, label.partition(",")[0])
-            for path in reports.write(loaded, label, folder.parent, warn, formats):
+            paths, _ = reports.write(loaded, label, folder.parent, warn, formats)
+            for path in paths:
                 typer.echo(path)
     if "html" in formats:
         typer.echo(reports.write_index(root))

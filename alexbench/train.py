@@ -89,8 +89,8 @@ def train(
         for images, labels in batches(data.train, mine, part, device):
             share.begin(min(recipe.batch_size, count - state.running.images))
             step = state.running.images // recipe.batch_size
-            lr = learning_rate(recipe, epoch + step / steps, test_errors)
-            set_learning_rate(state.optimizer, lr)
+            state.lr = learning_rate(recipe, epoch + step / steps, test_errors)
+            set_learning_rate(state.optimizer, state.lr)
             inputs = pixels.augment(images, state.streams.augmentation, epoch, share)
             labels = share.labels(labels)
             loss, logits = train_step(state, inputs, labels)
@@ -130,7 +130,7 @@ def row_of(state: State, scores: Scores, train_error: float | None, evaluate_sec
     exchanged = state.traffic.end_epoch(loss.device)
     return {
         "epoch": len(state.history) + 1,
-        "lr": state.optimizer.param_groups[0]["lr"],  # of the last step
+        "lr": state.lr,
         "train_loss": float(loss) / images,
         "running_train_error": 100 * int(wrong) / images,
         "train_error": train_error,
