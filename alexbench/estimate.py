@@ -8,9 +8,10 @@ import pandas as pd
 import torch
 
 from alexbench import models
+from alexbench.averages import trainings
 from alexbench.config import Ablation, with_tuned
 from alexbench.perform import load_data
-from alexbench.plan import Run, measured_runs
+from alexbench.plan import Run
 from alexbench.progress import duration
 from alexbench.schema import Config
 from alexbench.sweep import Sweep
@@ -52,7 +53,8 @@ def settled(sweep: Sweep) -> tuple[Ablation, int]:
 
 def rows(sweep: Sweep, ablation: Ablation) -> pd.DataFrame:
     """A row a variant: runs done and to do, parameters, FLOPs, seconds of a run."""
-    left = missing(measured_runs(ablation, sweep.identity), sweep.folder)
+    planned = trainings(ablation, sweep.identity, sweep.folder)
+    left = missing(planned, sweep.folder)
     table = []
     for name, config in ablation.variants.items():
         cost = probe(config, sweep)
@@ -60,7 +62,7 @@ def rows(sweep: Sweep, ablation: Ablation) -> pd.DataFrame:
         table.append(
             {
                 "variant": name,
-                "done": ablation.seeds_of(name) - to_do,
+                "done": sum(run.variant == name for run in planned) - to_do,
                 "to_do": to_do,
                 "epochs": config.train.epochs,
                 "parameters": cost.parameters,

@@ -23,6 +23,7 @@ class Scores:
     top5_error: float
     predicted: Tensor  # (N,) int64, on the CPU
     correct: Tensor  # (N,) bool, on the CPU
+    probabilities: Tensor | None = None  # (N, classes) float32, on the CPU, where they are kept
 
 
 @torch.no_grad()
@@ -33,13 +34,14 @@ def evaluate(
     device: torch.device,
     views: str = "centre",
     images: int | None = None,
+    keep: bool = False,
     between: Callable[[], object] = lambda: None,
     share: Share | None = None,
 ) -> Scores:
     """Scores of the net in test mode.
 
-    views: ``centre``, or ``ten_crop``: softmax outputs averaged over ten views (section 4.1).
-    images: only so many, the same random ones for every net; None: all of the split.
+    views: which of section 4.1's softmax outputs are averaged, as in ``Pixels.views``. images: only
+    so many, the same random ones for every net; None: all of the split. keep: the probabilities.
     between: called after each batch.
     share: which images of each batch this process looks at, if others look at the rest.
     """
@@ -48,7 +50,7 @@ def evaluate(
     order = torch.arange(len(split.labels))
     if images is not None and images < len(order):
         order = torch.randperm(len(order), generator=torch.Generator().manual_seed(0))[:images]
-    losses, predictions, in_top5 = [], [], []
+    losses, predictions, in_top5, kept = [], [], [], []
     batch_size = min(LARGEST_BATCH, max(1, BATCH_PIXELS // pixels.config.crop_size**2))
     mine = batches(split, share.order(order, batch_size), share.part(batch_size), device)
     for (batch, _), indices in zip(mine, order.split(batch_size), strict=True):
@@ -60,6 +62,7 @@ def evaluate(
         top5 = log_mean.topk(min(5, log_mean.shape[1]), 1).indices
         predictions.append(top5[:, 0])
         in_top5.append((top5 == labels[:, None]).any(1))
+        kept += [log_mean.exp().cpu()] if keep else []
         between()
     predicted = torch.cat(predictions).cpu()
     correct = predicted == split.labels[order]
@@ -69,4 +72,5 @@ def evaluate(
         top5_error=100 * int((~torch.cat(in_top5)).sum()) / len(correct),
         predicted=predicted,
         correct=correct,
+        probabilities=torch.cat(kept) if keep else None,
     )

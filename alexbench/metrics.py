@@ -80,9 +80,19 @@ def _last(key: str, guessing: Callable[[RunRecord], float]) -> Callable[[RunReco
     def read_last(record: RunRecord) -> Reading:
         if record.status == "diverged":
             return Reading(guessing(record))
-        return Reading(_number(record.history[-1].get(key)))
+        return Reading(_final(record, key))
 
     return read_last
+
+
+def _final(record: RunRecord, key: str) -> float:
+    """Return the value of the final test: its own where it averaged views or nets, else that of
+    the last epoch."""
+    return _number(record.measurements.get(key, record.history[-1].get(key)))
+
+
+def _test_accuracy(record: RunRecord) -> Reading:
+    return Reading(100 - _last("test_error", guessing_error)(record).value)
 
 
 def _train_error(record: RunRecord) -> Reading:
@@ -94,7 +104,7 @@ def _train_error(record: RunRecord) -> Reading:
 def _generalisation_gap(record: RunRecord) -> Reading:
     if record.status == "diverged":
         return MISSING
-    return Reading(_number(record.history[-1]["test_error"]) - _train_error(record).value)
+    return Reading(_final(record, "test_error") - _train_error(record).value)
 
 
 def _early_train_error(record: RunRecord) -> Reading:
@@ -211,6 +221,7 @@ _ALL = [
         _last("top5_error", lambda record: guessing_error(record, 5)),
         "top-5 test error",
     ),
+    Metric("test_accuracy", "%", "difference", _test_accuracy, "test accuracy"),
     Metric("train_error", "%", "difference", _train_error, "training error"),
     Metric(
         "generalisation_gap", "%", "difference", _generalisation_gap, "test minus training error"

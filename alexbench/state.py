@@ -47,6 +47,7 @@ class State:
     traffic: Traffic = field(default_factory=Traffic)
     history: list[Row] = field(default_factory=list)
     train_seconds: float = 0.0  # of the epoch in hand
+    lr: float = 0.0  # of the last step
     order_state: Tensor = field(init=False)  # the order stream as the epoch in hand found it
 
     def __post_init__(self) -> None:
@@ -87,6 +88,7 @@ def capture(state: State) -> dict[str, Any]:
         },
         "history": state.history,
         "train_seconds": state.train_seconds,
+        "lr": state.lr,
     }
 
 
@@ -115,7 +117,7 @@ def restore(state: State, content: dict[str, Any]) -> None:
     state.running.images = content["running"]["images"]
     state.traffic.resume(content["running"]["sent_bytes"], content["running"]["steps"])
     state.history[:] = content["history"]
-    state.train_seconds = content["train_seconds"]
+    state.train_seconds, state.lr = content["train_seconds"], content["lr"]
 
 
 def shapes(tensors: dict[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:

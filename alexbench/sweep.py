@@ -4,8 +4,8 @@ import functools
 import importlib
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -14,12 +14,13 @@ from typing import Any
 
 import pandas as pd
 
-from alexbench import config, report
+from alexbench import config, record, report
+from alexbench.averages import averages, make, trainings
 from alexbench.claim import claim
 from alexbench.config import Ablation
 from alexbench.errors import BadInput, RunFailed
 from alexbench.execution import Execution, execution
-from alexbench.launch.task import Notify, Perform
+from alexbench.launch.task import Perform
 from alexbench.parallel import needs
 from alexbench.perform import Place, identity, load_data
 from alexbench.places import places
@@ -29,8 +30,7 @@ from alexbench.schema import Config, TrainConfig
 from alexbench.tuning import tune
 from alexbench.unfinished import Failure, missing, read_failure, tidy
 
-Launch = Callable[[Sequence[Place], Path, Execution], AbstractContextManager[Perform]]
-
+Launch = Callable[[Path, Execution], AbstractContextManager[Perform]]
 PlacesFor = Callable[[TrainConfig], list[Place]]
 
 
@@ -41,8 +41,8 @@ class Sweep:
     ablation: Ablation
     places: list[Place]  # of runs on one device
     folder: Path
-    how: Execution
     places_for: PlacesFor
+    how: Execution
 
     def identity(self, config: Config) -> dict[str, object]:
         return identity(config, self.places[0])
@@ -74,9 +74,11 @@ def prepare(
     loaded = config.load(ablation, profile, seeds, settings)
 
     @functools.cache
+    def of_size(num_devices: int, alone: bool) -> list[Place]:
+        return places(device, 1 if alone else jobs, threads, data_root, num_devices)
+
     def places_for(train: TrainConfig) -> list[Place]:
-        num_jobs = 1 if train.alone else jobs
-        return places(device, num_jobs, threads, data_root, needs.num_devices(train))
+        return of_size(needs.num_devices(train), train.alone)
 
     for variant in loaded.variants.values():
         places_for(variant.train)
@@ -84,7 +86,7 @@ def prepare(
     folder = Path(results) / loaded.name / folder_name(profile, settings)
     asked = execution(**how)
     launcher(asked)  # is installed
-    return Sweep(loaded, where, folder, asked, places_for)
+    return Sweep(loaded, where, folder, places_for, asked)
 
 
 def folder_name(profile: str, settings: Sequence[str]) -> str:
@@ -100,51 +102,35 @@ def carry_out(sweep: Sweep) -> pd.DataFrame:
     make_writable(sweep.folder)
     for data in {variant.data for variant in sweep.ablation.variants.values()}:
         load_data(data, sweep.places[0].data_root)  # decodes, or says what is wrong, just once
-    with launched(sweep) as perform:
+    with launcher(sweep.how)(sweep.folder, sweep.how) as perform:
         execute = partial(train_all, sweep, perform)
         tuned = tune(sweep.ablation, sweep.identity, sweep.folder, execute, warn)
         ablation = config.with_tuned(sweep.ablation, tuned)
-        runs = measured_runs(ablation, sweep.identity)
+        runs = trainings(ablation, sweep.identity, sweep.folder)
         failures = train_missing(sweep, perform, runs)
-    if len(failures) == len(runs):
+    if failures and len(failures) == len(runs):
         raise RunFailed(told(failures, runs))
-    planned = {run.run_id for run in runs}
-    results = sweep.folder.parent.parent
-    with claim(results / ".report.lock", wait=True):  # another command may end at the same time
-        _, comparison = report.write(
-            ablation, sweep.folder.name, sweep.folder, warn, planned=planned
-        )
-        report.write_index(results)
+    with claim(sweep.folder.parent.parent / ".report.lock", wait=True):  # one command at a time
+        comparison = write_report(sweep, ablation)
     if failures:
         raise RunFailed(told(failures, runs))
     return comparison
 
 
+def write_report(sweep: Sweep, ablation: Ablation) -> pd.DataFrame:
+    """Records of what is averaged, then the tables; returns the comparison."""
+    folder = sweep.folder
+    for average in averages(ablation, sweep.identity):
+        if not average.is_made(folder) and not missing(average.members, folder):
+            record.write(make(average, folder), average.run.record_path(folder))
+    planned = {run.run_id for run in measured_runs(ablation, sweep.identity)}
+    _, comparison = report.write(ablation, folder.name, folder, warn, planned=planned)
+    report.write_index(folder.parent.parent)
+    return comparison
+
+
 def warn(line: str) -> None:
     print(f"warning: {line}", file=sys.stderr)
-
-
-@contextmanager
-def launched(sweep: Sweep) -> Iterator[Perform]:
-    """Performs runs in the places that each asks for, which live until the block ends.
-
-    Neighbours that ask for the same places share them: so runs that are timed stay seed by seed.
-    """
-    launch = launcher(sweep.how)
-    with ExitStack() as stack:
-        performs: dict[tuple[Place, ...], Perform] = {}
-
-        def perform(runs: Sequence[Run], notify: Notify) -> list[Failure]:
-            failures: list[Failure] = []
-            for places, group in groupby(
-                runs, lambda run: tuple(sweep.places_for(run.config.train))
-            ):
-                if places not in performs:
-                    performs[places] = stack.enter_context(launch(places, sweep.folder, sweep.how))
-                failures += performs[places](list(group), notify)
-            return failures
-
-        yield perform
 
 
 def train_all(sweep: Sweep, perform: Perform, runs: Sequence[Run]) -> None:
@@ -156,16 +142,18 @@ def train_all(sweep: Sweep, perform: Perform, runs: Sequence[Run]) -> None:
 def train_missing(sweep: Sweep, perform: Perform, runs: Sequence[Run]) -> list[Failure]:
     """Train the runs that have no record, but for those that failed before unless told to.
 
+    Neighbours that want the same places share them; so runs that are timed stay seed by seed.
     Returns the failures, old and new. Raises RunFailed, in one line, where the sweep ends early.
     """
     folder = sweep.folder
     to_do = missing(runs, folder)
     before = {run: None if sweep.how.retry_failed else read_failure(run, folder) for run in to_do}
     to_try = [run for run, failure in before.items() if failure is None]
-    old = [failure for failure in before.values() if failure is not None]
+    failures = [failure for failure in before.values() if failure is not None]
     try:
-        with Progress(runs, to_do, len(old)) as progress:
-            new = perform(to_try, progress.notify)
+        with Progress(runs, to_do, len(failures)) as progress:
+            for places, group in groupby(to_try, lambda run: sweep.places_for(run.config.train)):
+                failures += perform(list(group), places, progress.notify)
     except RunFailed as error:
         done = len(runs) - len(missing(runs, folder))
         raise RunFailed(
@@ -174,7 +162,7 @@ def train_missing(sweep: Sweep, perform: Perform, runs: Sequence[Run]) -> list[F
         ) from None
     finally:
         tidy(runs, folder)
-    return old + new
+    return failures
 
 
 def launcher(how: Execution) -> Launch:

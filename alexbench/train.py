@@ -14,7 +14,7 @@ from alexbench import models
 from alexbench.checkpoint import Checkpoints
 from alexbench.data import Dataset, Pixels, batches
 from alexbench.evaluate import Scores, evaluate
-from alexbench.optimizer import build_optimizer, learning_rate, set_learning_rate
+from alexbench.optimizer import build_optimizer, learning_rate, set_learning_rate, stalled
 from alexbench.parallel.place import ALONE, Team, place
 from alexbench.parallel.weights import gather
 from alexbench.schema import Config, TrainConfig
@@ -28,7 +28,7 @@ Status = Literal["finished", "diverged"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run left behind."""
+    """What a run left behind; the scores are the last epoch's, on the centre of each image."""
 
     status: Status
     history: list[Row]
@@ -89,9 +89,9 @@ def train(
         for images, labels in batches(data.train, mine, part, device):
             share.begin(min(recipe.batch_size, count - state.running.images))
             step = state.running.images // recipe.batch_size
-            lr = learning_rate(recipe, epoch + step / steps, test_errors)
-            set_learning_rate(state.optimizer, lr)
-            inputs = pixels.augment(images, state.streams.augmentation, share)
+            state.lr = learning_rate(recipe, epoch + step / steps, test_errors)
+            set_learning_rate(state.optimizer, state.lr)
+            inputs = pixels.augment(images, state.streams.augmentation, epoch, share)
             labels = share.labels(labels)
             loss, logits = train_step(state, inputs, labels)
             state.running.add(loss, logits, labels, share.whole)
@@ -103,13 +103,10 @@ def train(
         train_error = clean_train_error(test, data, config, device)
         evaluate_seconds = now(device) - began - state.train_seconds
         state.end_epoch(row_of(state, scores, train_error, evaluate_seconds))
-    views = config.evaluate.views
-    if scores is None or views != "centre":
+    if scores is None:  # interrupted after the last epoch
         scores = evaluate(
-            state.net, data.test, pixels, device, views, between=between_batches, share=share
+            state.net, data.test, pixels, device, between=between_batches, share=share
         )
-        errors = {"test_error": scores.error, "top5_error": scores.top5_error}
-        state.history[-1] |= {"test_loss": scores.loss, **errors}
     net = whole_net(state, config, len(data.classes), device)
     return Outcome(status, state.history, scores, net)
 
@@ -122,7 +119,8 @@ def ended(history: Sequence[Row], recipe: TrainConfig) -> Status | None:
     if not math.isfinite(last["train_loss"]):
         return "diverged"
     at_target = recipe.stop_at_target and reached(last["train_error"], recipe.target_train_error)
-    return "finished" if at_target or len(history) == recipe.epochs else None
+    no_better = stalled(recipe, [row["test_error"] for row in history])
+    return "finished" if at_target or no_better or len(history) == recipe.epochs else None
 
 
 def row_of(state: State, scores: Scores, train_error: float | None, evaluate_seconds: float) -> Row:
@@ -132,7 +130,7 @@ def row_of(state: State, scores: Scores, train_error: float | None, evaluate_sec
     traffic = state.traffic
     return {
         "epoch": len(state.history) + 1,
-        "lr": state.optimizer.param_groups[0]["lr"],  # of the last step
+        "lr": state.lr,
         "train_loss": float(loss) / images,
         "running_train_error": 100 * int(wrong) / images,
         "train_error": train_error,

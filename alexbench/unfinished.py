@@ -66,7 +66,7 @@ def read_failure(run: Run, folder: Path) -> Failure | None:
 
 
 def missing(runs: Iterable[Run], folder: Path) -> list[Run]:
-    """The runs that have no readable record yet."""
+    """The runs that have no readable record yet, or lost outputs that are still to be averaged."""
     return [run for run in runs if not is_done(run, folder)]
 
 
@@ -75,7 +75,7 @@ def is_done(run: Run, folder: Path) -> bool:
         record.read(run.record_path(folder))
     except BadInput:
         return False
-    return True
+    return not run.keep_views or run.outputs_path(folder).exists()
 
 
 def standings(runs: Sequence[Run], folder: Path) -> list[Standing]:

@@ -4,6 +4,7 @@ An image is stored as uint8 and lives where it trains; each batch is cut, mirror
 centred there in a few passes over memory. What is drawn is drawn for each image.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 
@@ -45,8 +46,8 @@ class Pixels:
     subtracted where it belongs, and the zeros are added after it.
 
     Colour noise is the paper's section 4.1 in its two readings. The released code also divides
-    training images by 1 + pca_sd and drops both for the last epochs; neither is done here, so
-    that this knob changes one thing.
+    training images by 1 + pca_sd, and drops both for the last epochs: knobs of their own, so that
+    each changes one thing.
     """
 
     def __init__(
@@ -68,11 +69,16 @@ class Pixels:
         self.colours = colour_directions(train.moments, augment)
 
     def augment(
-        self, images: Tensor, generator: torch.Generator, share: Share | None = None
+        self,
+        images: Tensor,
+        generator: torch.Generator,
+        epoch: int = 0,
+        share: Share | None = None,
     ) -> Tensor:
         """Training inputs (B, 3, C, C) of (B, S, S, 3) uint8 images, drawn anew for each.
 
-        share: which images of the batch these are; None: all of them.
+        epoch: how many are done; the last ones may be without colour noise. share: which images of
+        the batch these are; None: all of them.
         """
         config, device = self.config, images.device
         draws = draw(share.whole if share else len(images), generator)
@@ -83,10 +89,12 @@ class Pixels:
             corners = (draws.positions * (self.free + 1)).long()
         mirror = draws.mirror if config.mirror else torch.zeros_like(draws.mirror)
         inputs = self.cut(images, corners, mirror)
-        if self.colours is not None:
+        if self.colours is not None and epoch < (config.pca_epochs or math.inf):
             shift = draws.colour @ self.colours
             rows = shift.repeat(1, config.crop_size)[:, None]  # rows: see cut
             inputs += rows.to(device, non_blocking=True)
+            if config.pca_rescale:
+                inputs /= 1 + config.pca_sd
         return self.finish(inputs)
 
     def centre(self, images: Tensor) -> Tensor:
@@ -96,10 +104,11 @@ class Pixels:
     def views(self, images: Tensor, views: str) -> Iterator[Tensor]:
         """Test inputs (B, 3, C, C), one view at a time: the centre, or the ten of section 4.1.
 
-        ten_crop: four corners and the centre, then the same five mirrored.
+        ten_crop: four corners and the centre, then the same five mirrored; translations: the
+        first five of these; mirror: the centre and its mirror image.
         """
-        spots = ((1, 1),) if views == "centre" else CORNERS_AND_CENTRE
-        for mirrored in (False,) if views == "centre" else (False, True):
+        spots = ((1, 1),) if views in ("centre", "mirror") else CORNERS_AND_CENTRE
+        for mirrored in (False, True) if views in ("mirror", "ten_crop") else (False,):
             mirror = torch.full((len(images),), mirrored)
             for row, column in spots:
                 corner = torch.tensor([row * self.free // 2, column * self.free // 2])
@@ -136,6 +145,17 @@ def mean_image(moments: Moments, data: DataConfig) -> Tensor:
     return mean.float()
 
 
+def colour_components(moments: Moments) -> tuple[Tensor, Tensor]:
+    """Principal components of RGB in units of full brightness: variances (3,), rising, and rows.
+
+    Each row (3, 3) is a direction of unit length; eigh leaves its sign open, here its sum is
+    positive.
+    """
+    values, vectors = torch.linalg.eigh(moments.colour_covariance())
+    vectors = vectors * torch.where(vectors.sum(0) < 0, -1, 1)
+    return values.clamp_min(0), vectors.T
+
+
 def colour_directions(moments: Moments, augment: AugmentConfig) -> Tensor | None:
     """Rows (3, 3) that three standard normal draws multiply to give an RGB shift in 0..255.
 
@@ -144,12 +164,9 @@ def colour_directions(moments: Moments, augment: AugmentConfig) -> Tensor | None
     """
     if augment.pca_colour == "none":
         return None
-    values, vectors = torch.linalg.eigh(moments.colour_covariance())
-    vectors = vectors * torch.where(vectors.sum(0) < 0, -1, 1)  # eigh leaves the sign open
-    sizes = values.clamp_min(0)
-    if augment.pca_colour == "as_run":
-        sizes = sizes.sqrt()
-    directions: Tensor = 255 * augment.pca_sd * sizes[:, None] * vectors.T
+    values, vectors = colour_components(moments)
+    sizes = values.sqrt() if augment.pca_colour == "as_run" else values
+    directions: Tensor = 255 * augment.pca_sd * sizes[:, None] * vectors
     return directions.float()
 
 

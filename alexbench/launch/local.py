@@ -87,8 +87,9 @@ class Worker:
 class Pool:
     """Workers, the runs that wait for one, and what became of the others."""
 
-    def __init__(self, places: Sequence[Place], folder: Path, how: Execution) -> None:
-        self.free, self.folder, self.how = list(places), folder, how
+    def __init__(self, folder: Path, how: Execution) -> None:
+        self.folder, self.how = folder, how
+        self.free = list[Place]()  # places without a worker
         self.workers = list[Worker]()
         self.events: queue.Queue[tuple[Worker, Event]] = queue.Queue()
         self.waiting = deque[Run]()
@@ -97,8 +98,11 @@ class Pool:
         self.stopped: str | None = None  # why no further run is handed out
         self.notify: Notify = lambda run, event: None
 
-    def perform(self, runs: Sequence[Run], notify: Notify) -> list[Failure]:
+    def perform(
+        self, runs: Sequence[Run], places: Sequence[Place], notify: Notify
+    ) -> list[Failure]:
         """Perform every run, one at a time in each place; returns the failures."""
+        self.move_to(places)
         self.waiting.extend(runs)
         self.notify, self.failures = notify, []
         with Interrupts() as interrupts:
@@ -111,6 +115,16 @@ class Pool:
         if interrupts.count or self.stopped:
             raise RunFailed(self.stopped or "interrupted")
         return self.failures
+
+    def move_to(self, places: Sequence[Place]) -> None:
+        """Keep the workers that have one of these places, and end the others."""
+        self.free = list(places)
+        for worker in list(self.workers):
+            if worker.place in self.free:
+                self.free.remove(worker.place)
+            else:
+                worker.kill()
+                self.workers.remove(worker)
 
     def at_work(self) -> bool:
         to_come = self.waiting or self.taken
@@ -141,8 +155,9 @@ class Pool:
         run, worker.heard = worker.run, time.monotonic()
         if event["kind"] == "died":
             worker.kill()
-            self.workers.remove(worker)
-            self.free.append(worker.place)
+            if worker in self.workers:
+                self.workers.remove(worker)
+                self.free.append(worker.place)
             event = self.after_death(worker, run, event["status"]) if run else event
         if run is None or event["kind"] == "ready":
             return
@@ -207,14 +222,14 @@ def describe(status: int) -> str:
 
 
 @contextmanager
-def launch(places: Sequence[Place], folder: Path, how: Execution) -> Iterator[Perform]:
+def launch(folder: Path, how: Execution) -> Iterator[Perform]:
     """Gives the function that performs runs; its workers live until the block ends.
 
     A run that another process has in hand is waited for. The function raises RunFailed where the
     sweep ends early: interrupted, a failure that would meet every run (a full disk), or the first
     failure with on_error ``stop``; runs in hand leave a checkpoint, unless interrupted twice.
     """
-    pool = Pool(places, folder, how)
+    pool = Pool(folder, how)
     try:
         yield pool.perform
     finally:

@@ -32,8 +32,8 @@ LONGEST_REASON = 300  # characters
 Event = dict[str, Any]
 Send = Callable[[Event], None]
 Notify = Callable[[Run, Event], None]
-# what a launcher gives: performs runs, tells how they fare, and returns those that failed
-Perform = Callable[[Sequence[Run], Notify], list[Failure]]
+# what a launcher gives: performs runs in places, tells how they fare, returns those that failed
+Perform = Callable[[Sequence[Run], Sequence[Place], Notify], list[Failure]]
 
 
 def attempt(

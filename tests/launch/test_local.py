@@ -56,13 +56,13 @@ class Heard:
 
 def execute(prepared: Sweep, notify: Any, places: int = 1) -> list[Failure]:
     where = [Place("cpu", 1, places)] * places
-    with local.launch(where, prepared.folder, prepared.how) as perform:
-        return perform(runs_of(prepared), notify)
+    with local.launch(prepared.folder, prepared.how) as perform:
+        return perform(runs_of(prepared), where, notify)
 
 
 def go_on(prepared: Sweep) -> list[Failure]:
     """What the same command does when it is given again."""
-    with local.launch(prepared.places, prepared.folder, prepared.how) as perform:
+    with local.launch(prepared.folder, prepared.how) as perform:
         return train_missing(prepared, perform, runs_of(prepared))
 
 
