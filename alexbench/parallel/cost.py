@@ -1,7 +1,7 @@
 """What a training step costs on n devices: FLOPs, bytes over the links, images read. No torch.
 
 A model of bounds: nothing overlaps but the reading of images, and every device reaches the speeds
-that it is given. It says which of the three an arrangement waits for; a measured epoch takes longer.
+that it is given. It says which of the three a placement waits for; a measured epoch takes longer.
 """
 
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ BACKWARD = 2  # times the FLOPs of the forward pass: gradients of the inputs and
 class Net:
     """A net by its two halves: parameters, and FLOPs of the forward pass of an image.
 
-    features: numbers an image that go from the convolutions to the FC layers. links: of both columns,
-    units an image that the other one reads. fc_units: of the FC layers, with the logits. Classes.
+    features: numbers an image that go from the convolutions to the FC layers. links: units an image
+    that the other column reads, of both. fc_units: of the FC layers, with the logits.
     """
 
     conv_parameters: int
