@@ -127,7 +127,7 @@ def row_of(state: State, scores: Scores, train_error: float | None, evaluate_sec
     """The history's row of the epoch in hand."""
     images, share = state.running.images, state.share
     loss, wrong = share.total(state.running.loss), share.total(state.running.wrong)
-    exchanged = state.traffic.end_epoch(loss.device)
+    traffic = state.traffic
     return {
         "epoch": len(state.history) + 1,
         "lr": state.lr,
@@ -140,7 +140,11 @@ def row_of(state: State, scores: Scores, train_error: float | None, evaluate_sec
         "train_seconds": round(state.train_seconds, 3),
         "evaluate_seconds": round(evaluate_seconds, 3),
         "images_per_second": round(images / state.train_seconds, 1),
-        **({"exchanged_bytes": exchanged} if state.traffic.possible else {}),
+        **(
+            {"exchanged_bytes": traffic.of_all(loss.device) / traffic.steps}
+            if traffic.possible
+            else {}
+        ),
     }
 
 
