@@ -24,7 +24,12 @@ Seeds = Annotated[int | None, typer.Option(min=1, help="Runs of each variant.")]
 Set = Annotated[
     list[str], typer.Option("--set", help="key=value over every layer, e.g. train.epochs=1.")
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:<index>.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device", "--devices", help="auto, cpu, cuda, cuda:<index>, or several: cuda:0,cuda:1."
+    ),
+]
 DataRoot = Annotated[str | None, typer.Option(help="Where the images are.")]
 Results = Annotated[str, typer.Option(help="Where records and tables go.")]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Runs at a time; default: as fit.")]

@@ -1,8 +1,8 @@
 """From a YAML file to a frozen Ablation: layers of dotted keys over the schema's defaults.
 
 Layers, the later over the earlier: the profile file, the ablation's ``config``, the ablation's part
-for that profile, the variant, ``--set``. Whatever is wrong is one BadInput that names the file, the
-layer, the key, the value and what is allowed.
+for that profile, the variant, the variant in that part, ``--set``. Whatever is wrong is one
+BadInput that names the file, the layer, the key, the value and what is allowed.
 """
 
 import contextlib
@@ -15,8 +15,16 @@ from pathlib import Path
 
 from alexbench import metrics, references
 from alexbench.errors import BadInput
-from alexbench.layers import Layer, in_force, override, parse_settings, resolve
-from alexbench.schema import AblationFile, ClaimUse, Config, Grid, Overrides, ProfilePart
+from alexbench.layers import Layer, in_force, override, parse_settings, resolve, same_net
+from alexbench.schema import (
+    AblationFile,
+    AblationPart,
+    ClaimUse,
+    Config,
+    Grid,
+    Overrides,
+    ProfilePart,
+)
 from alexbench.strict_yaml import hint, known_keys, read_yaml, validate
 
 PROFILES = ("laptop", "cifar10-short", "cifar10", "imagenet")
@@ -78,14 +86,21 @@ def load(
     path = find(name)
     file = validate(AblationFile, read_yaml(path), str(path))
     profile_part = load_profile(profile)
-    own_part = part_for(file, profile, path)
+    own_part, part = part_for(file, profile, path), f"{path}: profiles.{profile}"
     if file.tuned:
         raise BadInput(f"{path}: tuned belongs under profiles.<name>: it holds at one scale")
-    variants = expand(file, path)
+    variants = expand(file, path) | own_part.extra_variants
+    claims = file.claims | own_part.claims
+    for name in own_part.variants:
+        if name not in variants:
+            raise BadInput(
+                f"{part}.variants: '{name}' is no variant{hint(name, variants)}; "
+                f"allowed are {', '.join(variants)}"
+            )
     layers = [
         Layer(f"ablations/profiles/{profile}.yaml", profile_part.config),
         Layer(f"{path}: config", file.config),
-        Layer(f"{path}: profiles.{profile}.config", own_part.config),
+        Layer(f"{part}.config", own_part.config),
     ]
     fixed = parse_settings(settings)
     parts = (own_part, file, profile_part)  # the first that speaks decides
@@ -99,14 +114,19 @@ def load(
         title=file.title,
         question=file.question,
         profile=profile,
-        claims={claim: with_baseline(uses, file.baseline) for claim, uses in file.claims.items()},
+        claims={claim: with_baseline(uses, file.baseline) for claim, uses in claims.items()},
         baseline=file.baseline,
         metrics=file.metrics,
         seeds=seeds if seeds is not None else next((p.seeds for p in parts if p.seeds), 1),
         other_seeds=next((part.other_seeds for part in parts if part.other_seeds), None),
         variants={
             variant: resolve(
-                [*layers, Layer(f"{path}: variant '{variant}'", values), Layer("--set", fixed)]
+                [
+                    *layers,
+                    Layer(f"{path}: variant '{variant}'", values),
+                    Layer(f"{part}: variants.{variant}", own_part.variants.get(variant, {})),
+                    Layer("--set", fixed),
+                ]
             )
             for variant, values in variants.items()
         },
@@ -156,14 +176,14 @@ def load_profile(profile: str) -> ProfilePart:
     return validate(ProfilePart, read_yaml(path), str(path))
 
 
-def part_for(file: AblationFile, profile: str, path: Path) -> ProfilePart:
+def part_for(file: AblationFile, profile: str, path: Path) -> AblationPart:
     for name in file.profiles:
         if name not in PROFILES:
             raise BadInput(
                 f"{path}: profiles: unknown profile '{name}'{hint(name, PROFILES)}; "
                 f"allowed are {', '.join(PROFILES)}"
             )
-    return file.profiles.get(profile, ProfilePart())
+    return file.profiles.get(profile, AblationPart())
 
 
 def expand(file: AblationFile, path: Path) -> dict[str, Overrides]:
@@ -223,6 +243,22 @@ def check(ablation: Ablation) -> None:
             raise BadInput(
                 f"{where}: variants '{first}' and '{second}' are equal: nothing to compare"
             )
+    check_averages(ablation)
+
+
+def check_averages(ablation: Ablation) -> None:
+    """Nets that are averaged must be trained, and variants of one net cannot be tuned apart."""
+    where, arms = ablation.file, ablation.variants
+    for name, arm in arms.items():
+        trained = [
+            other for other in arms if arms[other].evaluate.nets == 1 and same_net(arm, arms[other])
+        ]
+        if not trained:
+            nets = f"variant '{name}' averages {arm.evaluate.nets} nets"
+            raise BadInput(f"{where}: {nets}: it needs one with evaluate.nets 1 that trains them")
+        if ablation.tune and trained[0] != name:
+            same = f"variants '{trained[0]}' and '{name}' test the same nets"
+            raise BadInput(f"{where}: {same}: there is nothing to tune")
 
 
 def with_tuned(ablation: Ablation, tuned: dict[str, Overrides]) -> Ablation:

@@ -8,9 +8,10 @@ import pandas as pd
 import torch
 
 from alexbench import models
+from alexbench.averages import trainings
 from alexbench.config import Ablation, with_tuned
 from alexbench.perform import load_data
-from alexbench.plan import Run, measured_runs
+from alexbench.plan import Run
 from alexbench.progress import duration
 from alexbench.schema import Config
 from alexbench.sweep import Sweep, missing_runs
@@ -51,7 +52,8 @@ def settled(sweep: Sweep) -> tuple[Ablation, int]:
 
 def rows(sweep: Sweep, ablation: Ablation) -> pd.DataFrame:
     """A row a variant: runs done and to do, parameters, FLOPs, seconds of a run."""
-    missing = missing_runs(measured_runs(ablation, sweep.identity), sweep.folder)
+    planned = trainings(ablation, sweep.identity, sweep.folder)
+    missing = missing_runs(planned, sweep.folder)
     table = []
     for name, config in ablation.variants.items():
         cost = probe(config, sweep)
@@ -59,7 +61,7 @@ def rows(sweep: Sweep, ablation: Ablation) -> pd.DataFrame:
         table.append(
             {
                 "variant": name,
-                "done": ablation.seeds_of(name) - to_do,
+                "done": sum(run.variant == name for run in planned) - to_do,
                 "to_do": to_do,
                 "epochs": config.train.epochs,
                 "parameters": cost.parameters,
@@ -81,6 +83,11 @@ def total(table: pd.DataFrame, tuning: int, sweep: Sweep) -> str:
     )
 
 
+def on_one_device(config: Config) -> Config:
+    train = config.train.model_copy(update={"placement": "one", "replicas": 1})
+    return config.model_copy(update={"train": train})
+
+
 def probe(config: Config, sweep: Sweep) -> Cost:
     """Parameters, FLOPs, and the time of a run from a few training steps on empty images."""
     place = sweep.places[0]
@@ -89,7 +96,7 @@ def probe(config: Config, sweep: Sweep) -> Cost:
     net = models.blueprint(config.model, len(data.classes), side)
     parameters, flops = models.count(net, side)
     torch.set_num_threads(place.num_threads)
-    state = start(config, len(data.classes), 0, device)
+    state = start(on_one_device(config), len(data.classes), 0, device)
     inputs = torch.zeros(PROBE_IMAGES, 3, side, side, device=device)
     inputs = inputs.to(memory_format=torch.channels_last)
     labels = torch.zeros(PROBE_IMAGES, dtype=torch.int64, device=device)

@@ -6,15 +6,24 @@ No torch here: configurations are checked before anything is built.
 from alexbench.schema import ModelConfig
 
 EIGHT_LAYERS = ("alexnet", "alexnet_small")
+# convolutions of the VGG nets
+VGG_CONVS = {"vgg_a": 8, "vgg_b": 10, "vgg_c": 13, "vgg_d": 13, "vgg_e": 16}
 NETS_WITH = {
     "columns": EIGHT_LAYERS,
+    "removed_layer": EIGHT_LAYERS,
+    "rounding": EIGHT_LAYERS,
+    "adaptive_pool": EIGHT_LAYERS,
+    "dropout_place": EIGHT_LAYERS,
     "hidden_units": ("cifar4",),
     "local_kernels": ("cifar_local",),
     "within_map_norm": (*EIGHT_LAYERS, "cifar4"),
-    "dropout": (*EIGHT_LAYERS, "cifar4 with model.hidden_units"),
+    "dropout": (*EIGHT_LAYERS, *VGG_CONVS, "cifar4 with model.hidden_units"),
 }
 # the side in pixels that leaves at least one pixel after the last pooling layer
-SMALLEST_INPUT = {"alexnet": 36, "alexnet_small": 8, "cifar4": 8, "cifar_local": 4}
+SMALLEST_INPUT = {"alexnet": 36, "alexnet_small": 8, "cifar4": 8, "cifar_local": 4} | {
+    name: 32 for name in VGG_CONVS
+}
+SMALLEST_ROUNDED_DOWN = {"alexnet": 67, "alexnet_small": 15}
 
 
 def lacking(model: ModelConfig) -> list[str]:
@@ -28,6 +37,8 @@ def unsupported(model: ModelConfig) -> str | None:
 
     Defaults pass, as nobody asked for them; so does dropout 0, which is true of a net without it.
     """
+    if model.name in VGG_CONVS and "as_run" in (model.form, model.init, model.lrn_order):
+        return f"{model.name} was not run in 2012: no knob of model can be as_run"
     for knob in lacking(model):
         value, default = getattr(model, knob), ModelConfig.model_fields[knob].default
         if value != default and (knob, value) != ("dropout", 0):
@@ -42,9 +53,31 @@ def unsupported(model: ModelConfig) -> str | None:
 def too_small(model: ModelConfig, input_size: int) -> str | None:
     """One line if inputs of that side in pixels would vanish in the net's pooling layers."""
     least = SMALLEST_INPUT[model.name]
-    if input_size >= least:
-        return None
-    return f"augment.crop_size is {input_size}, but {model.name} needs at least {least} pixels"
+    if model.rounding == "down":
+        least = SMALLEST_ROUNDED_DOWN.get(model.name, least)
+    key, side = (
+        ("model.resize", model.resize) if model.resize else ("augment.crop_size", input_size)
+    )
+    return (
+        None
+        if side >= least
+        else f"{key} is {side}, but {model.name} needs at least {least} pixels"
+    )
+
+
+def layer_names(model: ModelConfig) -> list[str]:
+    """The names of the layers with weights, in forward order."""
+    if model.name in VGG_CONVS:
+        kinds, hidden = ["conv"] * VGG_CONVS[model.name], 2
+    elif model.name == "cifar4":
+        kinds, hidden = ["conv"] * 3, int(model.hidden_units > 0)
+    elif model.name == "cifar_local":
+        kinds, hidden = ["conv", "conv", "local", "local"], 0
+    else:
+        kinds, hidden = ["conv"] * 5, 2
+    kinds += ["fc"] * (hidden + 1)
+    names = [f"{kind}{number}" for number, kind in enumerate(kinds, 1)]
+    return [name for name in names if name != model.removed_layer]
 
 
 def in_force(model: ModelConfig) -> ModelConfig:
@@ -53,6 +86,8 @@ def in_force(model: ModelConfig) -> ModelConfig:
     Two configurations whose knobs in force are equal are one net under two names.
     """
     idle = {"form", *lacking(model)}
+    if not model.dropout:
+        idle.add("dropout_place")
     if model.lrn in ("none", "gain_only"):
         idle |= {"lrn_size", "lrn_alpha", "lrn_alpha_reading"}
     if model.lrn == "none":

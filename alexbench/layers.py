@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from alexbench import knobs
 from alexbench.errors import BadInput
+from alexbench.parallel import needs
 from alexbench.schema import Config, Overrides
 from alexbench.strict_yaml import describe, first_line, hint, known_keys
 
@@ -52,9 +53,17 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
         yield "model.", reason
     if reason := knobs.too_small(config.model, side):
         yield "augment.", reason
+    known = knobs.layer_names(config.model)
+    for key in ("layer_lr_factor", "layer_weight_decay"):
+        for layer in getattr(config.train, key):
+            if layer not in known:
+                names = f"{hint(layer, known)}; it has {', '.join(known)}"
+                yield f"train.{key}", f"train.{key}: {config.model.name} has no '{layer}'{names}"
     if side > free:
         most = "data.image_size + 2 * augment.padding"
         yield "augment.", f"augment.crop_size is {side}, at most {most} = {free} is allowed"
+    if reason := needs.misplaced(config):
+        yield "train.", reason
     if config.train.stop_at_target and config.train.target_train_error is None:
         yield "train.stop_at_target", "train.stop_at_target needs a train.target_train_error"
 
@@ -78,6 +87,16 @@ def override(config: Config, values: Overrides, where: str) -> Config:
 def in_force(config: Config) -> Config:
     """The configuration without the knobs that do nothing in it."""
     return config.model_copy(update={"model": knobs.in_force(config.model)})
+
+
+def same_net(first: Config, second: Config) -> bool:
+    """Whether two configurations train one net, and differ at most in how it is tested."""
+    tested = {"views": "centre", "nets": 1}
+    configs = [
+        config.model_copy(update={"evaluate": config.evaluate.model_copy(update=tested)})
+        for config in (first, second)
+    ]
+    return in_force(configs[0]) == in_force(configs[1])
 
 
 def parse_settings(settings: Sequence[str]) -> Overrides:

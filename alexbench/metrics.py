@@ -80,9 +80,19 @@ def _last(key: str, guessing: Callable[[RunRecord], float]) -> Callable[[RunReco
     def read_last(record: RunRecord) -> Reading:
         if record.status == "diverged":
             return Reading(guessing(record))
-        return Reading(_number(record.history[-1].get(key)))
+        return Reading(_final(record, key))
 
     return read_last
+
+
+def _final(record: RunRecord, key: str) -> float:
+    """Return the value of the final test: its own where it averaged views or nets, else that of
+    the last epoch."""
+    return _number(record.measurements.get(key, record.history[-1].get(key)))
+
+
+def _test_accuracy(record: RunRecord) -> Reading:
+    return Reading(100 - _last("test_error", guessing_error)(record).value)
 
 
 def _train_error(record: RunRecord) -> Reading:
@@ -94,7 +104,7 @@ def _train_error(record: RunRecord) -> Reading:
 def _generalisation_gap(record: RunRecord) -> Reading:
     if record.status == "diverged":
         return MISSING
-    return Reading(_number(record.history[-1]["test_error"]) - _train_error(record).value)
+    return Reading(_final(record, "test_error") - _train_error(record).value)
 
 
 def _early_train_error(record: RunRecord) -> Reading:
@@ -188,6 +198,12 @@ def _measured(key: str) -> Callable[[RunRecord], Reading]:
     return lambda record: Reading(_number(record.measurements.get(key)))
 
 
+def _exchanged_megabytes(record: RunRecord) -> Reading:
+    if all("exchanged_bytes" not in row for row in record.history):
+        return Reading(0.0)  # on one device there is nobody to exchange with
+    return Reading(_median_of("exchanged_bytes")(record).value / 1e6)
+
+
 def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
@@ -205,6 +221,7 @@ _ALL = [
         _last("top5_error", lambda record: guessing_error(record, 5)),
         "top-5 test error",
     ),
+    Metric("test_accuracy", "%", "difference", _test_accuracy, "test accuracy"),
     Metric("train_error", "%", "difference", _train_error, "training error"),
     Metric(
         "generalisation_gap", "%", "difference", _generalisation_gap, "test minus training error"
@@ -262,11 +279,25 @@ _ALL = [
         timing=True,
     ),
     Metric(
+        "exchanged_megabytes",
+        "MB",
+        "difference",
+        _exchanged_megabytes,
+        "exchanged between devices a step",
+    ),
+    Metric(
         "parameters",
         "",
         "ratio",
         lambda record: Reading(float(record.model["parameters"])),
         "parameters",
+    ),
+    Metric(
+        "flops",
+        "",
+        "ratio",
+        lambda record: Reading(float(record.model["flops"])),
+        "FLOPs of the forward pass of an image",
     ),
 ]
 METRICS = {metric.name: metric for metric in _ALL}

@@ -40,23 +40,43 @@ class PaperSGD(torch.optim.Optimizer):
 
 
 def build_optimizer(net: nn.Module, train: TrainConfig) -> torch.optim.Optimizer:
-    """SGD as in the paper or Adam, with a group for the weights and one for the biases."""
-    weights = [p for name, p in net.named_parameters() if not name.endswith("bias")]
-    biases = [p for name, p in net.named_parameters() if name.endswith("bias")]
-    bias_decay = train.weight_decay if train.decay_biases else 0.0
-    groups = [
-        {"params": weights, "weight_decay": train.weight_decay, "lr_factor": 1.0},
-        {"params": biases, "weight_decay": bias_decay, "lr_factor": train.bias_lr_factor},
-    ]
+    """SGD as in the paper or Adam, with a group for the weights and one for the biases.
+
+    Layers with a rate or a decay of their own have groups of their own.
+    """
+    own = set(train.layer_lr_factor) | set(train.layer_weight_decay)
+    groups: dict[tuple[str, bool], dict[str, Any]] = {}
+    for name, parameter in net.named_parameters():
+        layer = name.split(".")[0]
+        key = (layer if layer in own else "", name.endswith("bias"))
+        settings = group_settings(train, *key)
+        groups.setdefault(key, settings | {"params": []})["params"].append(parameter)
+    ordered = [groups[key] for key in sorted(groups)]
     if train.optimizer == "adam":
-        return torch.optim.Adam(groups, lr=train.lr)
-    return PaperSGD(groups, lr=train.lr, momentum=train.momentum)
+        return torch.optim.Adam(ordered, lr=train.lr)
+    return PaperSGD(ordered, lr=train.lr, momentum=train.momentum)
+
+
+def group_settings(train: TrainConfig, layer: str, is_bias: bool) -> dict[str, Any]:
+    """The decay of a group of parameters, and its rate as a multiple of the weights' rate.
+
+    ``constant_lr``: the rate of biases that the schedule passes over, as in the released runs.
+    """
+    factor = train.layer_lr_factor.get(layer, 1.0) * (train.bias_lr_factor if is_bias else 1.0)
+    decay = train.layer_weight_decay.get(layer, train.weight_decay)
+    constant = is_bias and not train.anneal_biases
+    return {
+        "weight_decay": decay if train.decay_biases or not is_bias else 0.0,
+        "lr_factor": factor,
+        "constant_lr": train.lr * factor if constant else None,
+    }
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """That rate for the weights, and times its lr_factor for every other group."""
+    """That rate for the weights, and times its lr_factor for every group that is annealed."""
     for group in optimizer.param_groups:
-        group["lr"] = lr * group["lr_factor"]
+        constant = group.get("constant_lr")
+        group["lr"] = lr * group["lr_factor"] if constant is None else constant
 
 
 def learning_rate(train: TrainConfig, epochs_done: float, test_errors: Sequence[float]) -> float:
@@ -85,3 +105,8 @@ def plateaus(errors: Sequence[float], patience: int, most: int) -> int:
         if waited == patience:
             count, waited = count + 1, 0
     return min(count, most)
+
+
+def stalled(train: TrainConfig, errors: Sequence[float]) -> bool:
+    """Whether training ends early: so many epochs without a lower test error."""
+    return train.stop_patience > 0 and plateaus(errors, train.stop_patience, most=1) > 0

@@ -2,6 +2,7 @@
 
 import functools
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from alexbench import environment, kernels, models, pictures, record
+from alexbench import averages, environment, kernels, models, pictures, record
 from alexbench.checkpoint import Checkpoints
 from alexbench.data import Dataset, Pixels, describe, load
-from alexbench.evaluate import Scores
+from alexbench.evaluate import Scores, evaluate
 from alexbench.memory import peak_memory_bytes
+from alexbench.parallel import needs
+from alexbench.parallel.place import ALONE, Team
 from alexbench.plan import Run
 from alexbench.predictions import check_pictured, predict
 from alexbench.schema import Config, DataConfig
 from alexbench.train import Outcome, Watch, train
 
-MOST_CLASSES_IN_CONFUSION = 100
 PICTURED = 12  # test images
 TUNING_SHARE = 6  # one training image of so many is held back when a value is tuned
 
@@ -33,6 +35,7 @@ class Place:
     num_threads: int = 1
     jobs: int = 1  # at one time on this machine: they share its memory
     data_root: str | None = None
+    devices: tuple[str, ...] = ()  # all of them, for a run on several; device is the first
 
 
 @functools.lru_cache(maxsize=1)
@@ -57,12 +60,24 @@ def has_lrn(config: Config) -> bool:
 
 
 def perform(
-    run: Run, place: Place, folder: Path, watch: Watch, checkpoints: Checkpoints | None = None
+    run: Run,
+    place: Place,
+    folder: Path,
+    watch: Watch,
+    checkpoints: Checkpoints | None = None,
+    team: Team = ALONE,
 ) -> record.RunRecord:
     """Train the run, from its last checkpoint if there is one, and write its record.
 
-    folder: results/<ablation>/<profile>. Raises Stopped where the run was asked to stop.
+    folder: results/<ablation>/<profile>. team: the processes that train it together; where the run
+    asks for more, a crew of them is started. Raises Stopped where the run was asked to stop.
     """
+    if needs.num_processes(run.config.train) > team.size:
+        from alexbench.parallel import crew
+
+        return crew.perform(run, place, folder, watch, checkpoints)
+    if run.config.train.placement == "two":
+        team = replace(team, devices=tuple(map(torch.device, place.devices)))
     device = torch.device(place.device)
     set_precision(run.config.train.precision)
     data = load_data(run.config.data, place.data_root)
@@ -70,10 +85,16 @@ def perform(
     if run.purpose == "tune":
         data = held_back(data)
     where = environment.describe(device, run.config.train.precision, place.jobs)
-    outcome = train(run.config, data, run.seed, device, watch, checkpoints)
+    outcome = train(run.config, data, run.seed, device, watch, checkpoints, team)
+    if team.rank:  # the first process writes
+        return make_record(run, data, outcome, outcome.scores, device, where)
     if run.purpose == "measure" and run.seed == 0:
         pictures.write(take_pictures(run, data, outcome.net, device), folder)
-    done = make_record(run, data, outcome, device, where)
+    still_here = functools.partial(watch, len(outcome.history), 0.0, outcome.history)
+    scores, outputs = final_test(run, data, outcome, device, still_here)
+    if run.keep_views:
+        averages.keep(outputs, data.test.labels.numpy(), run.outputs_path(folder))
+    done = make_record(run, data, outcome, scores, device, where)
     record.write(done, run.record_path(folder))  # last: a run with a record is never done again
     if checkpoints:
         checkpoints.remove()
@@ -114,10 +135,53 @@ def held_back(data: Dataset) -> Dataset:
     return replace(data, train=data.train.take(order[size:]), test=data.train.take(order[:size]))
 
 
+def final_test(
+    run: Run,
+    data: Dataset,
+    outcome: Outcome,
+    device: torch.device,
+    between: Callable[[], object],
+) -> tuple[Scores, dict[str, np.ndarray]]:
+    """The net's scores on the views that the run asks for, and the outputs that it keeps."""
+    own = run.config.evaluate.views
+    if outcome.status == "diverged" or (own == "centre" and not run.keep_views):
+        return outcome.scores, {}
+    pixels = Pixels(data.train, run.config.data, run.config.augment, device)
+    found = {
+        views: evaluate(outcome.net, data.test, pixels, device, views, keep=True, between=between)
+        for views in {own, *run.keep_views}
+    }
+    kept = {views: found[views].probabilities for views in run.keep_views}
+    return found[own], {views: each.numpy() for views, each in kept.items() if each is not None}
+
+
+def steps_an_epoch(run: Run, data: Dataset) -> int:
+    """data: as loaded, before tuning holds images back."""
+    images = len(data.train.labels)
+    if run.purpose == "tune":
+        images -= images // TUNING_SHARE
+    return -(-images // run.config.train.batch_size)
+
+
 def make_record(
-    run: Run, data: Dataset, outcome: Outcome, device: torch.device, where: dict[str, Any]
+    run: Run,
+    data: Dataset,
+    outcome: Outcome,
+    scores: Scores,
+    device: torch.device,
+    where: dict[str, Any],
 ) -> record.RunRecord:
+    """The history tells of the centre of each image after every epoch; where the final test
+    averages views, its scores are among the measurements."""
     finished = outcome.status == "finished"
+    views = run.config.evaluate.views
+    final = {
+        "views": views,
+        "test_loss": scores.loss,
+        "test_error": scores.error,
+        "top5_error": scores.top5_error,
+    }
+    labels, predicted = data.test.labels.cpu().numpy(), scores.predicted.numpy()
     parameters, flops = models.count(outcome.net, run.config.augment.crop_size)
     steps = -(-len(data.train.labels) // run.config.train.batch_size)
     seconds = [row["train_seconds"] for row in outcome.history]
@@ -135,22 +199,13 @@ def make_record(
         model={"parameters": parameters, "flops": flops},
         tuned=run.tuned,
         history=outcome.history,
-        correct=record.pack_correct(outcome.scores.correct.numpy()) if finished else "",
-        confusion=confusion(outcome.scores, data) if finished else None,
+        correct=record.pack_correct(scores.correct.numpy()) if finished else "",
+        confusion=averages.confusion(labels, predicted, len(data.classes)) if finished else None,
         measurements={
             "train_seconds": sum(seconds),
             "step_seconds": statistics.median(seconds) / steps,
             "peak_memory_bytes": peak_memory_bytes(outcome.net, run.config, device),
-        },
+        }
+        | (final if finished and views != "centre" else {}),
         environment=where,
     )
-
-
-def confusion(scores: Scores, data: Dataset) -> list[list[int]] | None:
-    """Counts of true x predicted classes; None where the table would be too large to keep."""
-    classes = len(data.classes)
-    if classes > MOST_CLASSES_IN_CONFUSION:
-        return None
-    cells = data.test.labels.cpu().numpy() * classes + scores.predicted.numpy()
-    counts: list[list[int]] = np.bincount(cells, minlength=classes**2).reshape(classes, -1).tolist()
-    return counts

@@ -14,6 +14,7 @@ from alexbench.schema import Config, Overrides, differences
 RECIPE_VERSION = 1  # raise it when the training code changes what a configuration gives
 Identity = Callable[[Config], dict[str, Any]]
 FIRST_TUNE_SEED = 1000  # tuning and measuring never share a seed
+Purpose = Literal["measure", "tune", "member"]  # member: trained for an average alone
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,15 +25,20 @@ class Run:
     profile: str
     variant: str
     seed: int
-    purpose: Literal["measure", "tune"]
+    purpose: Purpose
     config: Config
     tuned: Overrides  # what tuning chose for this variant; empty where nothing was tuned
     run_id: str
+    keep_views: tuple[str, ...] = ()  # whose outputs are kept, for variants that average them
 
     def record_path(self, folder: Path) -> Path:
         """The record's file below results/<ablation>/<profile>."""
-        kind = "runs" if self.purpose == "measure" else "tuning"
+        kind = {"measure": "runs", "tune": "tuning", "member": "members"}[self.purpose]
         return folder / kind / f"{self.variant}-seed{self.seed}-{self.run_id[:10]}.json"
+
+    def outputs_path(self, folder: Path) -> Path:
+        """Where the softmax outputs on the test images are, if they are kept."""
+        return folder / "outputs" / f"{self.run_id}.npz"
 
 
 def measured_runs(ablation: Ablation, identity: Identity) -> list[Run]:
@@ -62,9 +68,10 @@ def make_run(
     ablation: Ablation,
     variant: str,
     seed: int,
-    purpose: Literal["measure", "tune"],
+    purpose: Purpose,
     config: Config,
     identity: Identity,
+    keep_views: tuple[str, ...] = (),
 ) -> Run:
     return Run(
         ablation=ablation.name,
@@ -75,6 +82,7 @@ def make_run(
         config=config,
         tuned=ablation.tuned.get(variant, {}),
         run_id=run_id(config, seed, identity(config)),
+        keep_views=keep_views,
     )
 
 

@@ -17,6 +17,7 @@ from alexbench.errors import BadInput, RunFailed
 from alexbench.schema import differences
 
 SCHEMA_VERSION = 1
+MOST_CLASSES_IN_CONFUSION = 100
 
 Row = dict[str, Any]
 Found = list[tuple[Path, "RunRecord"]]
@@ -39,7 +40,7 @@ class RunRecord:
     profile: str
     variant: str
     seed: int
-    purpose: Literal["measure", "tune"]
+    purpose: Literal["measure", "tune", "member"]
     status: Literal["finished", "diverged"]
     config: dict[str, Any]
     data: dict[str, Any]

@@ -28,6 +28,7 @@ Grid = Annotated[
     dict[str, Annotated[list[float], Field(min_length=1)]], Field(min_length=1, max_length=1)
 ]
 Epochs = Annotated[tuple[PositiveInt, ...], Field(strict=False)]  # YAML knows lists, not tuples
+ByLayer = dict[str, NonNegativeFloat]  # a layer's name, as in conv1, local3, fc6 -> a value
 
 
 class Section(BaseModel):
@@ -77,7 +78,17 @@ AS_RUN = {
 class ModelConfig(Section):
     """The net and the techniques that an ablation switches."""
 
-    name: Literal["alexnet", "alexnet_small", "cifar4", "cifar_local"] = "alexnet"
+    name: Literal[
+        "alexnet",
+        "alexnet_small",
+        "cifar4",
+        "cifar_local",
+        "vgg_a",
+        "vgg_b",
+        "vgg_c",
+        "vgg_d",
+        "vgg_e",
+    ] = "alexnet"
     form: Literal["paper", "as_run"] = "paper"  # as_run fills in AS_RUN where a key is not given
     width: PositiveFloat = 1.0  # kernels and FC units, as a multiple of the paper's
     activation: Literal["relu", "tanh", "scaled_tanh"] = "relu"  # scaled: 1.7159 tanh(2x/3)
@@ -95,7 +106,15 @@ class ModelConfig(Section):
     # 3x3/2; 2x2/2, equal output sizes
     pooling: Literal["overlapping", "non_overlapping"] = "overlapping"
     dropout: Share = 0.5  # of the units of the hidden FC layers, dropped (section 4.2)
+    # whose outputs are dropped: fc6 and fc7 (the paper), or the last pool and fc6
+    dropout_place: Literal["hidden_layers", "layer_inputs"] = "hidden_layers"
     columns: Literal["two_columns", "one_column", "no_links", "dense"] = "two_columns"
+    # that layer is left out with its activation and its norm; its pool stays
+    removed_layer: Literal["none", "conv2", "conv3", "conv4", "conv5"] = "none"
+    # of map sizes: windows that reach beyond the edge count (released code), or do not (libraries)
+    rounding: Literal["up", "down"] = "up"
+    adaptive_pool: NonNegativeInt = 0  # side in pixels of an average pool before fc6; 0: none
+    resize: NonNegativeInt = 0  # side in pixels to which the net resizes its inputs; 0: as they are
     # sd 0.01 everywhere; released sds; gain / sqrt(inputs that are not dropped)
     init: Literal["paper", "as_run", "fan_in"] = "paper"
     # in conv2, conv4, conv5 and the hidden FC layers; 0 in the others (section 5)
@@ -127,21 +146,34 @@ class TrainConfig(Section):
     weight_decay: NonNegativeFloat = 5e-4
     bias_lr_factor: PositiveFloat = 1.0  # 2 as run
     decay_biases: bool = True  # false as run
+    anneal_biases: bool = True  # false as run: the schedule is the weights' alone
+    layer_lr_factor: ByLayer = {}  # times lr, for the weights and biases of single layers
+    layer_weight_decay: ByLayer = {}  # in place of weight_decay, for the weights of single layers
     schedule: Literal["constant", "step", "plateau", "linear", "cosine"] = "plateau"
     lr_drop_factor: DropFactor = 10.0  # step and plateau divide lr by it
     lr_drop_epochs: Epochs = ()  # step: after these epochs
     plateau_drops: PositiveInt = 3  # plateau: at most so many drops ...
     plateau_patience: PositiveInt = 5  # ... each after so many epochs without a lower test error
+    # ends after so many epochs without a lower test error; 0: never
+    stop_patience: NonNegativeInt = 0
     target_train_error: Percent | None = None  # for time-to-target questions
     stop_at_target: bool = False
     precision: Literal["ieee", "tf32"] = "ieee"  # float32 products on CUDA; the CPU is always ieee
+    # two, processes: the net's columns on two devices of one process, or in a process each;
+    # data_parallel, hybrid: each batch among train.replicas processes, hybrid with shared FC layers
+    placement: Literal["one", "two", "processes", "data_parallel", "hybrid"] = "one"
+    replicas: PositiveInt = 1
+    alone: bool = False  # no other run beside it, for questions of time
 
 
 class EvaluateConfig(Section):
     """What is measured after each epoch."""
 
-    # of the last epoch; softmax outputs are averaged (section 4.1)
-    views: Literal["centre", "ten_crop"] = "centre"
+    # of the final test, whose softmax outputs are averaged over: the centre; it and its mirror
+    # image; four corners and the centre; these five and their mirror images (section 4.1)
+    views: Literal["centre", "mirror", "translations", "ten_crop"] = "centre"
+    # whose softmax outputs are averaged: those of seeds s, s + 100, s + 200 and so on
+    nets: Annotated[int, Field(ge=1, le=9)] = 1
     train_images: NonNegativeInt | None = None  # of the clean training pass; None: all, 0: no pass
     # test images on the page with their predictions, by their places from 0; (): the first 12
     pictured: Annotated[tuple[NonNegativeInt, ...], Field(strict=False)] = ()
@@ -188,6 +220,9 @@ def as_uses(value: Any) -> Any:
     return tuple({"variant": use} if isinstance(use, str) else use for use in uses)
 
 
+Claims = dict[str, Annotated[tuple[ClaimUse, ...], BeforeValidator(as_uses)]]
+
+
 class ProfilePart(Section):
     """What a profile file and an ablation's part for a profile may say."""
 
@@ -200,14 +235,22 @@ class ProfilePart(Section):
     tuned: dict[str, Overrides] = {}  # chosen earlier; the records are in the results' tuning/
 
 
+class AblationPart(ProfilePart):
+    """What an ablation says for one profile."""
+
+    variants: dict[str, Overrides] = {}  # of single variants, over what they say at every scale
+    extra_variants: dict[str, Overrides] = {}  # of this profile alone
+    claims: Claims = {}  # likewise
+
+
 class AblationFile(ProfilePart):
     """The keys of ablations/<name>.yaml."""
 
     title: str
     question: str
-    claims: dict[str, Annotated[tuple[ClaimUse, ...], BeforeValidator(as_uses)]] = {}
+    claims: Claims = {}
     baseline: str
     metrics: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
     variants: dict[str, Overrides] = {}
     matrix: dict[str, list[Any]] = {}
-    profiles: dict[str, ProfilePart] = {}
+    profiles: dict[str, AblationPart] = {}

@@ -1,12 +1,17 @@
 """A knob that a net does not have is refused; one that does nothing makes no second net."""
 
+from typing import get_args
+
 import pytest
 
-from alexbench.knobs import in_force, too_small, unsupported
+from alexbench.knobs import in_force, layer_names, too_small, unsupported
+from alexbench.models import blueprint
 from alexbench.schema import ModelConfig
 
+NETS = get_args(ModelConfig.model_fields["name"].annotation)
 
-@pytest.mark.parametrize("name", ["alexnet", "alexnet_small", "cifar4", "cifar_local"])
+
+@pytest.mark.parametrize("name", NETS)
 def test_every_net_takes_the_defaults(name):
     assert unsupported(ModelConfig(name=name)) is None
 
@@ -23,6 +28,12 @@ def test_every_net_takes_the_defaults(name):
         ("cifar_local", "within_map_norm", True),
         ("cifar4", "dropout", 0.3),
         ("cifar_local", "dropout", 0.3),
+        ("cifar4", "removed_layer", "conv2"),
+        ("vgg_a", "removed_layer", "conv2"),
+        ("vgg_d", "columns", "dense"),
+        ("cifar4", "rounding", "down"),
+        ("cifar_local", "adaptive_pool", 6),
+        ("vgg_a", "dropout_place", "layer_inputs"),
     ],
 )
 def test_a_knob_that_the_net_lacks_is_refused_in_one_line_that_names_both(name, knob, value):
@@ -45,7 +56,8 @@ def test_no_dropout_is_true_of_a_net_without_it():
 
 
 @pytest.mark.parametrize(
-    ("name", "least"), [("alexnet", 36), ("alexnet_small", 8), ("cifar4", 8), ("cifar_local", 4)]
+    ("name", "least"),
+    [("alexnet", 36), ("alexnet_small", 8), ("cifar4", 8), ("cifar_local", 4), ("vgg_c", 32)],
 )
 def test_an_input_that_would_vanish_is_refused(name, least):
     model = ModelConfig(name=name)
@@ -62,3 +74,31 @@ def test_knobs_that_do_nothing_do_not_make_another_net():
     assert in_force(ModelConfig(lrn_k=1.0)) != in_force(ModelConfig())
     with_and_without = [ModelConfig(name="cifar4", dropout=p) for p in (0.5, 0.0)]
     assert in_force(with_and_without[0]) == in_force(with_and_without[1])
+
+
+@pytest.mark.parametrize(("name", "least"), [("alexnet", 67), ("alexnet_small", 15)])
+def test_rounding_down_needs_larger_inputs(name, least):
+    model = ModelConfig(name=name, rounding="down", width=0.02)
+    assert too_small(model, least) is None
+    assert f"at least {least} pixels" in (too_small(model, least - 1) or "")
+    assert blueprint(model, 3, least)  # and there is a net for the least
+
+
+def test_what_the_net_is_given_is_what_it_resizes_to():
+    assert too_small(ModelConfig(name="vgg_a", resize=32), 8) is None
+    reason = too_small(ModelConfig(name="vgg_a", resize=31), 224)
+    assert reason == "model.resize is 31, but vgg_a needs at least 32 pixels"
+
+
+@pytest.mark.parametrize("knob", ["form", "init", "lrn_order"])
+def test_nobody_ran_vgg_in_2012(knob):
+    assert "not run in 2012" in (unsupported(ModelConfig(name="vgg_a", **{knob: "as_run"})) or "")
+
+
+@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("more", [{}, {"hidden_units": 8}, {"removed_layer": "conv4"}])
+def test_the_layers_are_named_as_in_the_net(name, more):
+    model = ModelConfig(name=name, width=0.02, **more)
+    if unsupported(model) is None:
+        net = blueprint(model, 3, 36)
+        assert layer_names(model) == [n.split(".")[0] for n, _ in net.named_parameters()][::2]

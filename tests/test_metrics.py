@@ -23,6 +23,16 @@ def test_errors_are_those_of_the_last_epoch() -> None:
     assert value("test_loss", **errors) == 1.25
 
 
+def test_the_final_test_has_its_own_errors_where_it_averaged_views_or_nets() -> None:
+    final = {"test_error": 38.0, "top5_error": 9.0, "test_loss": 1.1, "views": "ten_crop"}
+    errors = {"test_errors": (70.0, 40.0), "train_errors": (60.0, 25.0), "measurements": final}
+    assert value("test_error", **errors) == 38
+    assert value("test_accuracy", **errors) == 62
+    assert value("top5_error", **errors) == 9
+    assert value("test_loss", **errors) == 1.1
+    assert value("generalisation_gap", **errors) == 13
+
+
 def test_a_diverged_run_has_the_errors_of_guessing_and_no_gap() -> None:
     diverged = {"status": "diverged", "data": CIFAR10}
     assert value("test_error", **diverged) == 90

@@ -1,5 +1,7 @@
 """The paper's update rule and schedules, with answers worked out by hand."""
 
+from collections import OrderedDict
+
 import pytest
 import torch
 from torch import nn
@@ -10,6 +12,7 @@ from alexbench.optimizer import (
     learning_rate,
     plateaus,
     set_learning_rate,
+    stalled,
 )
 from alexbench.schema import TrainConfig
 
@@ -101,3 +104,47 @@ def test_the_plateau_schedule_divides_the_rate_after_each_plateau():
     recipe = TrainConfig(lr=0.01, plateau_patience=2)
     assert learning_rate(recipe, 3.0, [50, 40, 41]) == 0.01
     assert learning_rate(recipe, 4.0, [50, 40, 41, 42]) == pytest.approx(0.001)
+
+
+def one_step(recipe: TrainConfig, lr: float) -> dict[str, float]:
+    """How far each parameter of a two-layer net moves with weights 1 and gradients 1."""
+    net = nn.Sequential(OrderedDict(first=nn.Linear(1, 1), second=nn.Linear(1, 1)))
+    for parameter in net.parameters():
+        parameter.data.fill_(1.0)
+        parameter.grad = torch.ones_like(parameter)
+    optimizer = build_optimizer(net, recipe)
+    set_learning_rate(optimizer, lr)
+    optimizer.step()
+    return {name: 1 - parameter.item() for name, parameter in net.named_parameters()}
+
+
+def test_a_layer_can_have_a_decay_of_its_own():
+    recipe = TrainConfig(lr=0.1, weight_decay=0.5, layer_weight_decay={"second": 3.0})
+    moved = one_step(recipe, lr=0.1)
+    assert moved["first.weight"] == pytest.approx(0.1 * (1 + 0.5))
+    assert moved["second.weight"] == pytest.approx(0.1 * (1 + 3.0))
+    without_decay = recipe.model_copy(update={"decay_biases": False})
+    assert one_step(without_decay, lr=0.1)["second.bias"] == pytest.approx(0.1)
+
+
+def test_a_layer_can_have_a_rate_of_its_own_and_none_stands_still():
+    factors = {"first": 0.0, "second": 2.0}
+    recipe = TrainConfig(lr=0.1, weight_decay=0.0, bias_lr_factor=3.0, layer_lr_factor=factors)
+    moved = one_step(recipe, lr=0.1)
+    assert moved["first.weight"] == moved["first.bias"] == 0
+    assert moved["second.weight"] == pytest.approx(0.2)
+    assert moved["second.bias"] == pytest.approx(0.6)
+
+
+def test_the_biases_can_keep_their_rate_when_the_weights_rate_falls():
+    recipe = TrainConfig(lr=0.1, weight_decay=0.0, bias_lr_factor=2.0, anneal_biases=False)
+    moved = one_step(recipe, lr=0.001)
+    assert moved["first.weight"] == pytest.approx(0.001, rel=1e-3)
+    assert moved["first.bias"] == pytest.approx(0.2)
+
+
+def test_training_can_end_when_the_error_no_longer_falls():
+    recipe = TrainConfig(stop_patience=2)
+    assert not stalled(recipe, [50, 40, 41])
+    assert stalled(recipe, [50, 40, 41, 40])
+    assert not stalled(TrainConfig(), [50] * 30)

@@ -1,5 +1,7 @@
 """The nets: ``build`` makes one from the model section of a configuration."""
 
+from collections import OrderedDict
+
 import torch
 from torch import nn
 
@@ -8,6 +10,7 @@ from alexbench.models.cifar import cifar4, cifar_local
 from alexbench.models.init import initialise
 from alexbench.models.layers import Dropout
 from alexbench.models.sizes import count, layer_sizes
+from alexbench.models.vgg import DEPTHS, vgg
 from alexbench.schema import ModelConfig
 
 __all__ = ["blueprint", "build", "count", "layer_sizes", "set_dropout_stream"]
@@ -17,13 +20,18 @@ NETS = {
     "alexnet_small": alexnet_small,
     "cifar4": cifar4,
     "cifar_local": cifar_local,
-}
+} | dict.fromkeys(DEPTHS, vgg)
 
 
 def blueprint(model: ModelConfig, num_classes: int, input_size: int) -> nn.Module:
     """The net on the meta device: shapes without numbers, enough to count."""
+    side = model.resize or input_size
     with torch.device("meta"):
-        return NETS[model.name](model, num_classes, input_size)
+        net = NETS[model.name](model, num_classes, side)
+    if not model.resize:
+        return net
+    resize = nn.Upsample(size=(side, side), mode="bilinear")
+    return nn.Sequential(OrderedDict([("resize", resize), *net.named_children()]))
 
 
 def build(

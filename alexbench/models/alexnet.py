@@ -1,12 +1,12 @@
 """The eight layers of the paper, for 224 pixel photographs and for small images."""
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import nn
 
 from alexbench.models.layers import ColumnLinear, Dropout
-from alexbench.models.stage import Layers, scaled, stage
+from alexbench.models.stage import Layers, Pool, pooled, pooling, scaled, stage
 from alexbench.schema import ModelConfig
 
 
@@ -37,18 +37,38 @@ FORMS = {
 }
 
 
+# what follows conv1: the kernel size of each convolution, and the pool after it
+CONVOLUTIONS: tuple[tuple[str, int, Pool | None], ...] = (
+    ("conv2", 5, "max"),
+    ("conv3", 3, None),
+    ("conv4", 3, None),
+    ("conv5", 3, "max"),
+)
+
+
+def form_of(model: ModelConfig) -> Form:
+    """The columns' form. Without conv3, the layer at which they meet, they meet at conv4 instead:
+    removing a layer takes away depth and nothing else."""
+    form = FORMS[model.columns]
+    if model.removed_layer == "conv3" and "conv3" not in form.split:
+        return replace(form, split=tuple(name for name in form.split if name != "conv4"))
+    return form
+
+
 def alexnet(model: ModelConfig, num_classes: int, input_size: int) -> nn.Sequential:
     """The paper's net; 224 pixel inputs give maps of side 55, 27, 13 and 6.
 
     The released convolution reads zeros beyond the right and bottom edges until its last window is
     full, ceil((224 - 11) / 4) + 1 = 55 windows. Stride 4 never needs more than 3 zeros there, and
-    torch leaves unread those that fill no window; none stand on the left and top.
+    torch leaves unread those that fill no window; none stand on the left and top. Rounded down, as
+    by libraries, there are none.
     """
-    form = FORMS[model.columns]
-    side = (input_size + 3 - 11) // 4 + 1
-    conv1 = nn.Conv2d(3, form.columns * scaled(form.kernels[0], model), 11, stride=4)
-    pad: Layers = [("pad", nn.ZeroPad2d((0, 3, 0, 3)))]
-    return nn.Sequential(OrderedDict(pad + eight_layers(model, form, conv1, side, num_classes)))
+    zeros = 3 if model.rounding == "up" else 0
+    side = (input_size + zeros - 11) // 4 + 1
+    kernels = form_of(model).columns * scaled(form_of(model).kernels[0], model)
+    conv1 = nn.Conv2d(3, kernels, 11, stride=4)
+    pad: Layers = [("pad", nn.ZeroPad2d((0, 3, 0, 3)))] if zeros else []
+    return nn.Sequential(OrderedDict(pad + eight_layers(model, conv1, side, num_classes)))
 
 
 def alexnet_small(model: ModelConfig, num_classes: int, input_size: int) -> nn.Sequential:
@@ -57,36 +77,52 @@ def alexnet_small(model: ModelConfig, num_classes: int, input_size: int) -> nn.S
     32 pixel inputs give maps of side 32, 16, 8 and 4. At stride 4 the three pooling layers would
     leave a single pixel; 5x5 is the conv1 of the authors' own CIFAR-10 nets.
     """
-    form = FORMS[model.columns]
-    conv1 = nn.Conv2d(3, form.columns * scaled(form.kernels[0], model), 5, padding=2)
-    return nn.Sequential(OrderedDict(eight_layers(model, form, conv1, input_size, num_classes)))
+    kernels = form_of(model).columns * scaled(form_of(model).kernels[0], model)
+    conv1 = nn.Conv2d(3, kernels, 5, padding=2)
+    return nn.Sequential(OrderedDict(eight_layers(model, conv1, input_size, num_classes)))
 
 
-def eight_layers(
-    model: ModelConfig, form: Form, conv1: nn.Conv2d, side: int, num_classes: int
-) -> Layers:
+def eight_layers(model: ModelConfig, conv1: nn.Conv2d, side: int, num_classes: int) -> Layers:
     """Everything from conv1, whose maps are ``side`` pixels wide, to the logits.
 
     Channels and units are ordered by column, so column a's share of any weight is its first rows.
     """
-    k1, k2, k3, k4, k5 = (scaled(number, model) for number in form.kernels)
-    u6, u7 = (scaled(number, model) for number in form.units)
-    last_side = side // 2 // 2 // 2
+    form = form_of(model)
+    inputs, *kernels = (scaled(number, model) for number in form.kernels)
     windows = form.columns if "lrn" in form.split else 1
-    layers = [
-        *stage(model, "conv1", conv1, "max", windows),
-        *stage(model, "conv2", conv(form, "conv2", k1, k2, 5), "max", windows),
-        *stage(model, "conv3", conv(form, "conv3", k2, k3, 3)),
-        *stage(model, "conv4", conv(form, "conv4", k3, k4, 3)),
-        *stage(model, "conv5", conv(form, "conv5", k4, k5, 3), "max"),
+    layers, side = stage(model, "conv1", conv1, "max", windows), pooled(side, model)
+    for (name, kernel_size, pool), outputs in zip(CONVOLUTIONS, kernels, strict=True):
+        if name != model.removed_layer:
+            layer = conv(form, name, inputs, outputs, kernel_size)
+            layers += stage(model, name, layer, pool, windows)
+            inputs = outputs
+        elif pool:
+            layers.append((f"pool{name[-1]}", pooling(model, pool)))
+        side = pooled(side, model) if pool else side
+    if model.adaptive_pool:
+        layers.append(("adaptive_pool", nn.AdaptiveAvgPool2d(model.adaptive_pool)))
+        side = model.adaptive_pool
+    return layers + classifier(model, form, inputs * side**2, num_classes)
+
+
+def classifier(model: ModelConfig, form: Form, inputs: int, num_classes: int) -> Layers:
+    """The three FC layers and their dropout; ``inputs`` to each column."""
+    u6, u7 = (scaled(number, model) for number in form.units)
+    dropped = ("5", "6") if model.dropout_place == "layer_inputs" else ("6", "7")
+    layers: Layers = [
         ("flatten", nn.Flatten()),
-        *stage(model, "fc6", fully_connected(form, "fc6", k5 * last_side**2, u6)),
+        ("dropout5", Dropout(model.dropout)),
+        *stage(model, "fc6", fully_connected(form, "fc6", inputs, u6)),
         ("dropout6", Dropout(model.dropout)),
         *stage(model, "fc7", fully_connected(form, "fc7", u6, u7)),
         ("dropout7", Dropout(model.dropout)),
         ("fc8", nn.Linear(form.columns * u7, num_classes)),
     ]
-    return [(name, layer) for name, layer in layers if model.dropout or "dropout" not in name]
+    return [
+        (name, layer)
+        for name, layer in layers
+        if "dropout" not in name or (model.dropout and name[-1] in dropped)
+    ]
 
 
 def conv(form: Form, name: str, inputs: int, outputs: int, kernel_size: int) -> nn.Conv2d:

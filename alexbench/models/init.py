@@ -6,19 +6,15 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
+from alexbench.knobs import EIGHT_LAYERS, layer_names
 from alexbench.models.layers import ColumnLinear, Dropout, LocallyConnected
 from alexbench.schema import ModelConfig
 
 Weighted = nn.Conv2d | nn.Linear | LocallyConnected | ColumnLinear
 
-# Hidden layers that start with ``bias_init``. Section 5 names those of the eight layers; in the
-# CIFAR nets, which were run with zeros, it is every hidden layer but the first.
-BIASED = {
-    "alexnet": {"conv2", "conv4", "conv5", "fc6", "fc7"},
-    "alexnet_small": {"conv2", "conv4", "conv5", "fc6", "fc7"},
-    "cifar4": {"conv2", "conv3", "fc4"},
-    "cifar_local": {"conv2", "local3", "local4"},
-}
+# Hidden layers that start with ``bias_init``: section 5 names those of the eight layers; in the
+# other nets, which were run with zeros, it is every hidden layer but the first.
+EIGHT_LAYERS_BIASED = ["conv2", "conv4", "conv5", "fc6", "fc7"]
 # Released standard deviations that are not 0.01: layers-145.cfg (alexnet_small borrows them) and
 # cuda-convnet's example layers, for inputs of 0..255 minus the mean.
 RELEASED_SD = {
@@ -43,6 +39,7 @@ def initialise(net: nn.Module, model: ModelConfig, seed: int, input_scale: float
     """
     layers = list(weighted_layers(net))
     output = layers[-1][0]
+    hidden = EIGHT_LAYERS_BIASED if model.name in EIGHT_LAYERS else layer_names(model)[1:-1]
     for name, layer, num_inputs in layers:
         weight, bias = layer.parameters()
         sd = standard_deviation(model, name, num_inputs, is_output=name == output)
@@ -50,8 +47,7 @@ def initialise(net: nn.Module, model: ModelConfig, seed: int, input_scale: float
             sd *= input_scale
         stream = torch.Generator().manual_seed(parameter_seed(seed, f"{name}.weight"))
         weight.copy_(torch.randn(weight.shape, generator=stream, dtype=torch.float32).mul_(sd))
-        biased = name in BIASED[model.name] and name != output
-        bias.fill_(model.bias_init if biased else 0.0)
+        bias.fill_(model.bias_init if name in hidden else 0.0)
 
 
 def weighted_layers(net: nn.Module) -> Iterator[tuple[str, Weighted, float]]:

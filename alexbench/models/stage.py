@@ -1,5 +1,6 @@
 """The one place where the knobs become layers: what follows a weighted layer, and in what order."""
 
+from string import ascii_lowercase
 from typing import Literal
 
 from torch import nn
@@ -35,7 +36,7 @@ def stage(
     An increasing activation commutes with max pooling, where it has a quarter of the work: so it
     stands after the pool (as in the released nets) wherever no normalization keeps them apart.
     """
-    number = name[-1]
+    number = name.strip(ascii_lowercase)
     active: Layers = [(f"activation{number}", activation(model))]
     pooled: Layers = [(f"pool{number}", pooling(model, pool))] if pool else []
     active_and_pooled = pooled + active if pool == "max" else active + pooled
@@ -89,7 +90,13 @@ def pooling(model: ModelConfig, pool: Pool) -> nn.Module:
     """
     sizes = {"overlapping": (3, 2, 0), "non_overlapping": (2, 2, 0)}[model.pooling]
     kind = nn.MaxPool2d if pool == "max" else nn.AvgPool2d
-    return kind(*sizes, ceil_mode=model.pooling == "overlapping")
+    return kind(*sizes, ceil_mode=model.pooling == "overlapping" and model.rounding == "up")
+
+
+def pooled(side: int, model: ModelConfig) -> int:
+    """The side in pixels of a pool's outputs. Rounded down, 3x3/2 reads whole windows only."""
+    whole_windows = model.pooling == "overlapping" and model.rounding == "down"
+    return (side - 3) // 2 + 1 if whole_windows else side // 2
 
 
 def scaled(number: int, model: ModelConfig) -> int:

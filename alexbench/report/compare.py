@@ -100,6 +100,7 @@ def questions(ablation: Ablation) -> Iterator[Question]:
     claimed = list(dict.fromkeys(claim_questions(ablation)))
     yield from claimed
     answered = {question[:3] for question in claimed}
+    answered |= {(q.metric, q.variant, q.baseline) for q in claimed}  # the same arms, turned round
     for variant in ablation.variants:
         for metric in ablation.metrics:
             key = (metric, ablation.baseline, variant)

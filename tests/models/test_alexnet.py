@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from alexbench.models import blueprint, build
+from alexbench.models import blueprint, build, layer_sizes
 from alexbench.schema import ModelConfig
 
 COLUMNS = ["two_columns", "one_column", "no_links", "dense"]
@@ -155,3 +155,88 @@ def test_fc8_sees_both_columns_even_without_links():
     net = small("no_links").eval()
     (gradient,) = torch.autograd.grad(net(images()).square().sum(), net.conv1.weight)
     assert all(share.abs().sum() > 0 for share in gradient.chunk(2))
+
+
+def sizes(name="alexnet", input_size=224, **knobs):
+    model = ModelConfig(name=name, **knobs)
+    return dict(layer_sizes(blueprint(model, num_classes=10, input_size=input_size), input_size))
+
+
+@pytest.mark.parametrize("removed", ["conv2", "conv3", "conv4", "conv5"])
+def test_a_removed_layer_goes_with_its_activation_and_norm_and_leaves_its_pool(removed):
+    number = removed[-1]
+    whole, without = sizes(), sizes(removed_layer=removed)
+    gone = {removed, f"activation{number}", *(["lrn2"] if removed == "conv2" else [])}
+    assert set(whole) - set(without) == gone
+    assert {name: size[1:] for name, size in without.items()} == {
+        name: size[1:] for name, size in whole.items() if name not in gone
+    }
+
+
+@pytest.mark.parametrize(
+    ("removed", "changed"),
+    [
+        ("conv2", {"conv3": (384, 96, 3, 3)}),
+        ("conv3", {"conv4": (384, 256, 3, 3)}),  # sees both columns in place of conv3
+        ("conv4", {}),
+        ("conv5", {"fc6": (4096, 384 * 36)}),
+    ],
+)
+def test_only_the_inputs_of_the_next_layer_change_without_a_layer(removed, changed):
+    nets = [blueprint(ModelConfig(removed_layer=name), 1000, 224) for name in ("none", removed)]
+    whole, without = ({n: p.shape for n, p in net.named_parameters()} for net in nets)
+    for name, shape in without.items():
+        expected = changed.get(name.removesuffix(".weight"), whole[name])
+        assert tuple(shape) == tuple(expected), name
+
+
+def test_no_convolution_in_the_middle_holds_more_than_one_and_a_half_percent():
+    net = blueprint(ModelConfig(), 1000, 224)
+    total = sum(p.numel() for p in net.parameters())
+    shares = {n: 100 * net.get_parameter(f"{n}.weight").numel() / total for n in ("conv3", "conv4")}
+    assert shares["conv3"] == pytest.approx(1.45, abs=0.01)  # the paper says no more than 1%
+    assert shares["conv4"] == pytest.approx(1.09, abs=0.01)
+
+
+def test_columns_that_never_meet_do_not_meet_at_conv4_either():
+    net = blueprint(ModelConfig(columns="no_links", removed_layer="conv3"), 1000, 224)
+    assert net.conv4.groups == 2
+
+
+def test_rounded_down_the_library_has_smaller_maps_and_1024_features_at_128_pixels():
+    down = sizes(rounding="down")
+    assert [down[name][1] for name in ("conv1", "pool1", "pool2", "pool5")] == [54, 26, 12, 5]
+    assert "pad" not in down
+    assert sizes(input_size=128, rounding="down")["flatten"] == (1024,)
+    assert sizes(input_size=227, rounding="down")["pool5"][1] == 6
+    small = sizes("alexnet_small", 32, rounding="down")
+    assert [small[name][1] for name in ("pool1", "pool2", "pool5")] == [15, 7, 3]
+
+
+def test_an_adaptive_pool_gives_fc6_the_same_inputs_whatever_the_image():
+    for input_size in (128, 224):
+        assert sizes(input_size=input_size, adaptive_pool=6)["flatten"] == (256 * 36,)
+    net = small("dense", adaptive_pool=3)
+    assert type(net.adaptive_pool) is torch.nn.AdaptiveAvgPool2d
+
+
+def test_dropout_can_stand_before_fc6_and_fc7():
+    names = list(sizes(dropout_place="layer_inputs"))
+    assert names[names.index("fc6") - 1] == "dropout5"
+    assert names[names.index("fc7") - 1] == "dropout6"
+    assert "dropout7" not in names
+
+
+@pytest.mark.parametrize("name", ["alexnet", "cifar4", "vgg_a"])
+def test_a_net_can_resize_its_inputs_itself(name):
+    resized = blueprint(ModelConfig(name=name, resize=72), num_classes=10, input_size=24)
+    plain = blueprint(ModelConfig(name=name), num_classes=10, input_size=72)
+    assert dict(layer_sizes(resized, 24)).pop("resize") == (3, 72, 72)
+    assert layer_sizes(resized, 24)[1:] == layer_sizes(plain, 72)
+
+
+def test_resizing_is_bilinear():
+    net = build(ModelConfig(resize=72, width=0.02, init="fan_in"), 3, input_size=24, seed=0).eval()
+    x = images(side=24).float()
+    y = F.interpolate(x, size=(72, 72), mode="bilinear")
+    torch.testing.assert_close(net(x), net[1:](y))

@@ -11,6 +11,7 @@ SMALL = {
     "alexnet_small": ({"width": 0.1}, 16),
     "cifar4": ({"hidden_units": 64}, 16),
     "cifar_local": ({}, 12),
+    "vgg_a": ({"width": 0.1}, 32),
 }
 
 
@@ -43,7 +44,7 @@ RELEASED = {
 }
 
 
-@pytest.mark.parametrize("name", list(SMALL))
+@pytest.mark.parametrize("name", list(RELEASED))
 def test_as_run_the_weights_have_the_released_deviations(name):
     for layer, sd in deviations(name, init="as_run").items():
         assert sd == pytest.approx(RELEASED[name].get(layer, 0.01), rel=0.06)
@@ -86,6 +87,7 @@ BIASED = {
     "alexnet_small": {"conv2", "conv4", "conv5", "fc6", "fc7"},
     "cifar4": {"conv2", "conv3", "fc4"},
     "cifar_local": {"conv2", "local3", "local4"},
+    "vgg_a": {f"conv{number}" for number in range(2, 9)} | {"fc9", "fc10"},
 }
 
 
