@@ -11,6 +11,7 @@ run: $(INSTALLED)  ## the main job: the laptop form of ablations/lrn.yaml
 	$(BIN)/python -m alexbench run ablations/lrn.yaml --results runs
 
 test: check  ## every check and test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m timing
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --benchmark-disable
 
 check: $(INSTALLED)

@@ -4,9 +4,11 @@ import sys
 
 from alexbench.cli import app
 from alexbench.cli_bench import bench, gate
+from alexbench.cli_data import data
 from alexbench.errors import BadInput, RunFailed
 
 app.add_typer(bench, name="bench")
+app.add_typer(data, name="data")
 app.command()(gate)
 
 

@@ -65,16 +65,27 @@ def gate(
     baseline: Annotated[Path | None, typer.Option(help="A stored run of this machine.")] = None,
     save: Annotated[Path | None, typer.Option(help="Store a run of this tree here.")] = None,
     device: Device = "auto",
+    self_test: Annotated[
+        bool, typer.Option("--self-test", help="The gate on itself: 10 slow and 20 equal heads.")
+    ] = False,
+    busy: Annotated[int, typer.Option(min=0, help="Busy processes beside a self-test.")] = 0,
     rounds: Rounds = 40,
     allow_dirty: Annotated[bool, typer.Option(help="Compare uncommitted changes.")] = False,
 ) -> None:
     """Has throughput regressed? Status 1 for a regression, 0 for pass and inconclusive."""
-    if sum(choice is not None for choice in (base, baseline, save)) != 1:
-        raise BadInput("gate: give one of --base, --baseline and --save")
+    if sum(map(bool, (base, baseline, save, self_test))) != 1:
+        raise BadInput("gate: give one of --base, --baseline, --save and --self-test")
+    if busy and not self_test:
+        raise BadInput("gate: --busy goes with --self-test alone")
     from alexbench.bench import baseline as stored
+    from alexbench.bench import self_test as itself
     from alexbench.bench.gate import gate as compare
 
-    if save:
+    if self_test:
+        table = itself.self_test(rounds=rounds, busy=busy)
+        print_rows(table, "Of the slowed heads all should fail, of the equal ones none")
+        itself.raise_for_errors(table)
+    elif save:
         typer.echo(stored.save_baseline(save, device, rounds))
     elif baseline:
         print_rows(stored.against_baseline(baseline, device, rounds), f"Against {baseline}")

@@ -1,5 +1,6 @@
 """Errors of a net on a split, without augmentation: per example, so that arms can be paired."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -33,11 +34,13 @@ def evaluate(
     views: str = "centre",
     images: int | None = None,
     keep: bool = False,
+    between: Callable[[], object] = lambda: None,
 ) -> Scores:
     """Scores of the net in test mode.
 
     views: which of section 4.1's softmax outputs are averaged, as in ``Pixels.views``. images: only
     so many, the same random ones for every net; None: all of the split. keep: the probabilities.
+    between: called after each batch.
     """
     net.eval()
     order = torch.arange(len(split.labels))
@@ -53,6 +56,7 @@ def evaluate(
         predictions.append(top5[:, 0])
         in_top5.append((top5 == labels[:, None]).any(1))
         kept += [log_mean.exp().cpu()] if keep else []
+        between()
     predicted = torch.cat(predictions).cpu()
     correct = predicted == split.labels[order]
     return Scores(

@@ -2,6 +2,7 @@
 
 import functools
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ import torch
 from torch import nn
 
 from alexbench import averages, environment, kernels, models, pictures, record
-from alexbench.data import Dataset, Pixels, batches, load
+from alexbench.checkpoint import Checkpoints
+from alexbench.data import Dataset, Pixels, describe, load
 from alexbench.evaluate import Scores, evaluate
 from alexbench.memory import peak_memory_bytes
 from alexbench.plan import Run
+from alexbench.predictions import check_pictured, predict
 from alexbench.schema import Config, DataConfig
 from alexbench.train import Outcome, Watch, train
 
@@ -53,42 +56,49 @@ def has_lrn(config: Config) -> bool:
     return config.model.lrn in ("conv1", "conv2", "both")
 
 
-def perform(run: Run, place: Place, folder: Path, watch: Watch) -> record.RunRecord:
-    """Train the run and write its record below results/<ablation>/<profile>."""
+def perform(
+    run: Run, place: Place, folder: Path, watch: Watch, checkpoints: Checkpoints | None = None
+) -> record.RunRecord:
+    """Train the run, from its last checkpoint if there is one, and write its record.
+
+    folder: results/<ablation>/<profile>. Raises Stopped where the run was asked to stop.
+    """
     device = torch.device(place.device)
     set_precision(run.config.train.precision)
     data = load_data(run.config.data, place.data_root)
+    check_pictured(run.config.evaluate, data)
     if run.purpose == "tune":
         data = held_back(data)
     where = environment.describe(device, run.config.train.precision, place.jobs)
-    outcome = train(run.config, data, run.seed, device, watch)
+    outcome = train(run.config, data, run.seed, device, watch, checkpoints)
     if run.purpose == "measure" and run.seed == 0:
         pictures.write(take_pictures(run, data, outcome.net, device), folder)
-    scores, outputs = final_test(run, data, outcome, device)
+    still_here = functools.partial(watch, len(outcome.history), 0.0, outcome.history)
+    scores, outputs = final_test(run, data, outcome, device, still_here)
     if run.keep_views:
         averages.keep(outputs, data.test.labels.numpy(), run.outputs_path(folder))
     done = make_record(run, data, outcome, scores, device, where)
     record.write(done, run.record_path(folder))  # last: a run with a record is never done again
+    if checkpoints:
+        checkpoints.remove()
     return done
 
 
 def take_pictures(
     run: Run, data: Dataset, net: nn.Module, device: torch.device
 ) -> pictures.Pictures:
-    """The kernels of conv1, and the first test images with what the net makes of them."""
+    """The kernels of conv1, and some test images with what the net makes of them."""
     pixels = Pixels(data.train, run.config.data, run.config.augment, device)
-    first = torch.arange(min(PICTURED, len(data.test.labels)))
-    images, labels = next(batches(data.test, first, PICTURED, device))
-    with torch.no_grad():
-        probabilities = net.eval()(pixels.centre(images)).softmax(1)
+    shown = run.config.evaluate.pictured or range(min(PICTURED, len(data.test.labels)))
+    images = run.config.evaluate.train_images
+    examples, searched = predict(net, data, pixels, torch.tensor(shown), images)
     return pictures.Pictures(
         run_id=run.run_id,
         variant=run.variant,
         seed=run.seed,
         kernels=pictures.kernels_to_png(net.get_parameter("conv1.weight").detach().cpu().numpy()),
-        examples=pictures.examples(
-            images.cpu().numpy(), labels.tolist(), probabilities.cpu().numpy(), data.classes
-        ),
+        examples=examples,
+        searched=searched,
     )
 
 
@@ -109,7 +119,11 @@ def held_back(data: Dataset) -> Dataset:
 
 
 def final_test(
-    run: Run, data: Dataset, outcome: Outcome, device: torch.device
+    run: Run,
+    data: Dataset,
+    outcome: Outcome,
+    device: torch.device,
+    between: Callable[[], object],
 ) -> tuple[Scores, dict[str, np.ndarray]]:
     """The net's scores on the views that the run asks for, and the outputs that it keeps."""
     own = run.config.evaluate.views
@@ -117,7 +131,7 @@ def final_test(
         return outcome.scores, {}
     pixels = Pixels(data.train, run.config.data, run.config.augment, device)
     found = {
-        views: evaluate(outcome.net, data.test, pixels, device, views, keep=True)
+        views: evaluate(outcome.net, data.test, pixels, device, views, keep=True, between=between)
         for views in {own, *run.keep_views}
     }
     kept = {views: found[views].probabilities for views in run.keep_views}
@@ -156,15 +170,7 @@ def make_record(
         purpose=run.purpose,
         status=outcome.status,
         config=run.config.model_dump(mode="json"),
-        data={
-            "name": data.name,
-            "source": data.source,
-            "sha256": data.sha256,
-            "classes": list(data.classes),
-            "train_images": len(data.train.labels),
-            "test_images": len(data.test.labels),
-            "skipped": list(data.skipped),
-        },
+        data=describe(data, run.config.augment),
         model={"parameters": parameters, "flops": flops},
         tuned=run.tuned,
         history=outcome.history,

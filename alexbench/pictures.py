@@ -1,4 +1,4 @@
-"""What a net looks like: its first-layer kernels, and test images with its top-5 predictions.
+"""What a net looks like: its kernels, and test images with its predictions and their neighbours.
 
 One file a variant beside the records, ``pictures/<variant>-seed<n>.json``; the page shows it where
 it is kept. Images are stored as PNG, so that a report only embeds them. No torch here.
@@ -7,7 +7,7 @@ it is kept. Images are stored as PNG, so that a report only embeds them. No torc
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +20,23 @@ SIDE = 64  # pixels: larger test images are reduced to it
 
 
 @dataclass(frozen=True)
+class Neighbour:
+    """A training image (base64 PNG), its class, and its distance from a test image's features."""
+
+    image: str
+    label: str
+    distance: float
+
+
+@dataclass(frozen=True)
 class Example:
-    """A test image (base64 PNG), its class, and the five likeliest classes with percentages."""
+    """A test image (base64 PNG), its class, the five likeliest classes with percentages, and the
+    training images whose features are nearest."""
 
     image: str
     label: str
     top5: list[tuple[str, float]]
+    neighbours: list[Neighbour] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,7 @@ class Pictures:
     seed: int
     kernels: list[str]  # base64 PNG a kernel
     examples: list[Example]
+    searched: int = 0  # training images among which the neighbours were looked for
 
 
 _ADAPTER = TypeAdapter(Pictures)
@@ -68,6 +80,16 @@ def examples(
             top5=[(classes[i], round(100 * float(row[i]), 1)) for i in top],
         )
         for image, label, row, top in zip(images, labels, probabilities, best, strict=True)
+    ]
+
+
+def neighbours(
+    images: np.ndarray, labels: Sequence[int], distances: Sequence[float], classes: Sequence[str]
+) -> list[Neighbour]:
+    """Return training images (n, height, width, 3) uint8 with their classes and distances."""
+    return [
+        Neighbour(to_png(image), classes[label], float(f"{distance:.4g}"))
+        for image, label, distance in zip(images, labels, distances, strict=True)
     ]
 
 

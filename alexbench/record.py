@@ -79,12 +79,18 @@ def write(record: RunRecord, path: Path) -> None:
 
 
 def write_text_safely(text: str, path: Path) -> None:
-    """Write ``text`` to a temporary file, fsync it and rename it to ``path``."""
+    """Write ``text`` so that ``path`` holds all of it or does not change."""
+    write_safely([text.encode()], path)
+
+
+def write_safely(pieces: Iterable[bytes | memoryview], path: Path) -> None:
+    """Write to a temporary file, fsync it and rename it to ``path``; raises RunFailed."""
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with partial.open("wb") as file:
+            for piece in pieces:
+                file.write(piece)
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)

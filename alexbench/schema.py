@@ -62,6 +62,9 @@ class AugmentConfig(Section):
     # scaled by eigenvalues; by their square roots
     pca_colour: Literal["none", "paper", "as_run"] = "paper"
     pca_sd: NonNegativeFloat = 0.1
+    pca_epochs: PositiveInt | None = None  # noise in the first so many epochs only; None: in all
+    # as run: training images are divided by 1 + pca_sd in the epochs that have noise
+    pca_rescale: bool = False
 
 
 AS_RUN = {
@@ -167,6 +170,8 @@ class EvaluateConfig(Section):
     # whose softmax outputs are averaged: those of seeds s, s + 100, s + 200 and so on
     nets: Annotated[int, Field(ge=1, le=9)] = 1
     train_images: NonNegativeInt | None = None  # of the clean training pass; None: all, 0: no pass
+    # test images on the page with their predictions, by their places from 0; (): the first 12
+    pictured: Annotated[tuple[NonNegativeInt, ...], Field(strict=False)] = ()
 
 
 class Config(Section):

@@ -53,6 +53,7 @@ class Question:
     claims: dict[str, tuple[ClaimUse, ...]] = field(default_factory=dict)
     tune: Any = None
     tune_reason: str | None = None
+    tune_seeds: int = 1
 
 
 def use(variant: str, baseline: str | None = None, metric: str | None = None) -> ClaimUse:

@@ -44,8 +44,8 @@ def test_the_images_and_crops_of_a_seed_do_not_depend_on_the_variant(monkeypatch
     for activation in ("relu", "tanh"):
         batches = seen.setdefault(activation, [])
 
-        def note(self, images, generator, batches=batches):
-            batches.append(augment(self, images, generator))
+        def note(self, images, generator, epoch, batches=batches):
+            batches.append(augment(self, images, generator, epoch))
             return batches[-1].clone()
 
         monkeypatch.setattr(Pixels, "augment", note)
@@ -84,13 +84,18 @@ def test_a_run_can_end_when_its_test_error_no_longer_falls():
     assert len(history) == 4  # the first is the best, and three are no better
 
 
-def test_watching_reports_epochs_and_the_last_test_error():
+def test_watching_hears_of_each_batch_how_many_epochs_are_done_and_their_history():
     heard = []
-    train(tiny_config(), tiny_data(), 0, CPU, lambda *what: heard.append(what))
-    epochs = [epoch for epoch, _, _ in heard]
-    assert epochs == pytest.approx([1 / 3, 2 / 3, 1, 4 / 3, 5 / 3, 2])
-    assert heard[0][2] is None
-    assert heard[-1][2] is not None
+
+    def watch(epochs, images_per_second, history):
+        heard.append((epochs, len(history)))
+        assert images_per_second > 0
+
+    train(tiny_config(), tiny_data(), 0, CPU, watch)
+    steps, evaluation = [1 / 3, 2 / 3, 1], [1, 1]  # of test images, and of training images
+    first = [*steps, *evaluation]
+    assert [epochs for epochs, _ in heard] == pytest.approx([*first, *(1 + e for e in first)])
+    assert [rows for _, rows in heard] == [0] * 5 + [1] * 5
 
 
 def test_scores_by_hand_on_a_net_that_always_says_the_same():

@@ -9,6 +9,7 @@ import pandas as pd
 
 from alexbench.bench.gate import CASES, compare
 from alexbench.bench.revisions import checkout
+from alexbench.errors import RunFailed
 
 SLOWDOWN = 1.3  # the head makes 13 calls where the base makes 10
 
@@ -33,6 +34,17 @@ def self_test(
                 report = compare(tree, tree, "cpu", rounds, cases, slowdown, seed=run)
                 rows.append(report.timings.assign(kind=kind))
     return tally(pd.concat(rows))
+
+
+def raise_for_errors(table: pd.DataFrame) -> None:
+    """Raises RunFailed where the gate passed a slowed head, or failed an equal one."""
+    slow, equal = (table[table["kind"] == kind] for kind in ("slow", "equal"))
+    missed = int(slow[["pass", "inconclusive"]].to_numpy().sum())
+    false_alarms = int(equal["fail"].sum())
+    if missed or false_alarms:
+        raise RunFailed(
+            f"gate self-test: {missed} slowed head(s) did not fail, {false_alarms} equal one(s) did"
+        )
 
 
 def tally(timings: pd.DataFrame) -> pd.DataFrame:

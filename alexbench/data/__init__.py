@@ -1,8 +1,9 @@
 """Data sets as batches of uint8 on the device, and what turns them into inputs of the net."""
 
 from pathlib import Path
+from typing import Any
 
-from alexbench.data.augment import Pixels
+from alexbench.data.augment import Pixels, colour_components
 from alexbench.data.batches import batches
 from alexbench.data.cache import cache_folder
 from alexbench.data.cifar10 import load_cifar10
@@ -10,9 +11,18 @@ from alexbench.data.dataset import Dataset, HeldSplit, Split, StreamedSplit
 from alexbench.data.glyphs import load_glyphs
 from alexbench.data.imagefolder import load_folder
 from alexbench.errors import BadInput
-from alexbench.schema import DataConfig
+from alexbench.schema import AugmentConfig, DataConfig
 
-__all__ = ["Dataset", "HeldSplit", "Pixels", "Split", "StreamedSplit", "batches", "load"]
+__all__ = [
+    "Dataset",
+    "HeldSplit",
+    "Pixels",
+    "Split",
+    "StreamedSplit",
+    "batches",
+    "describe",
+    "load",
+]
 
 
 def load(data: DataConfig, data_root: Path | None, cache: Path | None = None) -> Dataset:
@@ -34,3 +44,21 @@ def load(data: DataConfig, data_root: Path | None, cache: Path | None = None) ->
     if data_root is not None:
         raise BadInput(f"{data_root}: glyphs are drawn, not read: leave --data-root out")
     return load_glyphs(data, cache)
+
+
+def describe(data: Dataset, augment: AugmentConfig) -> dict[str, Any]:
+    """What a record says of its images; with colour noise, the components that it is made of."""
+    described = {
+        "name": data.name,
+        "source": data.source,
+        "sha256": data.sha256,
+        "classes": list(data.classes),
+        "train_images": len(data.train.labels),
+        "test_images": len(data.test.labels),
+        "skipped": list(data.skipped),
+    }
+    if augment.pca_colour == "none":
+        return described
+    variances, directions = colour_components(data.train.moments)
+    components = {"variances": variances.tolist(), "directions": directions.tolist()}
+    return described | {"colour_components": components}

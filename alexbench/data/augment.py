@@ -4,6 +4,7 @@ An image is stored as uint8 and lives where it trains; each batch is cut, mirror
 centred there in a few passes over memory. What is drawn is drawn for each image.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -44,8 +45,8 @@ class Pixels:
     subtracted where it belongs, and the zeros are added after it.
 
     Colour noise is the paper's section 4.1 in its two readings. The released code also divides
-    training images by 1 + pca_sd and drops both for the last epochs; neither is done here, so
-    that this knob changes one thing.
+    training images by 1 + pca_sd, and drops both for the last epochs: knobs of their own, so that
+    each changes one thing.
     """
 
     def __init__(
@@ -66,8 +67,11 @@ class Pixels:
         self.mean = mean.flatten(1).contiguous().to(device)  # (side, side * 3)
         self.colours = colour_directions(train.moments, augment)
 
-    def augment(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Training inputs (B, 3, C, C) of (B, S, S, 3) uint8 images, drawn anew for each."""
+    def augment(self, images: Tensor, generator: torch.Generator, epoch: int = 0) -> Tensor:
+        """Training inputs (B, 3, C, C) of (B, S, S, 3) uint8 images, drawn anew for each.
+
+        epoch: how many are done; the last ones may be without colour noise.
+        """
         config, device = self.config, images.device
         draws = draw(len(images), generator)
         corners = torch.full((len(images), 2), self.free // 2)
@@ -75,10 +79,12 @@ class Pixels:
             corners = (draws.positions * (self.free + 1)).long()
         mirror = draws.mirror if config.mirror else torch.zeros_like(draws.mirror)
         inputs = self.cut(images, corners, mirror)
-        if self.colours is not None:
+        if self.colours is not None and epoch < (config.pca_epochs or math.inf):
             shift = draws.colour @ self.colours
             rows = shift.repeat(1, config.crop_size)[:, None]  # rows: see cut
             inputs += rows.to(device, non_blocking=True)
+            if config.pca_rescale:
+                inputs /= 1 + config.pca_sd
         return self.finish(inputs)
 
     def centre(self, images: Tensor) -> Tensor:
@@ -129,6 +135,17 @@ def mean_image(moments: Moments, data: DataConfig) -> Tensor:
     return mean.float()
 
 
+def colour_components(moments: Moments) -> tuple[Tensor, Tensor]:
+    """Principal components of RGB in units of full brightness: variances (3,), rising, and rows.
+
+    Each row (3, 3) is a direction of unit length; eigh leaves its sign open, here its sum is
+    positive.
+    """
+    values, vectors = torch.linalg.eigh(moments.colour_covariance())
+    vectors = vectors * torch.where(vectors.sum(0) < 0, -1, 1)
+    return values.clamp_min(0), vectors.T
+
+
 def colour_directions(moments: Moments, augment: AugmentConfig) -> Tensor | None:
     """Rows (3, 3) that three standard normal draws multiply to give an RGB shift in 0..255.
 
@@ -137,12 +154,9 @@ def colour_directions(moments: Moments, augment: AugmentConfig) -> Tensor | None
     """
     if augment.pca_colour == "none":
         return None
-    values, vectors = torch.linalg.eigh(moments.colour_covariance())
-    vectors = vectors * torch.where(vectors.sum(0) < 0, -1, 1)  # eigh leaves the sign open
-    sizes = values.clamp_min(0)
-    if augment.pca_colour == "as_run":
-        sizes = sizes.sqrt()
-    directions: Tensor = 255 * augment.pca_sd * sizes[:, None] * vectors.T
+    values, vectors = colour_components(moments)
+    sizes = values.sqrt() if augment.pca_colour == "as_run" else values
+    directions: Tensor = 255 * augment.pca_sd * sizes[:, None] * vectors
     return directions.float()
 
 

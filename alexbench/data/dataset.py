@@ -10,6 +10,7 @@ from torch import Tensor
 
 from alexbench.data.files import Files
 from alexbench.data.moments import Moments, moments
+from alexbench.data.shards import Shards
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,11 +40,12 @@ class HeldSplit:
 
 @dataclass(frozen=True, eq=False)
 class StreamedSplit:
-    """Images too many for memory: files, read anew each time. Labels: (N,) int64 on the CPU."""
+    """Images too many for memory, read anew each time. Labels: (N,) int64 on the CPU."""
 
     files: Files
     image_size: int
     moments: Moments
+    shards: Shards | None = None  # the decoded images, where they were kept
 
     @property
     def labels(self) -> Tensor:
@@ -51,7 +53,8 @@ class StreamedSplit:
 
     def take(self, indices: Tensor) -> "StreamedSplit":
         """Some of the images, in that order; the moments stay those of all."""
-        return replace(self, files=self.files[indices])
+        kept = None if self.shards is None else self.shards[indices]
+        return replace(self, files=self.files[indices], shards=kept)
 
 
 Split: TypeAlias = HeldSplit | StreamedSplit

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from alexbench.data import ilsvrc
 from alexbench.errors import BadInput
 
 
@@ -54,23 +55,51 @@ class Folder:
 def open_folder(root: Path, train_images: int | None, test_images: int | None) -> Folder:
     """The files of root/train/<class>/* and root/val|test/<class>/*: the first so many of each.
 
-    Where there are both val and test, val is what is tested on: ImageNet's test has no labels.
+    Where there are both val and test, val is what is tested on: ImageNet's test has no labels. A
+    val without class folders, and the words of the classes, are looked up as ILSVRC has them.
     """
     if not root.is_dir():
         raise BadInput(f"{root}: no such folder (given as the root of the data)")
-    tested = next((name for name in ("val", "test") if (root / name).is_dir()), None)
-    if tested is None or not (root / "train").is_dir():
+    place = ilsvrc.images_folder(root)
+    tested = next((name for name in ("val", "test") if (place / name).is_dir()), None)
+    if tested is None or not (place / "train").is_dir():
         raise BadInput(f"{root}: needs train/<class>/* and val/<class>/* or test/<class>/*")
-    classes, train = find(root / "train")
-    test_classes, test = find(root / tested)
-    for name in sorted(set(classes) ^ set(test_classes)):
-        has, lacks = ("train", tested) if name in classes else (tested, "train")
-        raise BadInput(f"{root}: class {name!r} is in {has}/ but not in {lacks}/")
+    classes, train = find(place / "train")
+    if is_flat(place / tested):
+        test = find_flat(place / tested, root, classes)
+    else:
+        test_classes, test = find(place / tested)
+        for name in sorted(set(classes) ^ set(test_classes)):
+            has, lacks = ("train", tested) if name in classes else (tested, "train")
+            raise BadInput(f"{root}: class {name!r} is in {has}/ but not in {lacks}/")
     return Folder(
-        classes,
+        ilsvrc.class_names(root, classes),
         first(train, train_images, "data.train_images"),
         first(test, test_images, "data.test_images"),
     )
+
+
+def is_flat(folder: Path) -> bool:
+    """Whether a folder holds files and no class folders."""
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.is_dir() for entry in entries if entry.name[0] != "."} == {False}
+    except OSError as error:
+        raise BadInput(f"{folder}: cannot be read: {error.strerror}") from None
+
+
+def find_flat(folder: Path, root: Path, classes: tuple[str, ...]) -> Files:
+    """Files of a folder without classes, sorted by name, labelled as ILSVRC does it."""
+    with os.scandir(os.fsencode(folder)) as entries:
+        names = sorted(entry.name for entry in entries if not entry.name.startswith(b"."))
+    synsets = ilsvrc.validation_synsets(root, folder, [printable(name) for name in names])
+    places = {name: place for place, name in enumerate(classes)}
+    for name, synset in zip(names, synsets, strict=True):
+        if synset not in places:
+            raise BadInput(
+                f"{folder}: {printable(name)} is of synset {synset!r}, train/ has no such folder"
+            )
+    return Files(folder, np.array(names), torch.tensor([places[synset] for synset in synsets]))
 
 
 def find(folder: Path) -> tuple[tuple[str, ...], Files]:

@@ -1,6 +1,7 @@
 """imagefolder: any tree train/<class>/*, val|test/<class>/*, in memory or streamed."""
 
 import hashlib
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,15 +10,17 @@ import PIL
 import torch
 from torch import Tensor
 
+from alexbench.data import shards
 from alexbench.data.cache import Arrays, cached
 from alexbench.data.dataset import Dataset, HeldSplit, StreamedSplit, hold
 from alexbench.data.files import Files, Folder, open_folder, printable
 from alexbench.data.moments import Moments, no_moments
+from alexbench.data.shards import Shards
 from alexbench.data.stream import Decode, Survey, in_workers
 from alexbench.errors import BadInput
 from alexbench.schema import DataConfig
 
-MEMORY_LIMIT_BYTES = 4 * 2**30  # of decoded images; more than that is streamed
+HELD_GIB = 4.0  # of decoded images in memory; more than that is streamed
 CACHE_VERSION = 1  # of the decoding: change it with the code that makes pixels
 FILES_A_TASK = 200
 SPLITS = ("train", "test")  # also where the folder is called val
@@ -26,7 +29,7 @@ NAMED = 3  # undecodable files that an error names
 
 
 def load_folder(
-    root: Path, data: DataConfig, cache: Path, memory_limit_bytes: int = MEMORY_LIMIT_BYTES
+    root: Path, data: DataConfig, cache: Path, memory_limit_bytes: float | None = None
 ) -> Dataset:
     """The images below root: decoded once and cached, or surveyed once and then streamed.
 
@@ -34,10 +37,43 @@ def load_folder(
     ``data.undecodable`` says to skip them.
     """
     folder = open_folder(root, data.train_images, data.test_images)
-    images = len(folder.train.names) + len(folder.test.names)
-    if images * data.image_size**2 * 3 <= memory_limit_bytes:
+    if fits(folder, data, memory_limit_bytes):
         return held(folder, root, data, cache)
     return streamed(folder, root, data, cache)
+
+
+def fits(folder: Folder, data: DataConfig, memory_limit_bytes: float | None = None) -> bool:
+    """Whether the decoded images may be held in memory: by $ALEXBENCH_HELD_GIB if it is set."""
+    if memory_limit_bytes is None:
+        setting = os.environ.get("ALEXBENCH_HELD_GIB", str(HELD_GIB))
+        try:
+            memory_limit_bytes = float(setting) * 2**30
+        except ValueError:
+            raise BadInput(f"ALEXBENCH_HELD_GIB: {setting!r} is not a number of GiB") from None
+    images = len(folder.train.names) + len(folder.test.names)
+    return images * shards.image_bytes(data.image_size) <= memory_limit_bytes
+
+
+def keep_decoded(
+    root: Path, data: DataConfig, cache: Path, tell: Callable[[str], None], verify: bool = False
+) -> None:
+    """Decode every image once for all later runs; goes on where an earlier call was ended.
+
+    What fits in memory is kept in one file, as its first run would keep it. The images of a data
+    set are the same either way, and so is its identity. verify: check what is there.
+    """
+    folder = open_folder(root, data.train_images, data.test_images)
+    if fits(folder, data):
+        held(folder, root, data, cache)
+        tell(f"{root}: fits in memory, kept in {cache_path(root, data, cache, 'pixels')}")
+        return
+    known, place = fingerprint(folder, data), shards_folder(root, data, cache)
+    splits = {"train": folder.train, "test": folder.test}
+    arrays = shards.make(place, known, splits, data.image_size, tell, verify)
+    cached(cache_path(root, data, cache, "survey"), known, lambda: arrays)
+    train_good, test_good = (torch.from_numpy(arrays[f"{name}_good"]) for name in SPLITS)
+    without_undecodable(folder, train_good, test_good, root, data)
+    tell(f"{root}: every image is decoded; runs read them from {place}")
 
 
 def held(folder: Folder, root: Path, data: DataConfig, cache: Path) -> Dataset:
@@ -58,22 +94,36 @@ def held(folder: Folder, root: Path, data: DataConfig, cache: Path) -> Dataset:
 
 
 def streamed(folder: Folder, root: Path, data: DataConfig, cache: Path) -> Dataset:
-    """A data set read from its files, all of which were decoded once to see that they can be."""
-    path, side = cache_path(root, data, cache, "survey"), data.image_size
-    arrays = cached(path, fingerprint(folder, data), lambda: each(survey, folder, side))
+    """A data set read from its files, all of which were decoded once to see that they can be.
+
+    Where ``keep_decoded`` has been, it is read from the images that this left instead.
+    """
+    side, known = data.image_size, fingerprint(folder, data)
+    path, place = cache_path(root, data, cache, "survey"), shards_folder(root, data, cache)
+    arrays = cached(path, known, lambda: each(survey, folder, side))
     train_good, test_good = (torch.from_numpy(arrays[f"{name}_good"]) for name in SPLITS)
+    whole = shards.complete(place, known)
     folder, skipped = without_undecodable(folder, train_good, test_good, root, data)
     train, test = (
         StreamedSplit(
-            files, side, Moments(*(torch.from_numpy(arrays[f"{name}_{key}"]) for key in MOMENTS))
+            files,
+            side,
+            Moments(*(torch.from_numpy(arrays[f"{name}_{key}"]) for key in MOMENTS)),
+            Shards(place, name, side, good.nonzero().squeeze(1)) if whole else None,
         )
-        for name, files in zip(SPLITS, (folder.train, folder.test), strict=True)
+        for name, files, good in zip(
+            SPLITS, (folder.train, folder.test), (train_good, test_good), strict=True
+        )
     )
     identity = (side, folder.train.digest(times=False), folder.test.digest(times=False))
     sha256 = hashlib.sha256(repr(identity).encode()).hexdigest()
-    source = "image folder, streamed"
+    source = f"image folder, streamed{', decoded before' if whole else ''}"
     content = "names, sizes and labels of the files"
     return Dataset(data.name, source, folder.classes, train, test, sha256, content, skipped)
+
+
+def shards_folder(root: Path, data: DataConfig, cache: Path) -> Path:
+    return cache_path(root, data, cache, "shards").with_suffix("")
 
 
 def cache_path(root: Path, data: DataConfig, cache: Path, what: str) -> Path:

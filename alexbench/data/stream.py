@@ -9,31 +9,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from alexbench.data.dataset import StreamedSplit
 from alexbench.data.decode import decode
 from alexbench.data.files import Files
 from alexbench.data.moments import Moments, moments
-from alexbench.errors import RunFailed
 
 Work = TypeVar("Work")
 PREFETCH_BATCHES = 2  # a worker
-
-
-def stream(
-    split: StreamedSplit, order: Tensor, batch_size: int, device: torch.device
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Images (B, S, S, 3) uint8 and labels (B,) on the device, in ``order``.
-
-    Raises RunFailed for a file that can no longer be decoded.
-    """
-    files, chunks = split.files, order.split(batch_size)
-    loaded = in_workers(Decode(files, split.image_size), chunks, pin_memory=device.type == "cuda")
-    for chunk, (images, good) in zip(chunks, loaded, strict=True):
-        if not good.all():
-            lost = files.path(int(chunk[~good][0]))
-            raise RunFailed(f"{lost}: could be decoded before, and cannot any more: is it damaged?")
-        labels = files.labels[chunk].to(device, non_blocking=True)
-        yield images.to(device, non_blocking=True), labels
 
 
 class Decode:
@@ -79,18 +60,24 @@ class Tasks(Dataset[Work]):
         return self.function(self.chunks[index])
 
 
+def num_workers(chunks: int) -> int:
+    """Processes that work on so many chunks: none where it would be one, to compete with."""
+    workers = min(torch.get_num_threads(), chunks)
+    return 0 if workers == 1 else workers
+
+
 def in_workers(
     function: Callable[[Tensor], Work], chunks: Sequence[Tensor], pin_memory: bool = False
 ) -> Iterator[Work]:
     """Results of the chunks in their order, from as many processes as this run has threads."""
-    workers = min(torch.get_num_threads(), len(chunks))
-    workers = 0 if workers == 1 else workers  # alone: no second process to compete with
+    workers = num_workers(len(chunks))
     loader: DataLoader[Work] = DataLoader(
         Tasks(function, chunks),
         batch_size=None,
         num_workers=workers,
         prefetch_factor=PREFETCH_BATCHES if workers else None,
         pin_memory=pin_memory,
+        generator=torch.Generator(),  # for the workers' seeds: the global one is left alone
     )
     with warnings.catch_warnings():
         # Python 3.12 warns of every fork beside threads; the workers use none of their locks

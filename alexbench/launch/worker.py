@@ -8,6 +8,7 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
@@ -19,6 +20,7 @@ from alexbench.errors import BadInput, RunFailed
 from alexbench.perform import Place, perform
 from alexbench.plan import Run
 from alexbench.schema import Config
+from alexbench.state import Row
 
 SECONDS_BETWEEN_EVENTS = 0.5
 
@@ -44,10 +46,11 @@ def run_one(run: Run, place: Place, folder: Path, log: Path, events: TextIO) -> 
     def send(kind: str, **content: Any) -> None:
         events.write(json.dumps({"kind": kind, **content}) + "\n")
 
-    def watch(epochs: float, images_per_second: float, test_error: float | None) -> None:
+    def watch(epochs: float, images_per_second: float, history: Sequence[Row]) -> None:
         nonlocal last
         if time.monotonic() - last > SECONDS_BETWEEN_EVENTS:
             last = time.monotonic()
+            test_error = history[-1]["test_error"] if history else None
             progress = {"epochs": epochs, "images_per_second": images_per_second}
             send("progress", **progress, test_error=test_error)
 

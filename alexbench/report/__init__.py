@@ -9,7 +9,7 @@ from alexbench import figures, pictures, record
 from alexbench.config import PROFILES, Ablation
 from alexbench.errors import BadInput
 from alexbench.record import RunRecord
-from alexbench.report import claims, html, index, latex, markdown
+from alexbench.report import claims, html, index, latex, markdown, tuned
 from alexbench.report.compare import COLUMNS, TEXTS, comparison
 from alexbench.report.summarise import summary
 from alexbench.report.words import headline
@@ -78,6 +78,8 @@ def write(
     left_out = [line.replace(f"{folder}/", "") for line in [*refusals, *not_pictures]]
     compared = comparison(ablation, profile, records)
     summed = summary(ablation, profile, records)
+    tuning, _ = record.read_folder(folder / "tuning")
+    tried = tuned.grid(ablation, records, [run for run in tuning if run.purpose == "tune"])
     paths = []
     if "csv" in formats:
         paths += [
@@ -86,13 +88,13 @@ def write(
         ]
     if "markdown" in formats:
         figures.save_png(figures.curves(list(ablation.variants), records), folder / "curves.png")
-        text = markdown.render(ablation, profile, records, compared, left_out)
+        text = markdown.render(ablation, profile, records, compared, tried, left_out)
         paths += [write_text(text, folder / "report.md"), folder / "curves.png"]
     if "latex" in formats:
         text = latex.render(ablation, profile, records[0], compared)
         paths.append(write_text(text, folder / "report.tex"))
     if "html" in formats:
-        text = html.render(ablation, profile, records, compared, summed, kept, left_out)
+        text = html.render(ablation, profile, records, compared, summed, tried, kept, left_out)
         paths.append(write_text(text, folder / "report.html"))
     return paths
 

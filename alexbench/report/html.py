@@ -49,6 +49,7 @@ def render(
     records: Sequence[RunRecord],
     comparison: pd.DataFrame,
     summary: pd.DataFrame,
+    tuning: pd.DataFrame,
     pictures: Sequence[Pictures],
     refusals: Sequence[str],
 ) -> str:
@@ -66,6 +67,8 @@ def render(
         figures=drawn.figures(ablation, records, comparison),
         arms=text_table(markdown.arms(ablation, records)),
         tuning=markdown.tuning_line(ablation),
+        tried=None if tuning.empty else text_table(tuning),
+        tuning_note=markdown.tuning_note(ablation),
         summary=summary_table(summary),
         variants=[section for name in ablation.variants for section in classes(name, records)],
         pictures=sorted(pictures, key=lambda each: list(ablation.variants).index(each.variant)),

@@ -16,6 +16,7 @@ def render(
     profile: str,
     records: Sequence[RunRecord],
     comparison: pd.DataFrame,
+    tuning: pd.DataFrame,
     refusals: Sequence[str],
 ) -> str:
     """Return the report's text: question, verdicts, table, learning rates, what was left out."""
@@ -32,6 +33,7 @@ def render(
         "## Arms",
         table(arms(ablation, measured)),
         tuning_line(ablation),
+        *([] if tuning.empty else ["## Tuning", table(tuning), tuning_note(ablation)]),
     ]
     if refusals:
         parts += ["## Left out", "\n".join(f"- {line}" for line in refusals)]
@@ -91,6 +93,13 @@ def tuning_line(ablation: Ablation) -> str:
     if ablation.tune_reason:
         return f"Not tuned: {ablation.tune_reason}"
     return "Tuned settings were chosen for each variant on seeds that are not measured."
+
+
+def tuning_note(ablation: Ablation) -> str:
+    return (
+        f"{ablation.metrics[0]} on training images that are held back, on seeds that are not "
+        f"measured ({ablation.tune_seeds} a value); * is what the variant was measured with."
+    )
 
 
 def table(frame: pd.DataFrame) -> str:

@@ -1,6 +1,7 @@
 """The gate at work on small repositories, on itself, and on input that it refuses."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from alexbench.bench import baseline
 from alexbench.bench.gate import GateReport, gate
 from alexbench.bench.revisions import checkout
-from alexbench.bench.self_test import self_test
+from alexbench.bench.self_test import raise_for_errors, self_test
 from alexbench.errors import BadInput, RunFailed
 
 IDENTITY = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
@@ -32,7 +33,7 @@ def repository(tmp_path):
     return tmp_path
 
 
-@pytest.mark.slow  # it times: not beside another test process
+@pytest.mark.timing
 def test_a_slower_head_fails_and_equal_code_does_not():
     # the short form: `self_test()` is the full one, 10 slow and 20 equal runs
     table = self_test(slow_runs=1, equal_runs=1, cases=["lrn_auto"], rounds=30)
@@ -41,12 +42,17 @@ def test_a_slower_head_fails_and_equal_code_does_not():
     assert table["pass"][0] == 0  # a fail, or on a machine with more noise than that, no verdict
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("busy", [0, 1])
-def test_in_full_ten_slow_runs_fail_and_twenty_equal_ones_never_do(busy):
-    table = self_test(busy=busy).set_index("kind")
-    assert table.loc["equal", "fail"] == 0
-    assert table.loc["slow", "fail"] == 10
+def test_the_self_test_fails_for_a_missed_slowdown_and_for_a_false_alarm():
+    table = pd.DataFrame(
+        {"kind": ["slow", "equal"], "pass": [0, 20], "fail": [10, 0], "inconclusive": [0, 0]}
+    )
+    raise_for_errors(table)
+    for wrong, said in (
+        (table.assign(inconclusive=[1, 1]), "1 slowed head(s) did not fail, 0 equal"),
+        (table.assign(fail=[10, 2]), "0 slowed head(s) did not fail, 2 equal"),
+    ):
+        with pytest.raises(RunFailed, match=re.escape(said)):
+            raise_for_errors(wrong)
 
 
 def test_what_the_head_does_more_is_found_without_a_clock(repository):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from alexbench.data import HeldSplit, Pixels
+from alexbench.data import Dataset, HeldSplit, Pixels, describe
 from alexbench.data.augment import crops, draw, mirrored
 from alexbench.data.moments import moments
 from alexbench.errors import BadInput
@@ -196,3 +196,25 @@ def test_moments_are_exact_and_add_up():
     assert torch.equal(whole.product_sum, parts.product_sum)
     assert torch.equal(whole.pixel_sum, parts.pixel_sum)
     assert int(whole.images) == int(parts.images) == 900
+
+
+def test_colour_noise_can_end_and_its_gain_with_it():
+    settings = {"pca_colour": "paper", "pca_epochs": 2, "pca_rescale": True}
+    noisy, plain = inputs_for(pca_colour="paper"), inputs_for()
+    for epoch, expected in ((0, noisy / 1.1), (1, noisy / 1.1), (2, plain)):
+        generator = torch.Generator().manual_seed(0)
+        made = pixels_for(**settings).augment(SPLIT.images, generator, epoch)
+        torch.testing.assert_close(made, expected)
+    torch.testing.assert_close(
+        pixels_for(**settings).centre(SPLIT.images), pixels_for().centre(SPLIT.images)
+    )
+
+
+def test_a_record_holds_the_components_of_the_colours():
+    data = Dataset("noise", "made here", ("a",), SPLIT, SPLIT, "", "")
+    assert "colour_components" not in describe(data, PLAIN)
+    told = describe(data, PLAIN.model_copy(update={"pca_colour": "paper"}))["colour_components"]
+    covariance = torch.cov(SPLIT.images.reshape(-1, 3).double().T / 255, correction=0)
+    directions = torch.tensor(told["directions"])
+    made = directions.T @ torch.diag(torch.tensor(told["variances"])) @ directions
+    torch.testing.assert_close(made, covariance.to(made.dtype))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,8 +63,10 @@ def fill(question: Question, folder: Path, data: dict[str, object] = DATA) -> No
     shown = pictures.examples(
         images, range(6), rng.dirichlet(np.ones(size), 6), list(map(str, data["classes"]))
     )
+    near = pictures.neighbours(images, range(6), rng.random(6).tolist(), list(data["classes"]))  # type: ignore[call-overload]
+    shown = [replace(each, neighbours=near) for each in shown]
     kernels = pictures.kernels_to_png(rng.normal(0, 1, (8, 3, 5, 5)))
-    pictures.write(pictures.Pictures("none-0", "none", 0, kernels, shown), folder)
+    pictures.write(pictures.Pictures("none-0", "none", 0, kernels, shown, 1000), folder)
     report.write(question, question.profile, folder)
 
 
@@ -211,3 +214,15 @@ def luminance(colour: str) -> float:
     shares = [int(number) / 255 for number in re.findall(r"\d+", colour)[:3]]
     linear = [s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_test_images_are_shown_with_their_nearest_training_images(
+    browser: Page, results: Path
+) -> None:
+    browser.open(results / PAGES[1])
+    assert browser.evaluate("document.querySelectorAll('.examples .near').length") == 6
+    assert browser.evaluate("document.querySelector('.near').children.length") == 6
+    text = browser.evaluate("document.querySelector('.near').parentElement.textContent")
+    assert '"quoted"' in text  # the class of a neighbour, beside the picture
+    page = browser.evaluate("document.body.textContent")
+    assert "of 1,000 looked at" in page

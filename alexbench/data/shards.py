@@ -1,0 +1,215 @@
+"""Decoded images on disk, made once on request: then no training run decodes a file again.
+
+A folder of .npy files of (n, S, S, 3) uint8, each beside an .npz that says its SHA-256, which of
+its images could not be decoded and the moments of the others; and index.json, written last.
+"""
+
+import functools
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from alexbench.data import cache
+from alexbench.data.files import Files
+from alexbench.data.moments import Moments, moments, no_moments
+from alexbench.data.stream import Decode, in_workers
+from alexbench.errors import BadInput, RunFailed
+from alexbench.record import write_text_safely
+
+SHARD_BYTES = 2**30  # what a kill loses at most; a few hundred files for all of ImageNet
+IMAGES_A_TASK = 64
+INDEX = "index.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Shards:
+    """The decoded images of one split, by their places among all its files."""
+
+    folder: Path
+    split: str
+    image_size: int
+    places: Tensor  # (N,) int64
+
+    def __getitem__(self, indices: Tensor) -> "Shards":
+        return replace(self, places=self.places[indices])
+
+    def __call__(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (n, S, S, 3) uint8, and which (n,) are images: all."""
+        side, size = self.image_size, shard_images(self.image_size)
+        images = np.empty((len(indices), side, side, 3), dtype=np.uint8)
+        for at, place in enumerate(self.places[indices].tolist()):
+            images[at] = mapped(shard_path(self.folder, self.split, place // size))[place % size]
+        return torch.from_numpy(images), torch.ones(len(indices), dtype=torch.bool)
+
+
+@functools.cache
+def mapped(path: Path) -> NDArray[np.uint8]:
+    """The images of a shard as the operating system pages them in."""
+    images: NDArray[np.uint8] = np.load(path, mmap_mode="r")
+    return images
+
+
+def shard_images(side: int) -> int:
+    return max(1, SHARD_BYTES // image_bytes(side))
+
+
+def image_bytes(side: int) -> int:
+    return side * side * 3
+
+
+def shard_path(folder: Path, split: str, number: int) -> Path:
+    return folder / f"{split}-{number:05}.npy"
+
+
+def cuts(count: int, side: int) -> list[Tensor]:
+    """The places of the images of each shard."""
+    return list(torch.arange(count).split(shard_images(side)))
+
+
+def complete(folder: Path, fingerprint: str) -> bool:
+    """Whether the folder holds every image of what ``fingerprint`` names."""
+    try:
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        sizes = {name: (folder / name).stat().st_size for name in index["shards"]}
+    except (OSError, ValueError, KeyError):
+        return False
+    return index["fingerprint"] == fingerprint and sizes == {
+        name: shard["bytes"] for name, shard in index["shards"].items()
+    }
+
+
+def make(
+    folder: Path,
+    fingerprint: str,
+    splits: dict[str, Files],
+    side: int,
+    tell: Callable[[str], None],
+    verify: bool = False,
+) -> cache.Arrays:
+    """Write the shards that are missing, and return what surveying the splits would give.
+
+    verify: read those that are there, and make the damaged ones again. Raises BadInput where the
+    disk has no room, RunFailed where it stops taking them; what was made before then is kept.
+    """
+    every = [
+        (name, number, places)
+        for name, files in splits.items()
+        for number, places in enumerate(cuts(len(files.names), side))
+    ]
+    paths = {job[:2]: shard_path(folder, *job[:2]) for job in every}
+    missing = [job for job in every if not made(paths[job[:2]], fingerprint, verify)]
+    state_size(folder, splits, side, sum(len(job[2]) for job in missing), tell)
+    for number, job in enumerate(missing, 1):
+        name, _, places = job
+        try:
+            make_shard(paths[job[:2]], fingerprint, splits[name], places, side)
+        except OSError as error:
+            raise RunFailed(
+                f"{paths[job[:2]]}: cannot be written ({error.strerror}); the same command goes on "
+                "from here, with ALEXBENCH_CACHE set in another folder"
+            ) from None
+        tell(f"{number} of {len(missing)} files written")
+    return finish(folder, fingerprint, {job[:2]: paths[job[:2]] for job in every})
+
+
+def state_size(
+    folder: Path, splits: dict[str, Files], side: int, missing: int, tell: Callable[[str], None]
+) -> None:
+    """Say how large it becomes, before it starts; raises BadInput where there is no room."""
+    count = sum(len(files.names) for files in splits.values())
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    free, needed = shutil.disk_usage(there).free, missing * image_bytes(side)
+    tell(
+        f"{count:,} images of {side} x {side} pixels: {count * image_bytes(side) / 1e9:.1f} GB in "
+        f"{folder}; {needed / 1e9:.1f} GB to write, {free / 1e9:.1f} GB free"
+    )
+    if needed > free:
+        raise BadInput(
+            f"{folder}: {needed / 1e9:.1f} GB of decoded images do not fit in {free / 1e9:.1f} GB: "
+            "make room, or set ALEXBENCH_CACHE to another folder"
+        )
+
+
+def made(path: Path, fingerprint: str, verify: bool) -> bool:
+    """Whether a shard is there, of these files, and if asked for with the pixels it had."""
+    about = cache.read(path.with_suffix(".npz"), fingerprint)
+    if about is None or not path.is_file() or path.stat().st_size != int(about["bytes"]):
+        return False
+    return not verify or sha256_of(path) == str(about["sha256"])
+
+
+def sha256_of(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def make_shard(path: Path, fingerprint: str, files: Files, places: Tensor, side: int) -> None:
+    """Decode the images at ``places`` into one file; its .npz, written after it, makes it count."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    good, total = [], no_moments(side)
+    try:
+        with open(part, "wb") as file:
+            shape = (len(places), side, side, 3)
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            for images, could, found in decoded(files, places, side):
+                file.write(images.numpy().data)  # not by a map: a full disk would kill the process
+                good.append(could)
+                total += found
+            file.flush()
+            os.fsync(file.fileno())
+        digest, size = sha256_of(part), part.stat().st_size
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    about = {
+        "sha256": np.array(digest),
+        "bytes": np.array(size),
+        "good": torch.cat(good).numpy(),
+        **{key: value.numpy() for key, value in vars(total).items()},
+    }
+    cache.write(path.with_suffix(".npz"), fingerprint, about)
+
+
+def decoded(files: Files, places: Tensor, side: int) -> Iterator[tuple[Tensor, Tensor, Moments]]:
+    return in_workers(DecodeAndSum(files, side), places.split(IMAGES_A_TASK))
+
+
+class DecodeAndSum:
+    """Images, which of them are good, and the moments of those."""
+
+    def __init__(self, files: Files, image_size: int) -> None:
+        self.decode = Decode(files, image_size)
+
+    def __call__(self, indices: Tensor) -> tuple[Tensor, Tensor, Moments]:
+        images, good = self.decode(indices)
+        return images, good, moments(images[good])
+
+
+def finish(folder: Path, fingerprint: str, paths: dict[tuple[str, int], Path]) -> cache.Arrays:
+    """Write the index, and sum up what is known of the shards."""
+    survey: dict[str, list[NDArray[Any]]] = {}
+    listed = {}
+    for (split, _), path in paths.items():
+        about = cache.read(path.with_suffix(".npz"), fingerprint)
+        assert about is not None
+        listed[path.name] = {"bytes": int(about.pop("bytes")), "sha256": str(about.pop("sha256"))}
+        for key, value in about.items():
+            survey.setdefault(f"{split}_{key}", []).append(value)
+    index = {"fingerprint": fingerprint, "shards": listed}
+    write_text_safely(json.dumps(index, indent=1) + "\n", folder / INDEX)
+    return {
+        name: np.concatenate(values) if name.endswith("_good") else np.asarray(sum(values))
+        for name, values in survey.items()
+    }

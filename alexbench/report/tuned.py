@@ -1,0 +1,73 @@
+"""What tuning saw: each variant at each value, and so the comparison that tuning replaces."""
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from alexbench import metrics, stats
+from alexbench.config import Ablation
+from alexbench.record import RunRecord
+from alexbench.report import words
+from alexbench.report.pairs import chosen
+
+Seen = dict[tuple[str, float], list[metrics.Reading]]
+
+
+def grid(
+    ablation: Ablation, records: Sequence[RunRecord], tuning: Sequence[RunRecord]
+) -> pd.DataFrame:
+    """Return a row a variant and a column a value: the first metric, a star at the chosen value.
+
+    The last column compares untuned: every variant at the value that is best for the baseline.
+    records: the measured runs, which say what was chosen. Empty where nothing was tuned.
+    """
+    best = {run.variant: run.tuned[key] for run in records for key in keys(run)}
+    key = next((key for run in records for key in keys(run)), "")
+    seen: Seen = {}
+    for run in tuning:
+        reading = metrics.read(ablation.metrics[0], run)
+        seen.setdefault((run.variant, setting(run, key)), []).append(reading)
+    if not seen:
+        return pd.DataFrame()
+    common = best.get(ablation.baseline)
+    rows = []
+    for variant in ablation.variants:
+        row = {key: variant}
+        for value in sorted({value for _, value in seen}):
+            star = " *" if value == best.get(variant) else ""
+            row[f"{value:.4g}"] = cell(ablation, seen.get((variant, value), [])) + star
+        if common is not None:
+            row[f"untuned: minus {ablation.baseline} at {common:.4g}"] = untuned(
+                seen.get((ablation.baseline, common), []), seen.get((variant, common), [])
+            )
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def keys(run: RunRecord) -> list[str]:
+    return list(chosen(run))
+
+
+def setting(run: RunRecord, key: str) -> float:
+    section, _, field = key.partition(".")
+    return float(run.config[section][field])
+
+
+def cell(ablation: Ablation, readings: Sequence[metrics.Reading]) -> str:
+    """The mean over the tuning seeds; a bound where a run never got there."""
+    if not readings:
+        return words.MISSING
+    bound = "> " if any(reading.censored for reading in readings) else ""
+    unit = metrics.METRICS[ablation.metrics[0]].unit
+    return bound + words.value(unit, stats.mean([reading.value for reading in readings]))
+
+
+def untuned(baseline: Sequence[metrics.Reading], variant: Sequence[metrics.Reading]) -> str:
+    """The difference of the means, where both arms were tried at that value and got there."""
+    both = [*baseline, *variant]
+    if not baseline or not variant or any(reading.censored for reading in both):
+        return words.MISSING
+    means = [stats.mean([reading.value for reading in arm]) for arm in (baseline, variant)]
+    difference = means[1] - means[0]
+    return words.MISSING if math.isnan(difference) else f"{difference:+.2f}"

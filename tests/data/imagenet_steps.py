@@ -1,0 +1,53 @@
+"""Train one arm under the ``imagenet`` profile in a process of its own, and print what it took.
+
+Arguments: the image folder, a folder for caches, and settings as for ``--set``.
+"""
+
+import json
+import resource
+import sys
+from pathlib import Path
+
+import torch
+
+from alexbench import config
+from alexbench.allocator import keep_memory
+from alexbench.data import load
+from alexbench.data.throughput import throughput
+from alexbench.train import train
+
+CPU = torch.device("cpu")
+
+
+def main(root: str, cache: str, *settings: str) -> None:
+    torch.set_num_threads(int(settings[0]))
+    keep_memory()
+    arm = config.load("lrn", "imagenet", settings=settings[1:]).variants["both"]
+    data = load(arm.data, Path(root), Path(cache))
+    steps = 0
+
+    def watch(*_: object) -> None:
+        nonlocal steps
+        steps += 1
+
+    outcome = train(arm, data, 0, CPU, watch)
+    users = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    peak = sum(resource.getrusage(user).ru_maxrss for user in users) * 1024
+    measured = throughput(arm, data, CPU, rounds=1, steps=2)
+    print(
+        json.dumps(
+            {
+                "source": data.source,
+                "steps": steps,
+                "losses": [row["train_loss"] for row in outcome.history],
+                "images_per_second": outcome.history[-1]["images_per_second"],
+                "peak_bytes": peak,
+                "rates": dict(measured.rows[["part", "images_per_second"]].to_numpy().tolist()),
+                "sentence": measured.sentence,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

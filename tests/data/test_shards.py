@@ -1,0 +1,183 @@
+"""Images decoded once for all runs: the pixels of the files, made whole or not at all."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from alexbench.data import StreamedSplit, batches, shards
+from alexbench.data.imagefolder import keep_decoded, load_folder
+from alexbench.errors import BadInput, RunFailed
+from alexbench.schema import DataConfig
+from tests.data.images import noise, write_folder
+
+DATA = DataConfig(name="imagefolder", image_size=8)
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is held in memory, and a shard holds four images."""
+    monkeypatch.setenv("ALEXBENCH_HELD_GIB", "0")
+    monkeypatch.setattr(shards, "SHARD_BYTES", 4 * 8 * 8 * 3)
+
+
+def keep(root: Path, verify: bool = False, data: DataConfig = DATA) -> list[str]:
+    """Keep the decoded images, and return what was told."""
+    told: list[str] = []
+    keep_decoded(root, data, root.parent / "cache", told.append, verify)
+    return told
+
+
+def loaded(root: Path, data: DataConfig = DATA) -> StreamedSplit:
+    split = load_folder(root, data, root.parent / "cache").train
+    assert isinstance(split, StreamedSplit)
+    return split
+
+
+def files(root: Path, pattern: str = "*.npy") -> list[Path]:
+    return sorted((root.parent / "cache").glob(f"*-shards-*/{pattern}"))
+
+
+def pixels(split: StreamedSplit, order: list[int]) -> torch.Tensor:
+    return torch.cat([images for images, _ in batches(split, torch.tensor(order), 2, CPU)])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_kept_images_are_those_of_the_files(tmp_path: Path, threads: int):
+    root = write_folder(tmp_path / "pets", train=5)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        decoded = load_folder(root, DATA, tmp_path / "cache")
+        keep(root)
+        kept = load_folder(root, DATA, tmp_path / "cache")
+        assert isinstance(kept.train, StreamedSplit)
+        assert isinstance(decoded.train, StreamedSplit)
+        assert kept.train.shards is not None
+        order = [9, 0, 4, 3, 8, 1]
+        assert torch.equal(pixels(kept.train, order), pixels(decoded.train, order))
+        some = torch.tensor([7, 2, 5])
+        assert torch.equal(
+            pixels(kept.train.take(some), [0, 1, 2]), pixels(decoded.train, some.tolist())
+        )
+    finally:
+        torch.set_num_threads(before)
+    assert kept.sha256 == decoded.sha256  # so that no run is trained again
+    for key in ("images", "pixel_sum", "product_sum"):
+        assert torch.equal(getattr(kept.train.moments, key), getattr(decoded.train.moments, key))
+    assert [path.name for path in files(root)] == [
+        "test-00000.npy",
+        "train-00000.npy",
+        "train-00001.npy",
+        "train-00002.npy",
+    ]
+
+
+def test_a_run_decodes_nothing_once_they_are_kept(tmp_path: Path):
+    root = write_folder(tmp_path / "pets")
+    keep(root)
+    split = loaded(root)
+    (root / "train" / "cat" / "0.png").unlink()
+    assert pixels(split, [0, 1, 2, 3, 4, 5]).shape == (6, 8, 8, 3)
+
+
+def test_the_size_is_said_before_it_starts_and_what_is_there_is_not_made_again(tmp_path: Path):
+    root = write_folder(tmp_path / "pets")
+    told = keep(root)
+    assert "10 images of 8 x 8 pixels: 0.0 GB in" in told[0]
+    assert told[1:-1] == [f"{n} of 3 files written" for n in (1, 2, 3)]
+    assert len(keep(root)) == 2
+
+
+def test_making_goes_on_where_it_was_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    root = write_folder(tmp_path / "pets")
+    make_shard = shards.make_shard
+
+    def one_only(path: Path, *rest: object) -> None:
+        if path.name == "train-00001.npy":
+            raise KeyboardInterrupt
+        make_shard(path, *rest)
+
+    monkeypatch.setattr(shards, "make_shard", one_only)
+    with pytest.raises(KeyboardInterrupt):
+        keep(root)
+    assert loaded(root).shards is None  # half a set is no set
+    monkeypatch.setattr(shards, "make_shard", make_shard)
+    assert keep(root)[1:-1] == ["1 of 2 files written", "2 of 2 files written"]
+    assert loaded(root).shards is not None
+
+
+def test_a_kill_while_writing_leaves_nothing_that_counts(tmp_path: Path, monkeypatch):
+    root = write_folder(tmp_path / "pets")
+    monkeypatch.setattr(shards.os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+    with pytest.raises(RunFailed, match=r"train-00000\.npy: cannot be written \(full\)"):
+        keep(root)
+    assert files(root, "*") == []
+
+
+def test_a_set_that_does_not_fit_on_the_disk_is_refused_before_it_starts(tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "image_bytes", lambda side: 2**60)
+    with pytest.raises(BadInput, match="do not fit in"):
+        keep(write_folder(tmp_path / "pets"))
+
+
+def test_checksums_find_what_was_damaged_and_it_is_made_again(tmp_path: Path):
+    root = write_folder(tmp_path / "pets")
+    keep(root)
+    path = files(root)[1]
+    whole = path.read_bytes()
+    index = json.loads(files(root, "index.json")[0].read_text())
+    assert index["shards"][path.name]["sha256"] == hashlib.sha256(whole).hexdigest()
+    path.write_bytes(whole[:-1] + b"x")
+    assert len(keep(root)) == 2  # sizes alone do not tell
+    assert keep(root, verify=True)[1] == "1 of 1 files written"
+    assert path.read_bytes() == whole
+
+
+def test_a_changed_folder_is_decoded_again(tmp_path: Path):
+    root = write_folder(tmp_path / "pets")
+    keep(root)
+    noise(999, 20, 20).save(root / "train" / "cat" / "0.png")
+    assert loaded(root).shards is None
+    keep(root)
+    assert loaded(root).shards is not None
+
+
+def test_a_cut_file_is_no_part_of_a_set(tmp_path: Path):
+    root = write_folder(tmp_path / "pets")
+    keep(root)
+    path = files(root)[0]
+    path.write_bytes(path.read_bytes()[:-1])
+    assert loaded(root).shards is None
+
+
+def test_files_that_cannot_be_decoded_are_named_or_skipped(tmp_path: Path):
+    root = write_folder(tmp_path / "pets")
+    (root / "train" / "cat" / "1.png").write_bytes(b"x")
+    with pytest.raises(BadInput, match=r"cannot decode 1 of the files: train/cat/1\.png"):
+        keep(root)
+    skip = DATA.model_copy(update={"undecodable": "skip"})
+    keep(root, data=skip)
+    split = loaded(root, skip)
+    assert split.shards is not None
+    assert split.labels.tolist() == [0, 1, 1, 0, 1]
+    decoded = load_folder(root, skip, tmp_path / "other").train
+    assert isinstance(decoded, StreamedSplit)
+    assert torch.equal(pixels(split, [4, 2, 0]), pixels(decoded, [4, 2, 0]))
+
+
+def test_what_fits_in_memory_is_kept_as_a_run_would_keep_it(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("ALEXBENCH_HELD_GIB", "1")
+    root = write_folder(tmp_path / "pets")
+    (told,) = keep(root)
+    assert "fits in memory, kept in" in told
+    assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".npz"]
+
+
+def test_a_limit_that_is_no_number_is_refused(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("ALEXBENCH_HELD_GIB", "much")
+    with pytest.raises(BadInput, match="ALEXBENCH_HELD_GIB: 'much' is not a number"):
+        loaded(write_folder(tmp_path / "pets"))
