@@ -79,8 +79,9 @@ def train(
         began = now(device) - state.train_seconds
         for images, labels in batches(data.train, left, recipe.batch_size, device):
             step = state.running.images // recipe.batch_size
-            lr = learning_rate(recipe, epoch + step / steps, test_errors)
-            set_learning_rate(state.optimizer, lr)
+            epochs_done = epoch + step / steps
+            lr = learning_rate(recipe, epochs_done, test_errors)
+            set_learning_rate(state.optimizer, lr, epochs_done)
             inputs = pixels.augment(images, state.streams.augmentation, epoch)
             loss, logits = train_step(state, inputs, labels)
             state.running.add(loss, logits, labels)
