@@ -79,7 +79,7 @@ def group_settings(train: TrainConfig, layer: str, is_bias: bool) -> dict[str, A
 def set_learning_rate(
     optimizer: torch.optim.Optimizer, lr: float, epochs_done: float = 0.0
 ) -> None:
-    """That rate for the weights, and times its lr_factor for each group; its own where it has one."""
+    """That rate for the weights, its multiple for other groups, its own for one that has rates."""
     for group in optimizer.param_groups:
         held = [rate for epoch, rate in group.get("rates", ()) if epoch <= epochs_done]
         group["lr"] = held[-1] if held else lr * group["lr_factor"]
