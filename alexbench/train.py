@@ -89,8 +89,9 @@ def train(
         for images, labels in batches(data.train, mine, part, device):
             share.begin(min(recipe.batch_size, count - state.running.images))
             step = state.running.images // recipe.batch_size
-            state.lr = learning_rate(recipe, epoch + step / steps, test_errors)
-            set_learning_rate(state.optimizer, state.lr)
+            epochs_done = epoch + step / steps
+            state.lr = learning_rate(recipe, epochs_done, test_errors)
+            set_learning_rate(state.optimizer, state.lr, epochs_done)
             inputs = pixels.augment(images, state.streams.augmentation, epoch, share)
             labels = share.labels(labels)
             loss, logits = train_step(state, inputs, labels)

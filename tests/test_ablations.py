@@ -20,7 +20,7 @@ from tests.tiny import CPU
 FILES = [(name, profile) for name in config.shipped() for profile in config.PROFILES]
 CLASSES = {"laptop": 26, "cifar10-short": 10, "cifar10": 10, "imagenet": 1000}
 # Recipes and write-ups are compared as they were published, with their own epochs and schedules.
-WHOLE_RECIPES = ("recipes", "reimplementations")
+WHOLE_RECIPES = ("recipes", "reimplementations", "schedules")
 
 
 def test_every_claim_is_claimed_by_a_file():
