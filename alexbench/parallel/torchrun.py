@@ -47,13 +47,13 @@ def find() -> tuple[TCPStore, Team]:
 def lead(
     run: Run, place: Place, folder: Path, watch: Watch, checkpoints: Checkpoints | None
 ) -> record.RunRecord:
-    """Train a run with the processes that follow; raises BadInput for another number of them."""
-    store, team = find()
-    asked = num_processes(run.config.train)
-    if asked != team.size:
+    """Train a run with the first of the processes that follow; raises BadInput for too few."""
+    store, all_of_them = find()
+    team = Team(0, num_processes(run.config.train))
+    if team.size > all_of_them.size:
         raise BadInput(
-            f"{run.variant} is trained by {asked} processes, and torchrun started {team.size}: "
-            "they must be as many (--nnodes times --nproc-per-node)"
+            f"{run.variant} is trained by {team.size} processes, and torchrun started "
+            f"{all_of_them.size}: raise --nnodes or --nproc-per-node"
         )
     if checkpoints:
         checkpoints.join(team)
@@ -76,8 +76,8 @@ def dismiss() -> None:
 
 def follow() -> None:
     """Train what the first process calls for, until it has no more."""
-    store, team = find()
-    number = 1
+    store, all_of_them = find()
+    rank, number = all_of_them.rank, 1
     while True:
         name = f"alexbench {number}"
         store.wait([name], LONGEST_SWEEP)
@@ -85,8 +85,11 @@ def follow() -> None:
         if not job:
             return
         number += 1
-        place = replace(Place(**job["place"]), device=own_device(job["place"]["device"]))
         run = from_json(job["run"])
+        team = Team(rank, num_processes(run.config.train))
+        if rank >= team.size:
+            continue
+        place = replace(Place(**job["place"]), device=own_device(job["place"]["device"]))
         torch.set_num_threads(place.num_threads)
         kept = Checkpoints(Path(job["folder"]), run.stem, run.run_id, seconds=0.0, team=team)
         try:
