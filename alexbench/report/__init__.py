@@ -94,7 +94,8 @@ def write(
         if drawn := columns.kernels(records, kept):
             figures.save_png(drawn, folder / "kernels.png")
             paths.append(folder / "kernels.png")
-            text += f"\n![kernels by column](kernels.png)\n\n{columns.caption(records)}\n"
+        if said := columns.caption(records):
+            text += f"\n![kernels by column](kernels.png)\n\n{said}\n"
         paths.append(write_text(text, folder / "report.md"))
     if "latex" in formats:
         text = latex.render(ablation, profile, records[0], compared)

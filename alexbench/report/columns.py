@@ -21,7 +21,7 @@ def kernels(records: Sequence[RunRecord], kept: Sequence[Pictures]) -> Figure | 
 
 
 def caption(records: Sequence[RunRecord]) -> str:
-    """Return a sentence a variant: the gap over its seeds, beside what chance would give."""
+    """Return the gap of each variant over its seeds, beside what chance would give; or nothing."""
     lines = []
     for variant in dict.fromkeys(record.variant for record in records):
         mine = [record for record in records if record.variant == variant]
@@ -31,6 +31,8 @@ def caption(records: Sequence[RunRecord]) -> str:
             chance = stats.mean([specialisation.shuffled_gap(each) for each in found])
             spread = f", sd {stats.sd(gaps):.2f} over {len(gaps)} seeds" if len(gaps) > 1 else ""
             lines.append(f"{variant} {stats.mean(gaps):.2f}{spread} (dealt by chance {chance:.2f})")
+    if not lines:
+        return ""
     return (
         "Kernels of conv1, a block a column (Figure 3). Gap between the columns' mean colour "
         f"saturations, in points: {'; '.join(lines)}."
