@@ -118,8 +118,11 @@ def plan(
         ablation, profile, seeds, set_, device, data_root, results, number_of(jobs), threads
     )
     settled, to_tune = estimate.settled(prepared)
-    rows = estimate.rows(prepared, settled)
-    print_rows(rows, settled.title)
+    found = estimate.done_and_not(prepared, settled)
+    rows = estimate.rows(prepared, settled, found)
+    print_rows(estimate.readable(rows), settled.title)
+    for line in estimate.seeds_to_settle(settled, found):
+        typer.echo(line)
     typer.echo(estimate.total(rows, to_tune, prepared))
 
 
