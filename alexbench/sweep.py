@@ -1,7 +1,7 @@
 """A whole ablation: plan, tune, train what is not trained yet, and write the tables."""
 
 import functools
-import importlib
+import importlib.util
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -86,6 +86,8 @@ def prepare(
     folder = Path(results) / loaded.name / folder_name(profile, settings)
     asked = execution(**how)
     launcher(asked)  # is installed
+    if asked.tensorboard and not importlib.util.find_spec("tensorboard"):
+        raise BadInput("--tensorboard needs it: pip install 'alexbench[tensorboard]'")
     return Sweep(loaded, where, folder, places_for, asked)
 
 
