@@ -88,9 +88,9 @@ def perform(
     outcome = train(run.config, data, run.seed, device, watch, checkpoints, team)
     if team.rank:  # the first process writes
         return make_record(run, data, outcome, outcome.scores, device, where)
-    if run.purpose == "measure" and run.seed == 0:
-        pictures.write(take_pictures(run, data, outcome.net, device), folder)
     still_here = functools.partial(watch, len(outcome.history), 0.0, outcome.history)
+    if run.purpose == "measure" and run.seed == 0 and outcome.status == "finished":
+        pictures.write(take_pictures(run, data, outcome.net, device, still_here), folder)
     scores, outputs = final_test(run, data, outcome, device, still_here)
     if run.keep_views:
         averages.keep(outputs, data.test.labels.numpy(), run.outputs_path(folder))
@@ -102,13 +102,17 @@ def perform(
 
 
 def take_pictures(
-    run: Run, data: Dataset, net: nn.Module, device: torch.device
+    run: Run,
+    data: Dataset,
+    net: nn.Module,
+    device: torch.device,
+    between: Callable[[], object] = lambda: None,
 ) -> pictures.Pictures:
     """The kernels of conv1, and some test images with what the net makes of them."""
     pixels = Pixels(data.train, run.config.data, run.config.augment, device)
     shown = run.config.evaluate.pictured or range(min(PICTURED, len(data.test.labels)))
     images = run.config.evaluate.train_images
-    examples, searched = predict(net, data, pixels, torch.tensor(shown), images)
+    examples, searched = predict(net, data, pixels, torch.tensor(shown), images, between)
     return pictures.Pictures(
         run_id=run.run_id,
         variant=run.variant,

@@ -57,6 +57,7 @@ class State:
         """Put the epoch in hand into the history, and begin the next one."""
         self.history.append(row)
         self.running = Running.on(self.running.loss.device)
+        self.traffic.sent_bytes = self.traffic.steps = 0
         self.train_seconds = 0.0
         self.order_state = self.streams.order.get_state()
 
@@ -82,6 +83,8 @@ def capture(state: State) -> dict[str, Any]:
             "loss": state.share.total(state.running.loss),
             "wrong": state.share.total(state.running.wrong),
             "images": state.running.images,
+            "sent_bytes": state.traffic.of_all(state.running.loss.device),
+            "steps": state.traffic.steps,
         },
         "history": state.history,
         "train_seconds": state.train_seconds,
@@ -112,6 +115,7 @@ def restore(state: State, content: dict[str, Any]) -> None:
         state.running.loss.copy_(content["running"]["loss"])
         state.running.wrong.copy_(content["running"]["wrong"])
     state.running.images = content["running"]["images"]
+    state.traffic.resume(content["running"]["sent_bytes"], content["running"]["steps"])
     state.history[:] = content["history"]
     state.train_seconds, state.lr = content["train_seconds"], content["lr"]
 

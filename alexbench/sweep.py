@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from alexbench import config, record, report
+from alexbench import config, record
 from alexbench.averages import averages, make, trainings
 from alexbench.claim import claim
 from alexbench.config import Ablation
@@ -121,6 +121,8 @@ def carry_out(sweep: Sweep) -> pd.DataFrame:
 
 def write_report(sweep: Sweep, ablation: Ablation) -> pd.DataFrame:
     """Records of what is averaged, then the tables; returns the comparison."""
+    from alexbench import report  # draws: a second of imports that training does not wait for
+
     folder = sweep.folder
     for average in averages(ablation, sweep.identity):
         if not average.is_made(folder) and not missing(average.members, folder):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -89,8 +89,8 @@ class Pool:
 
     def __init__(self, folder: Path, how: Execution) -> None:
         self.folder, self.how = folder, how
-        self.free = list[Place]()  # places without a worker
-        self.workers = list[Worker]()
+        self.places: Sequence[Place] = ()  # of the runs in hand
+        self.workers = list[Worker]()  # of earlier places too, which may be asked for again
         self.events: queue.Queue[tuple[Worker, Event]] = queue.Queue()
         self.waiting = deque[Run]()
         self.taken = deque[tuple[float, Run]]()  # and when to try again
@@ -102,9 +102,8 @@ class Pool:
         self, runs: Sequence[Run], places: Sequence[Place], notify: Notify
     ) -> list[Failure]:
         """Perform every run, one at a time in each place; returns the failures."""
-        self.move_to(places)
         self.waiting.extend(runs)
-        self.notify, self.failures = notify, []
+        self.places, self.notify, self.failures = places, notify, []
         with Interrupts() as interrupts:
             while self.at_work() and interrupts.count < 2:
                 if interrupts.count:
@@ -116,22 +115,12 @@ class Pool:
             raise RunFailed(self.stopped or "interrupted")
         return self.failures
 
-    def move_to(self, places: Sequence[Place]) -> None:
-        """Keep the workers that have one of these places, and end the others."""
-        self.free = list(places)
-        for worker in list(self.workers):
-            if worker.place in self.free:
-                self.free.remove(worker.place)
-            else:
-                worker.kill()
-                self.workers.remove(worker)
-
     def at_work(self) -> bool:
         to_come = self.waiting or self.taken
         return any(worker.run for worker in self.workers) or bool(to_come and not self.stopped)
 
     def hand_out(self) -> None:
-        """Give every worker that is idle a run; start workers while places are free."""
+        """Give every worker that is idle a run; start workers for places that have none."""
         while self.taken and self.taken[0][0] <= time.monotonic():
             self.waiting.append(self.taken.popleft()[1])
         while self.waiting and not self.stopped and (worker := self.idle_worker()):
@@ -139,11 +128,12 @@ class Pool:
 
     def idle_worker(self) -> Worker | None:
         for worker in self.workers:
-            if worker.run is None and not worker.leaving:
+            if worker.run is None and not worker.leaving and worker.place in self.places:
                 return worker
-        if not self.free:
+        missing = Counter(self.places) - Counter(worker.place for worker in self.workers)
+        if not missing:
             return None
-        self.workers.append(Worker(self.free.pop(0), self.how, self.events))
+        self.workers.append(Worker(next(iter(missing)), self.how, self.events))
         return self.workers[-1]
 
     def hear(self) -> None:
@@ -155,9 +145,7 @@ class Pool:
         run, worker.heard = worker.run, time.monotonic()
         if event["kind"] == "died":
             worker.kill()
-            if worker in self.workers:
-                self.workers.remove(worker)
-                self.free.append(worker.place)
+            self.workers.remove(worker)
             event = self.after_death(worker, run, event["status"]) if run else event
         if run is None or event["kind"] == "ready":
             return

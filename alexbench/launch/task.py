@@ -9,7 +9,7 @@ from typing import Any
 from alexbench import record
 from alexbench.checkpoint import Checkpoints, Stopped
 from alexbench.claim import claim
-from alexbench.errors import BadInput, RunFailed
+from alexbench.errors import BadInput, ProcessLost, RunFailed
 from alexbench.execution import Execution
 from alexbench.perform import Place, perform
 from alexbench.plan import Run
@@ -90,6 +90,8 @@ def claimed(
         return {"kind": "stopped"}
     except (BadInput, RunFailed):
         raise
+    except ProcessLost as error:  # no fault of the run: it may be tried again
+        return failed(run, folder, reason(error))
     except Exception as error:
         traceback.print_exc()
         write_failure(run, folder, reason(error))
