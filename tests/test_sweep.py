@@ -143,6 +143,9 @@ def test_bad_input_is_refused_before_anything_trains(ablation, tmp_path):
         ({"device": "cuda:9"}, "--device cuda:9: not here; allowed are auto, cpu"),
         ({"jobs": 999}, "more than the"),
         ({"profile": "phone"}, "unknown profile 'phone'"),
+        ({"on_error": "panic"}, "--on-error panic: input should be 'keep' or 'stop'"),
+        ({"hang_seconds": 0}, "--hang-seconds 0: input should be greater than 0"),
+        ({"slurm": ["gpu"]}, "--slurm gpu: string should match pattern"),
         ({"seeds": 0}, "seeds: 0 is not allowed, it should be 1 or more"),
     ):
         with pytest.raises(BadInput, match=expected):
