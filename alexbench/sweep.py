@@ -21,6 +21,7 @@ from alexbench.config import Ablation
 from alexbench.errors import BadInput, RunFailed
 from alexbench.execution import Execution, execution
 from alexbench.launch.task import Perform
+from alexbench.memory import run_bytes
 from alexbench.parallel import needs
 from alexbench.perform import Place, identity, load_data
 from alexbench.places import places
@@ -74,15 +75,20 @@ def prepare(
     loaded = config.load(ablation, profile, seeds, settings)
 
     @functools.cache
+    def largest() -> int:
+        variants = loaded.variants.values()
+        return max(run_bytes(each, load_data(each.data, data_root)) for each in variants)
+
+    @functools.cache
     def of_size(num_devices: int, alone: bool) -> list[Place]:
-        return places(device, 1 if alone else jobs, threads, data_root, num_devices)
+        return places(device, 1 if alone else jobs, threads, data_root, num_devices, largest)
 
     def places_for(train: TrainConfig) -> list[Place]:
         return of_size(needs.num_devices(train), train.alone)
 
     for variant in loaded.variants.values():
         places_for(variant.train)
-    where = places(device, jobs, threads, data_root)
+    where = of_size(1, False)
     folder = Path(results) / loaded.name / folder_name(profile, settings)
     asked = execution(**how)
     launcher(asked)  # is installed
