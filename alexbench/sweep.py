@@ -92,6 +92,8 @@ def prepare(
     folder = Path(results) / loaded.name / folder_name(profile, settings)
     asked = execution(**how)
     launcher(asked)  # is installed
+    if jobs is not None and asked.launcher != "local":
+        raise BadInput("--jobs is for --launcher local: a cluster knows what it has room for")
     if asked.tensorboard and not importlib.util.find_spec("tensorboard"):
         raise BadInput("--tensorboard needs it: pip install 'alexbench[tensorboard]'")
     return Sweep(loaded, where, folder, places_for, asked)

@@ -1,5 +1,6 @@
 """The same sweep on Ray and by submitit: the records of a local one, whatever dies in between."""
 
+import importlib.util
 import os
 import signal
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from alexbench.errors import BadInput
 from alexbench.launch.task import Event
 from alexbench.plan import Run
 from alexbench.sweep import Sweep, launcher, train_missing
@@ -37,11 +39,22 @@ def cluster() -> Iterator[Any]:
     cluster.shutdown()
 
 
+@pytest.mark.parametrize("name", ["ray", "slurm"])
+def test_a_cluster_is_asked_for_in_its_own_words_and_needs_its_extra(name, tmp_path):
+    package = {"ray": "ray", "slurm": "submitit"}[name]
+    if importlib.util.find_spec(package):
+        expected = "--jobs is for --launcher local"
+    else:
+        expected = rf"needs {package}: pip install 'alexbench\[{name}\]'"
+    with pytest.raises(BadInput, match=expected):
+        prepare(tmp_path, launcher=name, jobs=2)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # Ray's own
 def test_ray_finishes_every_run_when_a_node_is_killed(cluster, local, tmp_path):
     second = cluster.add_node(num_cpus=1)
-    prepared = prepare(tmp_path, TEXT, launcher="ray", **OPTIONS)
+    prepared = prepare(tmp_path, TEXT, launcher="ray", jobs=None, **OPTIONS)
     unfinished = prepared.folder / "unfinished"
     in_hand: list[list[str]] = []
 
@@ -61,7 +74,9 @@ def test_ray_finishes_every_run_when_a_node_is_killed(cluster, local, tmp_path):
 @pytest.mark.slow
 def test_a_job_that_slurm_preempts_is_queued_again_and_goes_on(local, tmp_path, monkeypatch):
     submitit = pytest.importorskip("submitit", reason="needs alexbench[slurm]")
-    prepared = prepare(tmp_path, TEXT, launcher="slurm", slurm=["cluster=local"], **OPTIONS)
+    prepared = prepare(
+        tmp_path, TEXT, launcher="slurm", slurm=["cluster=local"], jobs=None, **OPTIONS
+    )
     unfinished, preempted = prepared.folder / "unfinished", []
     done = submitit.LocalJob.done
 
