@@ -122,10 +122,34 @@ def report(
         for folder in sorted(root.glob(f"{stem}/*/runs")):
             label = folder.parent.name
             loaded = config.load(name, label.partition(",")[0])
-            for path in reports.write(loaded, label, folder.parent, warn, formats):
+            paths, _ = reports.write(loaded, label, folder.parent, warn, formats)
+            for path in paths:
                 typer.echo(path)
     if "html" in formats:
         typer.echo(reports.write_index(root))
+
+
+@app.command()
+def claims(
+    results: Results = "results",
+    readme: Annotated[
+        str | None, typer.Option(help="A page whose table is replaced; default: print it.")
+    ] = None,
+) -> None:
+    """The table of claims: source, file, what was measured at which scale, verdict."""
+    from alexbench import report as reports
+    from alexbench.report.claims import put_into
+
+    table = reports.claims_table(Path(results))
+    if readme is None:
+        typer.echo(table)
+        return
+    path = Path(readme)
+    if not path.is_file():
+        raise BadInput(f"--readme {readme}: no such file")
+    text = put_into(path.read_text(encoding="utf-8"), table, readme)
+    path.write_text(text, encoding="utf-8", newline="\n")
+    typer.echo(path)
 
 
 def warn(line: str) -> None:

@@ -44,7 +44,7 @@ def build_optimizer(net: nn.Module, train: TrainConfig) -> torch.optim.Optimizer
 
     Layers with a rate or a decay of their own have groups of their own.
     """
-    own = set(train.layer_lr_factor) | set(train.layer_weight_decay)
+    own = {*train.layer_lr_factor, *train.layer_weight_decay, *train.layer_lr}
     groups: dict[tuple[str, bool], dict[str, Any]] = {}
     for name, parameter in net.named_parameters():
         layer = name.split(".")[0]
@@ -60,23 +60,29 @@ def build_optimizer(net: nn.Module, train: TrainConfig) -> torch.optim.Optimizer
 def group_settings(train: TrainConfig, layer: str, is_bias: bool) -> dict[str, Any]:
     """The decay of a group of parameters, and its rate as a multiple of the weights' rate.
 
-    ``constant_lr``: the rate of biases that the schedule passes over, as in the released runs.
+    ``rates``: pairs of an epoch and the rate from then on, whatever the schedule says: of a layer,
+    or of biases that the schedule passes over, as in the released runs.
     """
     factor = train.layer_lr_factor.get(layer, 1.0) * (train.bias_lr_factor if is_bias else 1.0)
     decay = train.layer_weight_decay.get(layer, train.weight_decay)
-    constant = is_bias and not train.anneal_biases
+    rates = train.layer_lr.get(layer, ())
+    if is_bias:
+        constant = () if train.anneal_biases else ((0.0, train.lr * factor),)
+        rates = (train.bias_lr or constant) + tuple(pair for pair in rates if pair[1] == 0)
     return {
         "weight_decay": decay if train.decay_biases or not is_bias else 0.0,
         "lr_factor": factor,
-        "constant_lr": train.lr * factor if constant else None,
+        "rates": rates,
     }
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """That rate for the weights, and times its lr_factor for every group that is annealed."""
+def set_learning_rate(
+    optimizer: torch.optim.Optimizer, lr: float, epochs_done: float = 0.0
+) -> None:
+    """That rate for the weights, its multiple for other groups, its own for one that has rates."""
     for group in optimizer.param_groups:
-        constant = group.get("constant_lr")
-        group["lr"] = lr * group["lr_factor"] if constant is None else constant
+        held = [rate for epoch, rate in group.get("rates", ()) if epoch <= epochs_done]
+        group["lr"] = held[-1] if held else lr * group["lr_factor"]
 
 
 def learning_rate(train: TrainConfig, epochs_done: float, test_errors: Sequence[float]) -> float:
@@ -88,6 +94,9 @@ def learning_rate(train: TrainConfig, epochs_done: float, test_errors: Sequence[
         return train.lr * (1 - epochs_done / train.epochs)
     if train.schedule == "cosine":
         return train.lr * (1 + math.cos(math.pi * epochs_done / train.epochs)) / 2
+    if train.schedule == "stairs":
+        part = min(int(train.stairs * epochs_done / train.epochs), train.stairs - 1)
+        return float(train.lr / train.stairs_ratio ** (part / (train.stairs - 1)))
     drops = 0
     if train.schedule == "step":
         drops = sum(epoch <= epochs_done for epoch in train.lr_drop_epochs)

@@ -28,6 +28,11 @@ Grid = Annotated[
     dict[str, Annotated[list[float], Field(min_length=1)]], Field(min_length=1, max_length=1)
 ]
 Epochs = Annotated[tuple[PositiveInt, ...], Field(strict=False)]  # YAML knows lists, not tuples
+# [epoch, rate] pairs: from each of those epochs on that rate holds, whatever the schedule says
+Rates = Annotated[
+    tuple[Annotated[tuple[NonNegativeFloat, NonNegativeFloat], Field(strict=False)], ...],
+    Field(strict=False),
+]
 ByLayer = dict[str, NonNegativeFloat]  # a layer's name, as in conv1, local3, fc6 -> a value
 
 
@@ -149,7 +154,15 @@ class TrainConfig(Section):
     anneal_biases: bool = True  # false as run: the schedule is the weights' alone
     layer_lr_factor: ByLayer = {}  # times lr, for the weights and biases of single layers
     layer_weight_decay: ByLayer = {}  # in place of weight_decay, for the weights of single layers
-    schedule: Literal["constant", "step", "plateau", "linear", "cosine"] = "plateau"
+    layer_lr: dict[
+        str, Rates
+    ] = {}  # of single layers, in place of the schedule; 0 freezes biases too
+    bias_lr: Rates = ()  # of all biases, in place of bias_lr_factor and the schedule
+    schedule: Literal["constant", "step", "stairs", "plateau", "linear", "cosine"] = "plateau"
+    stairs: Annotated[int, Field(ge=2)] = (
+        4  # stairs: so many equal parts of the epochs, and lr falls
+    )
+    stairs_ratio: DropFactor = 250.0  # by one ratio from each to the next, by so much in all
     lr_drop_factor: DropFactor = 10.0  # step and plateau divide lr by it
     lr_drop_epochs: Epochs = ()  # step: after these epochs
     plateau_drops: PositiveInt = 3  # plateau: at most so many drops ...

@@ -47,6 +47,7 @@ class State:
     traffic: Traffic = field(default_factory=Traffic)
     history: list[Row] = field(default_factory=list)
     train_seconds: float = 0.0  # of the epoch in hand
+    lr: float = 0.0  # of the last step
     order_state: Tensor = field(init=False)  # the order stream as the epoch in hand found it
 
     def __post_init__(self) -> None:
@@ -56,6 +57,7 @@ class State:
         """Put the epoch in hand into the history, and begin the next one."""
         self.history.append(row)
         self.running = Running.on(self.running.loss.device)
+        self.traffic.sent_bytes = self.traffic.steps = 0
         self.train_seconds = 0.0
         self.order_state = self.streams.order.get_state()
 
@@ -81,9 +83,12 @@ def capture(state: State) -> dict[str, Any]:
             "loss": state.share.total(state.running.loss),
             "wrong": state.share.total(state.running.wrong),
             "images": state.running.images,
+            "sent_bytes": state.traffic.of_all(state.running.loss.device),
+            "steps": state.traffic.steps,
         },
         "history": state.history,
         "train_seconds": state.train_seconds,
+        "lr": state.lr,
     }
 
 
@@ -110,8 +115,9 @@ def restore(state: State, content: dict[str, Any]) -> None:
         state.running.loss.copy_(content["running"]["loss"])
         state.running.wrong.copy_(content["running"]["wrong"])
     state.running.images = content["running"]["images"]
+    state.traffic.resume(content["running"]["sent_bytes"], content["running"]["steps"])
     state.history[:] = content["history"]
-    state.train_seconds = content["train_seconds"]
+    state.train_seconds, state.lr = content["train_seconds"], content["lr"]
 
 
 def shapes(tensors: dict[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:

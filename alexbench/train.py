@@ -89,8 +89,9 @@ def train(
         for images, labels in batches(data.train, mine, part, device):
             share.begin(min(recipe.batch_size, count - state.running.images))
             step = state.running.images // recipe.batch_size
-            lr = learning_rate(recipe, epoch + step / steps, test_errors)
-            set_learning_rate(state.optimizer, lr)
+            epochs_done = epoch + step / steps
+            state.lr = learning_rate(recipe, epochs_done, test_errors)
+            set_learning_rate(state.optimizer, state.lr, epochs_done)
             inputs = pixels.augment(images, state.streams.augmentation, epoch, share)
             labels = share.labels(labels)
             loss, logits = train_step(state, inputs, labels)
@@ -127,10 +128,10 @@ def row_of(state: State, scores: Scores, train_error: float | None, evaluate_sec
     """The history's row of the epoch in hand."""
     images, share = state.running.images, state.share
     loss, wrong = share.total(state.running.loss), share.total(state.running.wrong)
-    exchanged = state.traffic.end_epoch(loss.device)
+    traffic = state.traffic
     return {
         "epoch": len(state.history) + 1,
-        "lr": state.optimizer.param_groups[0]["lr"],  # of the last step
+        "lr": state.lr,
         "train_loss": float(loss) / images,
         "running_train_error": 100 * int(wrong) / images,
         "train_error": train_error,
@@ -140,7 +141,11 @@ def row_of(state: State, scores: Scores, train_error: float | None, evaluate_sec
         "train_seconds": round(state.train_seconds, 3),
         "evaluate_seconds": round(evaluate_seconds, 3),
         "images_per_second": round(images / state.train_seconds, 1),
-        **({"exchanged_bytes": exchanged} if state.traffic.possible else {}),
+        **(
+            {"exchanged_bytes": traffic.of_all(loss.device) / traffic.steps}
+            if traffic.possible
+            else {}
+        ),
     }
 
 

@@ -19,7 +19,7 @@ from tests.tiny import CPU
 FILES = [(name, profile) for name in config.shipped() for profile in config.PROFILES]
 CLASSES = {"laptop": 26, "cifar10-short": 10, "cifar10": 10, "imagenet": 1000}
 # Recipes and write-ups are compared as they were published, with their own epochs and schedules.
-WHOLE_RECIPES = ("recipes", "reimplementations")
+WHOLE_RECIPES = ("recipes", "reimplementations", "schedules")
 # Claims about devices: their ablations run with the nets on more than one device. Each is either
 # claimed by a file, which the walk below then finds, or still without one.
 ON_SEVERAL_DEVICES = {"two_gpu_time", "specialisation", "hybrid_parallel"}

@@ -86,10 +86,15 @@ def test_adam_is_torchs_with_the_same_groups():
         ("step", 3.9, 0.8),
         ("step", 4.0, 0.08),
         ("step", 8.5, 0.008),
+        ("stairs", 2.4, 0.8),
+        ("stairs", 2.5, 0.08),
+        ("stairs", 9.9, 0.0008),
     ],
 )
 def test_the_learning_rate_at_a_moment(schedule, epochs_done, expected):
-    recipe = TrainConfig(lr=0.8, epochs=10, schedule=schedule, lr_drop_epochs=(4, 8))
+    recipe = TrainConfig(
+        lr=0.8, epochs=10, schedule=schedule, lr_drop_epochs=(4, 8), stairs_ratio=1000.0
+    )
     assert learning_rate(recipe, epochs_done, []) == pytest.approx(expected)
 
 
@@ -148,3 +153,29 @@ def test_training_can_end_when_the_error_no_longer_falls():
     assert not stalled(recipe, [50, 40, 41])
     assert stalled(recipe, [50, 40, 41, 40])
     assert not stalled(TrainConfig(), [50] * 30)
+
+
+def test_a_layer_can_have_a_rate_by_hand_and_be_frozen_with_its_biases():
+    hand = {"first": ((3.0, 0.01), (5.0, 0.0))}
+    recipe = TrainConfig(lr=0.1, weight_decay=0.0, bias_lr_factor=2.0, layer_lr=hand)
+    rates = {}
+    for epochs_done in (2.9, 3.0, 5.0):
+        optimizer = build_optimizer(
+            nn.Sequential(OrderedDict(first=nn.Linear(1, 1), second=nn.Linear(1, 1))), recipe
+        )
+        set_learning_rate(optimizer, 0.1, epochs_done)
+        rates[epochs_done] = [group["lr"] for group in optimizer.param_groups]
+    # the weights and the biases of the others, then those of the first layer
+    assert rates == {
+        2.9: [0.1, 0.2, 0.1, 0.2],
+        3.0: [0.1, 0.2, 0.01, 0.2],
+        5.0: [0.1, 0.2, 0.0, 0.0],
+    }
+
+
+def test_the_biases_can_have_a_schedule_of_their_own():
+    recipe = TrainConfig(lr=0.1, bias_lr=((0.0, 0.02), (48.0, 0.002)))
+    optimizer = build_optimizer(nn.Linear(1, 1), recipe)
+    for epochs_done, rate in ((0.0, 0.02), (47.9, 0.02), (48.0, 0.002)):
+        set_learning_rate(optimizer, 0.1, epochs_done)
+        assert [group["lr"] for group in optimizer.param_groups] == [0.1, rate]

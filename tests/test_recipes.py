@@ -184,3 +184,19 @@ def test_a_released_step_moves_the_net():
     nn.functional.cross_entropy(net(x), torch.tensor([0, 1, 2, 3])).backward()
     optimizer.step()
     assert not torch.equal(before, net.conv1.weight)
+
+
+def test_layers_145_was_annealed_by_hand_and_170_in_four_steps():
+    schedules = config.load("schedules", "imagenet").variants
+    by_hand, stairs = schedules["by_hand"].train, schedules["stairs"].train
+    hand = {0: 0.01, 24: 0.01, 25: 1e-3, 50: 1e-3, 51: 1e-4, 78: 1e-4, 79: 1e-5}
+    for epoch, rate in hand.items():
+        assert learning_rate(by_hand, epoch, []) == pytest.approx(rate), epoch
+    assert (by_hand.epochs, by_hand.layer_lr) == (91, {"conv1": ((67, 1e-5), (72, 0.0))})
+    assert by_hand.bias_lr == ((0, 0.02),)
+    quarters = [learning_rate(stairs, 95 / 4 * quarter, []) for quarter in range(4)]
+    assert quarters == pytest.approx([0.01, 0.001587, 0.000252, 0.00004], rel=1e-3)
+    assert stairs.bias_lr == ((0, 0.02), (47.5, 0.002))
+    assert 60 <= schedules["stairs"].augment.pca_epochs <= 68
+    assert 73 <= stairs.layer_lr["conv1"][0][0] <= 78
+    assert schedules["by_hand"].augment.pca_epochs == 67

@@ -26,18 +26,17 @@ class Traffic:
     def count(self, content: Tensor, times: int = 1) -> None:
         self.sent_bytes += content.nbytes * times
 
-    def end_epoch(self, device: torch.device) -> float | None:
-        """Bytes a step of all processes together, and begin anew; None without a step.
-
-        All of them must ask.
-        """
-        sums = torch.tensor([self.sent_bytes, self.steps], device=device)
+    def of_all(self, device: torch.device) -> int:
+        """Bytes that all processes have sent together; all of them must ask."""
+        total = torch.tensor(self.sent_bytes, device=device)
         if dist.is_initialized():
-            dist.all_reduce(sums)
-            sums[1] //= dist.get_world_size()
-        self.sent_bytes = self.steps = 0
-        sent, steps = sums.tolist()
-        return sent / steps if steps else None
+            dist.all_reduce(total)
+        return int(total)
+
+    def resume(self, sent_bytes: int, steps: int) -> None:
+        """Go on from what all processes had sent together."""
+        first = not dist.is_initialized() or dist.get_rank() == 0
+        self.sent_bytes, self.steps = sent_bytes * first, steps
 
 
 class AllGather(torch.autograd.Function):

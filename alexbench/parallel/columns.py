@@ -34,7 +34,7 @@ class PartDropout(Dropout):
         if self.drawn_at != self.share.step:  # the passes of the hybrid share one draw
             self.drawn_at = self.share.step
             self.kept = self.draw(x, self.share.whole)
-        return self.kept[self.share.rows.to(x.device)]
+        return self.kept[self.share.in_layer.to(x.device)]
 
     def draw(self, x: Tensor, images: int) -> Tensor:
         part, parts = self.units

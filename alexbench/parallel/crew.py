@@ -8,15 +8,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from alexbench import record
 from alexbench.checkpoint import Checkpoints, Stopped
-from alexbench.errors import RunFailed
+from alexbench.errors import ProcessLost, RunFailed
 from alexbench.launch.worker import to_json
 from alexbench.parallel.group import open_store
 from alexbench.parallel.needs import num_processes
@@ -29,10 +29,6 @@ SECONDS_BETWEEN_LOOKS = 0.5  # whether the run is asked to stop
 SECONDS_TO_CONFESS = 5  # for the process that died, once others complain of it
 
 
-class ProcessLost(Exception):
-    """A run ended because one of its processes did."""
-
-
 @dataclass
 class Rank:
     """A process of a crew, and the last that was heard of it."""
@@ -40,6 +36,7 @@ class Rank:
     number: int
     process: "subprocess.Popen[str]"
     steps: int = 0
+    threads: list[threading.Thread] = field(default_factory=list)
 
     def send(self, content: dict[str, Any]) -> None:
         assert self.process.stdin
@@ -59,12 +56,12 @@ class Crew:
             own = replace(place, device=place.devices[rank.number], devices=())
             who = {"place": asdict(own), "rank": rank.number, "size": size}
             rank.send(who | {"port": self.store.port})
-            threading.Thread(target=self.listen, args=(rank,), daemon=True).start()
+            for target, arguments in ((self.listen, rank), (relay, rank.process.stderr)):
+                rank.threads.append(threading.Thread(target=target, args=(arguments,), daemon=True))
+                rank.threads[-1].start()
 
     def listen(self, rank: Rank) -> None:
         assert rank.process.stdout
-        assert rank.process.stderr
-        threading.Thread(target=relay, args=(rank.process.stderr,), daemon=True).start()
         for line in rank.process.stdout:
             self.events.put((rank, json.loads(line)))
         self.events.put((rank, {"kind": "died", "reason": how_it_ended(rank.process.wait())}))
@@ -74,16 +71,11 @@ class Crew:
     ) -> record.RunRecord:
         """Train the run; raises ProcessLost with the rank and the step if a process ends."""
         self.runs += 1
-        job: dict[str, Any] = {
-            "name": f"run {self.runs}",
-            "run": to_json(run),
-            "folder": str(folder),
-        }
-        job["checkpoints"] = checkpoints and {
-            "folder": str(checkpoints.folder),
-            "stem": checkpoints.stem,
-            "seconds": checkpoints.seconds,
-        }
+        job: Event = {"name": f"run {self.runs}", "run": to_json(run), "folder": str(folder)}
+        job["checkpoints"] = None
+        if checkpoints:
+            kept = {"folder": str(checkpoints.folder), "stem": checkpoints.stem}
+            job["checkpoints"] = kept | {"seconds": checkpoints.seconds}
         for rank in self.ranks:
             rank.steps = 0
             rank.send(job)
@@ -96,15 +88,17 @@ class Crew:
             with suppress(queue.Empty):
                 rank, event = self.events.get(timeout=SECONDS_BETWEEN_LOOKS)
                 working -= event["kind"] == "finished"
-                self.hear(rank, event, watch)
+                self.hear(rank, event, watch, checkpoints.tell if checkpoints else ignore)
         return record.read(run.record_path(folder))
 
-    def hear(self, rank: Rank, event: Event, watch: Watch) -> None:
+    def hear(self, rank: Rank, event: Event, watch: Watch, tell: Callable[[str], None]) -> None:
         """One event of a process; raises if it ends the run."""
         if event["kind"] == "progress":
             rank.steps = event["steps"]
             if rank.number == 0:
                 watch(event["epochs"], event["images_per_second"], event["history"])
+        elif event["kind"] == "note":
+            tell(event["line"])
         elif event["kind"] == "stopped":
             raise Stopped
         elif event["kind"] != "finished":
@@ -131,10 +125,15 @@ class Crew:
         """End every process, whatever it is doing."""
         for rank in self.ranks:
             rank.process.kill()
-            rank.process.wait()
-            for pipe in (rank.process.stdin, rank.process.stdout):
+            for thread in rank.threads:
+                thread.join()
+            for pipe in (rank.process.stdin, rank.process.stdout, rank.process.stderr):
                 if pipe:
                     pipe.close()
+
+
+def ignore(line: str) -> None:
+    """For a run that nobody hears of."""
 
 
 def start(place: Place) -> "subprocess.Popen[str]":

@@ -81,7 +81,7 @@ class Hybrid(nn.Module):
         if self.training:
             part = share.part(share.whole)
             starts = torch.arange(share.size)[:, None] * part
-            share.rows = (starts + places).flatten().clamp_max(share.whole - 1)
+            share.in_layer = (starts + places).flatten().clamp_max(share.whole - 1)
         x = gather_rows(mine, self.traffic)
         for segment in self.segments[:-1]:
             x = gather_units(segment(x), self.traffic)

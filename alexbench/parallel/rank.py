@@ -70,7 +70,7 @@ def train_one(
 
     def tell(line: str) -> None:
         if team.rank == 0:
-            print(line, file=sys.stderr)
+            send("note", line=line)
 
     kept = job["checkpoints"]
     checkpoints = kept and Checkpoints(

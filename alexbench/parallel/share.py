@@ -22,14 +22,14 @@ class Share:
     size: int = 1
     whole: int = 0  # images in the batch in hand
     step: int = 0  # batches begun
-    # of the batch in hand: what the layer in hand computes, unless it is a pass of the hybrid
-    rows: Tensor = field(default_factory=lambda: torch.arange(0))
+    rows: Tensor = field(default_factory=lambda: torch.arange(0))  # its places in that batch
+    in_layer: Tensor = field(default_factory=lambda: torch.arange(0))  # those that a layer computes
 
     def begin(self, whole: int) -> None:
         """Turn to the next batch, of so many images."""
         self.whole = whole
         self.step += 1
-        self.rows = self.rows_of(whole)
+        self.rows = self.in_layer = self.rows_of(whole)
 
     def part(self, whole: int) -> int:
         """How many images each process takes of so many."""

@@ -6,15 +6,24 @@ from pathlib import Path
 import pandas as pd
 
 from alexbench import figures, pictures, record
-from alexbench.config import Ablation
+from alexbench.config import PROFILES, Ablation
 from alexbench.errors import BadInput
 from alexbench.record import RunRecord
-from alexbench.report import html, index, latex, markdown, tuned
+from alexbench.report import claims, html, index, latex, markdown, tuned
 from alexbench.report.compare import COLUMNS, TEXTS, comparison
 from alexbench.report.summarise import summary
 from alexbench.report.words import headline
 
-__all__ = ["FORMATS", "comparison", "headline", "read", "summary", "write", "write_index"]
+__all__ = [
+    "FORMATS",
+    "claims_table",
+    "comparison",
+    "headline",
+    "read",
+    "summary",
+    "write",
+    "write_index",
+]
 
 FORMATS = ("csv", "markdown", "latex", "html")
 
@@ -57,8 +66,9 @@ def write(
     tell: Callable[[str], None] = lambda line: None,
     formats: Sequence[str] = FORMATS,
     planned: Container[str] | None = None,
-) -> list[Path]:
-    """Write the tables and figures of the records below ``folder``, and return their paths.
+) -> tuple[list[Path], pd.DataFrame]:
+    """Write the tables and figures of the records below ``folder``; returns their paths, and the
+    comparison.
 
     ``tell`` hears a line for each record that was refused; the others still make their report.
     """
@@ -87,13 +97,22 @@ def write(
     if "html" in formats:
         text = html.render(ablation, profile, records, compared, summed, tried, kept, left_out)
         paths.append(write_text(text, folder / "report.html"))
-    return paths
+    return paths, compared
 
 
 def write_index(results: Path) -> Path:
     """Write results/index.html over the comparison.csv of every ablation and profile there."""
-    tables = [(path.parent, read_csv(path)) for path in sorted(results.glob("*/*/comparison.csv"))]
-    return write_text(index.render(results, tables), results / "index.html")
+    return write_text(index.render(results, read_tables(results)), results / "index.html")
+
+
+def read_tables(results: Path) -> list[tuple[Path, pd.DataFrame]]:
+    """Return the folder and the comparison of every ablation and profile below results/."""
+    return [(path.parent, read_csv(path)) for path in sorted(results.glob("*/*/comparison.csv"))]
+
+
+def claims_table(results: Path) -> str:
+    """Return the README's table of claims: the profiles as they are, not what was set by hand."""
+    return claims.render([each for each in read_tables(results) if each[0].name in PROFILES])
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> Path:
