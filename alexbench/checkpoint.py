@@ -8,15 +8,19 @@ import hashlib
 import io
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from alexbench.parallel.group import from_first
+from alexbench.parallel.place import ALONE, Team
 from alexbench.record import write_safely
 from alexbench.state import State, capture, now, restore
 
 KEPT = 2  # the newest, and the one before it in case that the newest is damaged
+CALLS_BETWEEN_WORDS = 16  # of keep: so often the first process tells the others whether it is time
 DIGEST_BYTES = hashlib.sha256().digest_size
 
 
@@ -28,7 +32,8 @@ class Checkpoints:
     """The checkpoints of one run: ``<record's stem>.<number>.checkpoint`` in a folder of their own.
 
     seconds: between two of them. asked_to_stop: looked at between two batches. tell: hears a line
-    about what was found. One process at a time may have the checkpoints of a run.
+    about what was found. One process at a time may have the checkpoints of a run; or the processes
+    of its team, of which the first reads and writes, and says when.
     """
 
     def __init__(
@@ -39,22 +44,25 @@ class Checkpoints:
         seconds: float,
         asked_to_stop: Callable[[], bool] = lambda: False,
         tell: Callable[[str], None] = lambda line: None,
+        team: Team = ALONE,
     ) -> None:
         self.folder, self.stem, self.run_id = folder, stem, run_id
         self.seconds, self.asked_to_stop, self.tell = seconds, asked_to_stop, tell
+        self.from_first = partial(from_first, team.rank, team.size)
+        self.team, self.calls = team, 0
         self.next_number = 1
         self.due = time.monotonic() + seconds
 
     def resume(self, start: Callable[[], State]) -> State:
         """The state of the newest checkpoint that is whole; without one, as ``start`` makes it."""
-        for path in reversed(self.paths()):
+        for path in reversed(self.from_first(self.paths)):
             self.next_number = max(self.next_number, number(path) + 1)
             state = start()
             try:
-                restore(state, read(path, self.run_id))
+                restore(state, self.from_first(partial(read, path, self.run_id)))
             except Exception as error:  # whatever a damaged file makes torch raise
                 self.tell(f"{path}: not a whole checkpoint of this run ({reason(error)}): left out")
-                path.unlink()
+                path.unlink(missing_ok=True)
             else:
                 epochs, images = len(state.history), state.running.images
                 self.tell(f"resumed after {epochs} epochs and {images} images")
@@ -66,15 +74,20 @@ class Checkpoints:
 
         Raises Stopped, after a checkpoint, where the run is to stop; RunFailed on a full disk.
         """
-        stop = self.asked_to_stop()
-        if not stop and time.monotonic() < self.due:
+        self.calls += 1
+        if self.team.size > 1 and self.calls % CALLS_BETWEEN_WORDS:
+            return 0.0
+        stop, due = self.from_first(lambda: (self.asked_to_stop(), time.monotonic() >= self.due))
+        if not (stop or due):
             return 0.0
         began = now(state.running.loss.device)
         path = self.folder / f"{self.stem}.{self.next_number:06d}.checkpoint"
-        write(path, self.run_id, capture(state))
+        content = capture(state)
         self.next_number += 1
-        for old in self.paths()[:-KEPT]:
-            old.unlink()
+        if self.team.rank == 0:
+            write(path, self.run_id, content)
+            for old in self.paths()[:-KEPT]:
+                old.unlink()
         if stop:
             raise Stopped
         self.due = time.monotonic() + self.seconds

@@ -24,7 +24,12 @@ Seeds = Annotated[int | None, typer.Option(min=1, help="Runs of each variant.")]
 Set = Annotated[
     list[str], typer.Option("--set", help="key=value over every layer, e.g. train.epochs=1.")
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:<index>.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device", "--devices", help="auto, cpu, cuda, cuda:<index>, or several: cuda:0,cuda:1."
+    ),
+]
 DataRoot = Annotated[str | None, typer.Option(help="Where the images are.")]
 Results = Annotated[str, typer.Option(help="Where records and tables go.")]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Runs at a time; default: as fit.")]
@@ -117,7 +122,8 @@ def report(
         for folder in sorted(root.glob(f"{stem}/*/runs")):
             label = folder.parent.name
             loaded = config.load(name, label.partition(",")[0])
-            for path in reports.write(loaded, label, folder.parent, warn, formats):
+            paths, _ = reports.write(loaded, label, folder.parent, warn, formats)
+            for path in paths:
                 typer.echo(path)
     if "html" in formats:
         typer.echo(reports.write_index(root))

@@ -89,7 +89,8 @@ def load(
     own_part, part = part_for(file, profile, path), f"{path}: profiles.{profile}"
     if file.tuned:
         raise BadInput(f"{path}: tuned belongs under profiles.<name>: it holds at one scale")
-    variants = expand(file, path)
+    variants = expand(file, path) | own_part.extra_variants
+    claims = file.claims | own_part.claims
     for name in own_part.variants:
         if name not in variants:
             raise BadInput(
@@ -113,7 +114,7 @@ def load(
         title=file.title,
         question=file.question,
         profile=profile,
-        claims={claim: with_baseline(uses, file.baseline) for claim, uses in file.claims.items()},
+        claims={claim: with_baseline(uses, file.baseline) for claim, uses in claims.items()},
         baseline=file.baseline,
         metrics=file.metrics,
         seeds=seeds if seeds is not None else next((p.seeds for p in parts if p.seeds), 1),

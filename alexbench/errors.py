@@ -11,3 +11,7 @@ class RunFailed(Exception):
     """Something went wrong while running: one line that says what, and what is left."""
 
     exit_status = 1
+
+
+class ProcessLost(Exception):
+    """A run ended because one of its processes did; it can go on from its checkpoint."""

@@ -14,9 +14,10 @@ from alexbench.perform import load_data
 from alexbench.plan import Run
 from alexbench.progress import duration
 from alexbench.schema import Config
-from alexbench.sweep import Sweep, missing_runs
+from alexbench.sweep import Sweep
 from alexbench.train import start, train_step
 from alexbench.tuning import tune
+from alexbench.unfinished import missing
 
 PROBE_IMAGES = 32
 PROBE_STEPS = 3
@@ -40,8 +41,8 @@ def settled(sweep: Sweep) -> tuple[Ablation, int]:
     """The ablation with what tuning chose, and how many tuning runs must be made before it can."""
 
     def execute(runs: Sequence[Run]) -> None:
-        if missing := missing_runs(runs, sweep.folder):
-            raise ToTune(len(missing))
+        if left := missing(runs, sweep.folder):
+            raise ToTune(len(left))
 
     try:
         chosen = tune(sweep.ablation, sweep.identity, sweep.folder, execute, lambda _: None)
@@ -53,11 +54,11 @@ def settled(sweep: Sweep) -> tuple[Ablation, int]:
 def rows(sweep: Sweep, ablation: Ablation) -> pd.DataFrame:
     """A row a variant: runs done and to do, parameters, FLOPs, seconds of a run."""
     planned = trainings(ablation, sweep.identity, sweep.folder)
-    missing = missing_runs(planned, sweep.folder)
+    left = missing(planned, sweep.folder)
     table = []
     for name, config in ablation.variants.items():
         cost = probe(config, sweep)
-        to_do = sum(run.variant == name for run in missing)
+        to_do = sum(run.variant == name for run in left)
         table.append(
             {
                 "variant": name,
@@ -83,6 +84,11 @@ def total(table: pd.DataFrame, tuning: int, sweep: Sweep) -> str:
     )
 
 
+def on_one_device(config: Config) -> Config:
+    train = config.train.model_copy(update={"placement": "one", "replicas": 1})
+    return config.model_copy(update={"train": train})
+
+
 def probe(config: Config, sweep: Sweep) -> Cost:
     """Parameters, FLOPs, and the time of a run from a few training steps on empty images."""
     place = sweep.places[0]
@@ -91,7 +97,7 @@ def probe(config: Config, sweep: Sweep) -> Cost:
     net = models.blueprint(config.model, len(data.classes), side)
     parameters, flops = models.count(net, side)
     torch.set_num_threads(place.num_threads)
-    state = start(config, len(data.classes), 0, device)
+    state = start(on_one_device(config), len(data.classes), 0, device)
     inputs = torch.zeros(PROBE_IMAGES, 3, side, side, device=device)
     inputs = inputs.to(memory_format=torch.channels_last)
     labels = torch.zeros(PROBE_IMAGES, dtype=torch.int64, device=device)

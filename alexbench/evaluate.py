@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from alexbench.data import Pixels, Split, batches
+from alexbench.parallel.share import Share
 
 BATCH_PIXELS = 2**22  # of inputs: 83 images at 224 pixels, with about 0.1 GB in conv1
 LARGEST_BATCH = 500
@@ -35,22 +36,28 @@ def evaluate(
     images: int | None = None,
     keep: bool = False,
     between: Callable[[], object] = lambda: None,
+    share: Share | None = None,
 ) -> Scores:
     """Scores of the net in test mode.
 
     views: which of section 4.1's softmax outputs are averaged, as in ``Pixels.views``. images: only
     so many, the same random ones for every net; None: all of the split. keep: the probabilities.
     between: called after each batch.
+    share: which images of each batch this process looks at, if others look at the rest.
     """
     net.eval()
+    share = share or Share()
     order = torch.arange(len(split.labels))
     if images is not None and images < len(order):
         order = torch.randperm(len(order), generator=torch.Generator().manual_seed(0))[:images]
     losses, predictions, in_top5, kept = [], [], [], []
     batch_size = min(LARGEST_BATCH, max(1, BATCH_PIXELS // pixels.config.crop_size**2))
-    for batch, labels in batches(split, order, batch_size, device):
+    mine = batches(split, share.order(order, batch_size), share.part(batch_size), device)
+    for (batch, _), indices in zip(mine, order.split(batch_size), strict=True):
+        labels = split.labels[indices].to(device)
         outputs = [F.log_softmax(net(view), 1) for view in pixels.views(batch, views)]
         log_mean = torch.stack(outputs).logsumexp(0) - torch.tensor(float(len(outputs))).log()
+        log_mean = share.collect(log_mean, len(indices))
         losses.append(F.nll_loss(log_mean, labels, reduction="none"))
         top5 = log_mean.topk(min(5, log_mean.shape[1]), 1).indices
         predictions.append(top5[:, 0])

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from alexbench import knobs
 from alexbench.errors import BadInput
+from alexbench.parallel import needs
 from alexbench.schema import Config, Overrides
 from alexbench.strict_yaml import describe, first_line, hint, known_keys
 
@@ -61,6 +62,8 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
     if side > free:
         most = "data.image_size + 2 * augment.padding"
         yield "augment.", f"augment.crop_size is {side}, at most {most} = {free} is allowed"
+    if reason := needs.misplaced(config):
+        yield "train.", reason
     if config.train.stop_at_target and config.train.target_train_error is None:
         yield "train.stop_at_target", "train.stop_at_target needs a train.target_train_error"
 

@@ -198,6 +198,12 @@ def _measured(key: str) -> Callable[[RunRecord], Reading]:
     return lambda record: Reading(_number(record.measurements.get(key)))
 
 
+def _exchanged_megabytes(record: RunRecord) -> Reading:
+    if all("exchanged_bytes" not in row for row in record.history):
+        return Reading(0.0)  # on one device there is nobody to exchange with
+    return Reading(_median_of("exchanged_bytes")(record).value / 1e6)
+
+
 def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
@@ -273,11 +279,25 @@ _ALL = [
         timing=True,
     ),
     Metric(
+        "exchanged_megabytes",
+        "MB",
+        "difference",
+        _exchanged_megabytes,
+        "exchanged between devices a step",
+    ),
+    Metric(
         "parameters",
         "",
         "ratio",
         lambda record: Reading(float(record.model["parameters"])),
         "parameters",
+    ),
+    Metric(
+        "flops",
+        "",
+        "ratio",
+        lambda record: Reading(float(record.model["flops"])),
+        "FLOPs of the forward pass of an image",
     ),
 ]
 METRICS = {metric.name: metric for metric in _ALL}

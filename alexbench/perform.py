@@ -16,6 +16,8 @@ from alexbench.checkpoint import Checkpoints
 from alexbench.data import Dataset, Pixels, describe, load
 from alexbench.evaluate import Scores, evaluate
 from alexbench.memory import peak_memory_bytes
+from alexbench.parallel import needs
+from alexbench.parallel.place import ALONE, Team
 from alexbench.plan import Run
 from alexbench.predictions import check_pictured, predict
 from alexbench.schema import Config, DataConfig
@@ -33,6 +35,7 @@ class Place:
     num_threads: int = 1
     jobs: int = 1  # at one time on this machine: they share its memory
     data_root: str | None = None
+    devices: tuple[str, ...] = ()  # all of them, for a run on several; device is the first
 
 
 @functools.lru_cache(maxsize=1)
@@ -57,12 +60,24 @@ def has_lrn(config: Config) -> bool:
 
 
 def perform(
-    run: Run, place: Place, folder: Path, watch: Watch, checkpoints: Checkpoints | None = None
+    run: Run,
+    place: Place,
+    folder: Path,
+    watch: Watch,
+    checkpoints: Checkpoints | None = None,
+    team: Team = ALONE,
 ) -> record.RunRecord:
     """Train the run, from its last checkpoint if there is one, and write its record.
 
-    folder: results/<ablation>/<profile>. Raises Stopped where the run was asked to stop.
+    folder: results/<ablation>/<profile>. team: the processes that train it together; where the run
+    asks for more, a crew of them is started. Raises Stopped where the run was asked to stop.
     """
+    if needs.num_processes(run.config.train) > team.size:
+        from alexbench.parallel import crew
+
+        return crew.perform(run, place, folder, watch, checkpoints)
+    if run.config.train.placement == "two":
+        team = replace(team, devices=tuple(map(torch.device, place.devices)))
     device = torch.device(place.device)
     set_precision(run.config.train.precision)
     data = load_data(run.config.data, place.data_root)
@@ -70,10 +85,12 @@ def perform(
     if run.purpose == "tune":
         data = held_back(data)
     where = environment.describe(device, run.config.train.precision, place.jobs)
-    outcome = train(run.config, data, run.seed, device, watch, checkpoints)
-    if run.purpose == "measure" and run.seed == 0:
-        pictures.write(take_pictures(run, data, outcome.net, device), folder)
+    outcome = train(run.config, data, run.seed, device, watch, checkpoints, team)
+    if team.rank:  # the first process writes
+        return make_record(run, data, outcome, outcome.scores, device, where)
     still_here = functools.partial(watch, len(outcome.history), 0.0, outcome.history)
+    if run.purpose == "measure" and run.seed == 0 and outcome.status == "finished":
+        pictures.write(take_pictures(run, data, outcome.net, device, still_here), folder)
     scores, outputs = final_test(run, data, outcome, device, still_here)
     if run.keep_views:
         averages.keep(outputs, data.test.labels.numpy(), run.outputs_path(folder))
@@ -85,13 +102,17 @@ def perform(
 
 
 def take_pictures(
-    run: Run, data: Dataset, net: nn.Module, device: torch.device
+    run: Run,
+    data: Dataset,
+    net: nn.Module,
+    device: torch.device,
+    between: Callable[[], object] = lambda: None,
 ) -> pictures.Pictures:
     """The kernels of conv1, and some test images with what the net makes of them."""
     pixels = Pixels(data.train, run.config.data, run.config.augment, device)
     shown = run.config.evaluate.pictured or range(min(PICTURED, len(data.test.labels)))
     images = run.config.evaluate.train_images
-    examples, searched = predict(net, data, pixels, torch.tensor(shown), images)
+    examples, searched = predict(net, data, pixels, torch.tensor(shown), images, between)
     return pictures.Pictures(
         run_id=run.run_id,
         variant=run.variant,
@@ -136,6 +157,14 @@ def final_test(
     }
     kept = {views: found[views].probabilities for views in run.keep_views}
     return found[own], {views: each.numpy() for views, each in kept.items() if each is not None}
+
+
+def steps_an_epoch(run: Run, data: Dataset) -> int:
+    """data: as loaded, before tuning holds images back."""
+    images = len(data.train.labels)
+    if run.purpose == "tune":
+        images -= images // TUNING_SHARE
+    return -(-images // run.config.train.batch_size)
 
 
 def make_record(

@@ -14,38 +14,80 @@ def cores() -> int:
 
 
 def places(
-    device: str, jobs: int | None, threads: int | None, data_root: str | None
+    device: str,
+    jobs: int | None,
+    threads: int | None,
+    data_root: str | None,
+    num_devices: int = 1,
 ) -> list[Place]:
     """A place for each job.
 
-    device: ``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:<index>``.
+    device: ``auto`` (CUDA where there is one), ``cpu`` (a device is so many cores as there are
+    threads), ``cuda``, ``cuda:<index>``, or a list with commas.
     jobs: runs at one time; None: as many as the cores or the CUDA devices allow. threads: of each
-    job; None: 1 on the CPU, and with CUDA the cores divided among the jobs, which decode images.
-    Raises BadInput for a device that is not there and for more threads than cores.
+    device; None: 1 on the CPU, and with CUDA the cores divided among the devices, which decode
+    images. num_devices: of each run.
+    Raises BadInput for devices that are not there or not alike, for fewer than a run needs, and
+    for more threads than cores.
     """
     if (threads is not None and threads < 1) or (jobs is not None and jobs < 1):
         raise BadInput("--jobs and --threads should be 1 or more")
     names = devices(device)
+    on_cpu = set(names) == {"cpu"}
     if names == ["cpu"]:
         threads = threads or 1
-        names *= jobs or max(1, cores() // threads)
-        if len(names) * threads > cores():
+        names *= (jobs or 1) if num_devices == 1 and jobs else max(1, cores() // threads)
+    elif num_devices == 1 and jobs:
+        names = [names[job % len(names)] for job in range(jobs)]
+    threads = threads or (1 if on_cpu else max(1, cores() // len(names)))
+    if on_cpu and len(names) * threads > cores():
+        raise BadInput(
+            f"{len(names)} jobs x {threads} threads are more than the {cores()} cores here: "
+            "lower --jobs or --threads"
+        )
+    if num_devices > len(names):
+        raise BadInput(
+            f"a run needs {num_devices} devices, and --device {device} means {len(names)} "
+            f"({', '.join(dict.fromkeys(names))}): give {num_devices} with commas, or another "
+            "train.placement"
+        )
+    teams = [names[i : i + num_devices] for i in range(0, len(names), num_devices)]
+    teams = [team for team in teams if len(team) == num_devices][:jobs]
+    if num_devices > 1:
+        for team in teams:
+            refuse_unequal(team)
+    return [Place(team[0], threads, len(teams), data_root, tuple(team)) for team in teams]
+
+
+def refuse_unequal(team: list[str]) -> None:
+    """Raises BadInput for devices of which one would always wait for another."""
+    models = [device_model(name) for name in team]
+    for name, model in zip(team, models, strict=True):
+        if model != models[0]:
             raise BadInput(
-                f"{len(names)} jobs x {threads} threads are more than the {cores()} cores here: "
-                "lower --jobs or --threads"
+                f"unequal devices: {team[0]} is {models[0]}, {name} is {model}: a run on several "
+                "devices goes at the pace of the slowest; choose equal ones with --device"
             )
-    else:
-        names = [names[job % len(names)] for job in range(jobs or len(names))]
-        threads = threads or max(1, cores() // len(names))
-    return [Place(name, threads, len(names), data_root) for name in names]
+
+
+def device_model(name: str) -> str:
+    return "a processor core" if name == "cpu" else torch.cuda.get_device_name(name)
 
 
 def devices(device: str) -> list[str]:
     """The torch devices that a ``--device`` means."""
     count = torch.cuda.device_count()
-    allowed = ["auto", "cpu", *(["cuda"] if count else []), *(f"cuda:{i}" for i in range(count))]
-    if device not in allowed:
-        raise BadInput(f"--device {device}: not here; allowed are {', '.join(allowed)}")
+    single = ["cpu", *(f"cuda:{index}" for index in range(count))]
+    allowed = ["auto", *single[:1], *(["cuda"] if count else []), *single[1:]]
+    several = device.split(",")
+    for name in several:
+        if name not in (single if len(several) > 1 else allowed):
+            listed = ", ".join(single if len(several) > 1 else allowed)
+            raise BadInput(f"--device {device}: not here; allowed are {listed}")
+    if len(set(several)) < len(several) and "cuda" in device:
+        raise BadInput(f"--device {device}: a CUDA device stands there twice")
+    if len(several) > 1:
+        return several
     if device == "auto":
         device = "cuda" if count else "cpu"
-    return [f"cuda:{index}" for index in range(count)] if device == "cuda" else [device]
+    return single[1:] if device == "cuda" else [device]

@@ -31,10 +31,15 @@ class Run:
     run_id: str
     keep_views: tuple[str, ...] = ()  # whose outputs are kept, for variants that average them
 
+    @property
+    def stem(self) -> str:
+        """The name of its files, without their endings."""
+        return f"{self.variant}-seed{self.seed}-{self.run_id[:10]}"
+
     def record_path(self, folder: Path) -> Path:
         """The record's file below results/<ablation>/<profile>."""
         kind = {"measure": "runs", "tune": "tuning", "member": "members"}[self.purpose]
-        return folder / kind / f"{self.variant}-seed{self.seed}-{self.run_id[:10]}.json"
+        return folder / kind / f"{self.stem}.json"
 
     def outputs_path(self, folder: Path) -> Path:
         """Where the softmax outputs on the test images are, if they are kept."""

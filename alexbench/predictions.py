@@ -1,5 +1,6 @@
 """What a trained net makes of single images: likeliest classes and nearest images (Figure 4)."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -24,12 +25,17 @@ def check_pictured(evaluate: EvaluateConfig, data: Dataset) -> None:
 
 @torch.no_grad()
 def predict(
-    net: nn.Module, data: Dataset, pixels: Pixels, shown: Tensor, train_images: int | None
+    net: nn.Module,
+    data: Dataset,
+    pixels: Pixels,
+    shown: Tensor,
+    train_images: int | None,
+    between: Callable[[], object] = lambda: None,
 ) -> tuple[list[pictures.Example], int]:
     """Test images at the places ``shown`` with top-5 predictions and nearest training images.
 
     train_images: how many random ones are looked at, the same for every net; None: all, 0: none.
-    Returns how many that were, too.
+    between: called after each batch. Returns how many were looked at, too.
     """
     device = pixels.mean.device
     images, labels = next(batches(data.test, shown, len(shown), device))
@@ -41,7 +47,7 @@ def predict(
     )
     if not len(order):
         return found, 0
-    distances, places = nearest(net, data.train, order, pixels, features)
+    distances, places = nearest(net, data.train, order, pixels, features, between)
     near, near_labels = next(batches(data.train, places.flatten(), places.numel(), device))
     around = zip(
         near.cpu().unflatten(0, places.shape).numpy(),
@@ -69,7 +75,12 @@ def forward(net: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def nearest(
-    net: nn.Module, split: Split, order: Tensor, pixels: Pixels, features: Tensor
+    net: nn.Module,
+    split: Split,
+    order: Tensor,
+    pixels: Pixels,
+    features: Tensor,
+    between: Callable[[], object],
 ) -> tuple[Tensor, Tensor]:
     """Of the images at ``order``, the NEIGHBOURS nearest to each of (Q, F) features.
 
@@ -88,4 +99,5 @@ def nearest(
         places = torch.cat([places, chunk.expand(len(features), -1)], 1)
         chosen = distances.argsort(dim=1, stable=True)[:, :NEIGHBOURS]
         distances, places = distances.gather(1, chosen), places.gather(1, chosen)
+        between()
     return distances, places

@@ -26,12 +26,14 @@ class Moment:
 class Progress:
     """Shows the runs in hand, and how long the rest will take at the speed measured so far."""
 
-    def __init__(self, runs: Sequence[Run], missing: Sequence[Run]) -> None:
+    def __init__(self, runs: Sequence[Run], missing: Sequence[Run], failed: int = 0) -> None:
         self.console = Console(stderr=True, highlight=False)
         self.total, self.found = len(runs), len(runs) - len(missing)
         self.what = "tuning" if runs and runs[0].purpose == "tune" else "runs"
-        self.left = len(missing)
+        self.failed = failed  # when they were last tried, and not tried again
+        self.left = len(missing) - failed
         self.moments: dict[Run, Moment] = {}
+        self.waited_for: set[Run] = set()
         self.finished = 0
         self.began = time.monotonic()
         self.live = Live(
@@ -41,6 +43,8 @@ class Progress:
     def __enter__(self) -> "Progress":
         if self.found:
             self.console.print(f"{self.found} of {self.total} {self.what} are already done")
+        if self.failed:
+            self.say(f"{self.failed} failed before: left alone, --retry-failed tries them again")
         if self.left and self.console.is_terminal:
             self.live.start()
         return self
@@ -54,17 +58,27 @@ class Progress:
         self.live.stop()
 
     def notify(self, run: Run, event: dict[str, Any]) -> None:
-        """Take one event of a run: progress, finished, failed or died."""
-        moment = self.moments.setdefault(run, Moment())
-        if event["kind"] == "progress":
+        """Take one event of a run (``launch.task``)."""
+        kind = event["kind"]
+        if kind == "taken" and run not in self.waited_for:
+            self.waited_for.add(run)
+            self.say(f"{name(run)}  another process has it in hand: waited for")
+        if kind == "note":
+            self.say(f"{name(run)}  {event['line']}")
+        if kind == "progress":
+            moment = self.moments.setdefault(run, Moment())
             moment.epochs = event["epochs"]
             moment.images_per_second = event["images_per_second"]
             moment.test_error = event["test_error"]
-            return
-        del self.moments[run]
-        self.finished += 1
-        seconds = time.monotonic() - moment.started
-        line = f"{self.count()}  {name(run)}  {describe(event)}  {seconds:.0f} s"
+        if kind in ("taken", "stopped"):
+            self.moments.pop(run, None)
+        if kind in ("finished", "failed"):
+            self.finished += 1
+            moment = self.moments.pop(run) if run in self.moments else Moment()
+            seconds = time.monotonic() - moment.started
+            self.say(f"{self.count()}  {name(run)}  {describe(event)}  {seconds:.0f} s")
+
+    def say(self, line: str) -> None:
         self.console.print(line, soft_wrap=True, markup=False)
 
     def count(self) -> str:
@@ -97,8 +111,8 @@ def name(run: Run) -> str:
 
 
 def describe(event: dict[str, Any]) -> str:
-    if event["kind"] != "finished":
-        return f"failed: {event['reason']}"
+    if event["kind"] == "failed":
+        return f"failed: {event['reason']} (log: {event['log']})"
     if event["status"] == "diverged":
         return "diverged"
     row = event["row"]

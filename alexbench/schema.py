@@ -172,6 +172,11 @@ class TrainConfig(Section):
     target_train_error: Percent | None = None  # for time-to-target questions
     stop_at_target: bool = False
     precision: Literal["ieee", "tf32"] = "ieee"  # float32 products on CUDA; the CPU is always ieee
+    # two, processes: the net's columns on two devices of one process, or in a process each;
+    # data_parallel, hybrid: each batch among train.replicas processes, hybrid with shared FC layers
+    placement: Literal["one", "two", "processes", "data_parallel", "hybrid"] = "one"
+    replicas: PositiveInt = 1
+    alone: bool = False  # no other run beside it, for questions of time
 
 
 class EvaluateConfig(Section):
@@ -228,6 +233,9 @@ def as_uses(value: Any) -> Any:
     return tuple({"variant": use} if isinstance(use, str) else use for use in uses)
 
 
+Claims = dict[str, Annotated[tuple[ClaimUse, ...], BeforeValidator(as_uses)]]
+
+
 class ProfilePart(Section):
     """What a profile file and an ablation's part for a profile may say."""
 
@@ -244,6 +252,8 @@ class AblationPart(ProfilePart):
     """What an ablation says for one profile."""
 
     variants: dict[str, Overrides] = {}  # of single variants, over what they say at every scale
+    extra_variants: dict[str, Overrides] = {}  # of this profile alone
+    claims: Claims = {}  # likewise
 
 
 class AblationFile(ProfilePart):
@@ -251,7 +261,7 @@ class AblationFile(ProfilePart):
 
     title: str
     question: str
-    claims: dict[str, Annotated[tuple[ClaimUse, ...], BeforeValidator(as_uses)]] = {}
+    claims: Claims = {}
     baseline: str
     metrics: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
     variants: dict[str, Overrides] = {}

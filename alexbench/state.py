@@ -7,6 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from alexbench.parallel.collectives import Traffic
+from alexbench.parallel.share import IGNORED, Share
+from alexbench.parallel.weights import gather, gather_slots, scatter, scatter_slots
 from alexbench.streams import Streams
 
 Row = dict[str, Any]
@@ -25,10 +28,11 @@ class Running:
         wrong = torch.zeros((), dtype=torch.int64, device=device)
         return cls(torch.zeros((), device=device), wrong)
 
-    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        self.loss += loss * len(labels)
-        self.wrong += (logits.argmax(1) != labels).sum()
-        self.images += len(labels)
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor, images: int) -> None:
+        """A batch of so many images, of which this process may have seen a share."""
+        self.loss += loss * images
+        self.wrong += ((logits.argmax(1) != labels) & (labels != IGNORED)).sum()
+        self.images += images
 
 
 @dataclass
@@ -39,8 +43,11 @@ class State:
     optimizer: torch.optim.Optimizer
     streams: Streams
     running: Running
+    share: Share = field(default_factory=Share)
+    traffic: Traffic = field(default_factory=Traffic)
     history: list[Row] = field(default_factory=list)
     train_seconds: float = 0.0  # of the epoch in hand
+    lr: float = 0.0  # of the last step
     order_state: Tensor = field(init=False)  # the order stream as the epoch in hand found it
 
     def __post_init__(self) -> None:
@@ -50,6 +57,7 @@ class State:
         """Put the epoch in hand into the history, and begin the next one."""
         self.history.append(row)
         self.running = Running.on(self.running.loss.device)
+        self.traffic.sent_bytes = self.traffic.steps = 0
         self.train_seconds = 0.0
         self.order_state = self.streams.order.get_state()
 
@@ -58,11 +66,13 @@ def capture(state: State) -> dict[str, Any]:
     """All of a state as tensors, numbers and texts; shares memory with it.
 
     The learning rate's schedule is a function of the position and of the history, and needs no
-    state of its own; the order of the epoch in hand is drawn again from its stream.
+    state of its own; the order of the epoch in hand is drawn again from its stream. Weights and
+    sums are those of the whole net and of all its processes, which all have to ask: so any
+    placement can go on from them.
     """
     return {
-        "net": state.net.state_dict(),
-        "optimizer": state.optimizer.state_dict(),
+        "net": gather(state.net),
+        "optimizer": gather_slots(state.net, state.optimizer),
         "streams": {
             "weights": state.streams.weights,
             "order": state.order_state,
@@ -70,12 +80,15 @@ def capture(state: State) -> dict[str, Any]:
             "dropout": state.streams.dropout.get_state(),
         },
         "running": {
-            "loss": state.running.loss,
-            "wrong": state.running.wrong,
+            "loss": state.share.total(state.running.loss),
+            "wrong": state.share.total(state.running.wrong),
             "images": state.running.images,
+            "sent_bytes": state.traffic.of_all(state.running.loss.device),
+            "steps": state.traffic.steps,
         },
         "history": state.history,
         "train_seconds": state.train_seconds,
+        "lr": state.lr,
     }
 
 
@@ -91,18 +104,20 @@ def restore(state: State, content: dict[str, Any]) -> None:
         raise ValueError("another seed")
     if shapes(content["net"]) != shapes(now["net"]):
         raise ValueError("another net")
-    state.optimizer.load_state_dict(content["optimizer"])
-    state.net.load_state_dict(content["net"])
+    scatter_slots(state.net, state.optimizer, content["optimizer"])
+    scatter(state.net, content["net"])
     streams = content["streams"]
     state.streams.order.set_state(streams["order"])
     state.streams.augmentation.set_state(streams["augmentation"])
     state.streams.dropout.set_state(streams["dropout"])
     state.order_state = streams["order"]
-    state.running.loss.copy_(content["running"]["loss"])
-    state.running.wrong.copy_(content["running"]["wrong"])
+    if state.share.rank == 0:  # the sums of the others start anew
+        state.running.loss.copy_(content["running"]["loss"])
+        state.running.wrong.copy_(content["running"]["wrong"])
     state.running.images = content["running"]["images"]
+    state.traffic.resume(content["running"]["sent_bytes"], content["running"]["steps"])
     state.history[:] = content["history"]
-    state.train_seconds = content["train_seconds"]
+    state.train_seconds, state.lr = content["train_seconds"], content["lr"]
 
 
 def shapes(tensors: dict[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:

@@ -1,25 +1,37 @@
 """A whole ablation: plan, tune, train what is not trained yet, and write the tables."""
 
+import functools
+import importlib
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from alexbench import config, record, report
+from alexbench import config, record
 from alexbench.averages import averages, make, trainings
+from alexbench.claim import claim
 from alexbench.config import Ablation
 from alexbench.errors import BadInput, RunFailed
-from alexbench.launch import local
+from alexbench.execution import Execution, execution
+from alexbench.launch.task import Perform
+from alexbench.parallel import needs
 from alexbench.perform import Place, identity, load_data
 from alexbench.places import places
 from alexbench.plan import Run, measured_runs
 from alexbench.progress import Progress
-from alexbench.schema import Config
+from alexbench.schema import Config, TrainConfig
 from alexbench.tuning import tune
+from alexbench.unfinished import Failure, missing, read_failure, tidy
+
+Launch = Callable[[Path, Execution], AbstractContextManager[Perform]]
+PlacesFor = Callable[[TrainConfig], list[Place]]
 
 
 @dataclass(frozen=True)
@@ -27,8 +39,10 @@ class Sweep:
     """An ablation with the places that train it and the folder that it fills."""
 
     ablation: Ablation
-    places: list[Place]
+    places: list[Place]  # of runs on one device
     folder: Path
+    places_for: PlacesFor
+    how: Execution
 
     def identity(self, config: Config) -> dict[str, object]:
         return identity(config, self.places[0])
@@ -44,19 +58,35 @@ def prepare(
     results: str = "results",
     jobs: int | None = None,
     threads: int | None = None,
+    **how: Any,
 ) -> Sweep:
     """Check everything that can be wrong before anything trains.
 
     ablation: a path or a shipped name. settings: ``key=value`` texts over every configuration.
-    device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<index>``. data_root: where the images are.
+    device: ``auto``, ``cpu``, ``cuda``, ``cuda:<index>``, or several with commas. data_root: where
+    the images are.
     jobs: runs at a time (None: as the cores or CUDA devices allow), each with ``threads`` threads.
+    how: the fields of ``execution.Execution``, which change no result.
     Raises BadInput.
     """
     if seeds is not None and seeds < 1:
         raise BadInput(f"seeds: {seeds} is not allowed, it should be 1 or more")
     loaded = config.load(ablation, profile, seeds, settings)
+
+    @functools.cache
+    def of_size(num_devices: int, alone: bool) -> list[Place]:
+        return places(device, 1 if alone else jobs, threads, data_root, num_devices)
+
+    def places_for(train: TrainConfig) -> list[Place]:
+        return of_size(needs.num_devices(train), train.alone)
+
+    for variant in loaded.variants.values():
+        places_for(variant.train)
     where = places(device, jobs, threads, data_root)
-    return Sweep(loaded, where, Path(results) / loaded.name / folder_name(profile, settings))
+    folder = Path(results) / loaded.name / folder_name(profile, settings)
+    asked = execution(**how)
+    launcher(asked)  # is installed
+    return Sweep(loaded, where, folder, places_for, asked)
 
 
 def folder_name(profile: str, settings: Sequence[str]) -> str:
@@ -67,70 +97,103 @@ def folder_name(profile: str, settings: Sequence[str]) -> str:
 def carry_out(sweep: Sweep) -> pd.DataFrame:
     """Tune, train what is not trained yet, and report; returns the comparison.
 
-    Raises RunFailed when a run gave no record, with all others kept.
+    Raises RunFailed when a run gave no record, with all others kept and reported.
     """
     make_writable(sweep.folder)
     for data in {variant.data for variant in sweep.ablation.variants.values()}:
         load_data(data, sweep.places[0].data_root)  # decodes, or says what is wrong, just once
-    execute = partial(train_missing, places=sweep.places, folder=sweep.folder)
-    tuned = tune(sweep.ablation, sweep.identity, sweep.folder, execute, warn)
-    ablation = config.with_tuned(sweep.ablation, tuned)
-    execute(trainings(ablation, sweep.identity, sweep.folder))
+    with launcher(sweep.how)(sweep.folder, sweep.how) as perform:
+        execute = partial(train_all, sweep, perform)
+        tuned = tune(sweep.ablation, sweep.identity, sweep.folder, execute, warn)
+        ablation = config.with_tuned(sweep.ablation, tuned)
+        runs = trainings(ablation, sweep.identity, sweep.folder)
+        failures = train_missing(sweep, perform, runs)
+    if failures and len(failures) == len(runs):
+        raise RunFailed(told(failures, runs))
+    with claim(sweep.folder.parent.parent / ".report.lock", wait=True):  # one command at a time
+        comparison = write_report(sweep, ablation)
+    if failures:
+        raise RunFailed(told(failures, runs))
+    return comparison
+
+
+def write_report(sweep: Sweep, ablation: Ablation) -> pd.DataFrame:
+    """Records of what is averaged, then the tables; returns the comparison."""
+    from alexbench import report  # draws: a second of imports that training does not wait for
+
+    folder = sweep.folder
     for average in averages(ablation, sweep.identity):
-        if not average.is_made(sweep.folder):
-            record.write(make(average, sweep.folder), average.run.record_path(sweep.folder))
+        if not average.is_made(folder) and not missing(average.members, folder):
+            record.write(make(average, folder), average.run.record_path(folder))
     planned = {run.run_id for run in measured_runs(ablation, sweep.identity)}
-    report.write(ablation, sweep.folder.name, sweep.folder, warn, planned=planned)
-    report.write_index(sweep.folder.parent.parent)
-    records, _ = report.read(ablation, sweep.folder, planned)
-    return report.comparison(ablation, sweep.folder.name, records)
+    _, comparison = report.write(ablation, folder.name, folder, warn, planned=planned)
+    report.write_index(folder.parent.parent)
+    return comparison
 
 
 def warn(line: str) -> None:
     print(f"warning: {line}", file=sys.stderr)
 
 
-def train_missing(runs: Sequence[Run], places: Sequence[Place], folder: Path) -> None:
-    """Train the runs that have no record; raises RunFailed in one line, with the rest kept."""
-    missing = missing_runs(runs, folder)
+def train_all(sweep: Sweep, perform: Perform, runs: Sequence[Run]) -> None:
+    """Train the runs that have no record; raises RunFailed unless all have one then."""
+    if failures := train_missing(sweep, perform, runs):
+        raise RunFailed(told(failures, runs))
+
+
+def train_missing(sweep: Sweep, perform: Perform, runs: Sequence[Run]) -> list[Failure]:
+    """Train the runs that have no record, but for those that failed before unless told to.
+
+    Neighbours that want the same places share them; so runs that are timed stay seed by seed.
+    Returns the failures, old and new. Raises RunFailed, in one line, where the sweep ends early.
+    """
+    folder = sweep.folder
+    to_do = missing(runs, folder)
+    before = {run: None if sweep.how.retry_failed else read_failure(run, folder) for run in to_do}
+    to_try = [run for run, failure in before.items() if failure is None]
+    failures = [failure for failure in before.values() if failure is not None]
     try:
-        with Progress(runs, missing) as progress:
-            failures = local.execute(missing, places, folder, progress.notify)
-    except (RunFailed, KeyboardInterrupt) as error:
-        done = len(runs) - len(missing_runs(runs, folder))
+        with Progress(runs, to_do, len(failures)) as progress:
+            for places, group in groupby(to_try, lambda run: sweep.places_for(run.config.train)):
+                failures += perform(list(group), places, progress.notify)
+    except RunFailed as error:
+        done = len(runs) - len(missing(runs, folder))
         raise RunFailed(
-            f"{str(error) or 'interrupted'}; {done} of {len(runs)} runs are finished and kept in "
-            f"{folder}, the same command goes on from there"
+            f"{error}; {done} of {len(runs)} runs are finished and kept in {folder}, "
+            "the same command goes on from there"
         ) from None
-    if failures:
-        first = failures[0]
-        raise RunFailed(
-            f"{len(failures)} of {len(runs)} runs failed, the first: {first.run.variant}, "
-            f"seed {first.run.seed}: {first.reason} (log: {first.log}); the others are kept"
-        )
+    finally:
+        tidy(runs, folder)
+    return failures
 
 
-def missing_runs(runs: Sequence[Run], folder: Path) -> list[Run]:
-    """The runs that have no readable record yet, or lost outputs that are still to be averaged."""
-    return [run for run in runs if not is_done(run, folder)]
-
-
-def is_done(run: Run, folder: Path) -> bool:
+def launcher(how: Execution) -> Launch:
+    """``launch`` of the launcher's file; raises BadInput where what it needs is not installed."""
     try:
-        record.read(run.record_path(folder))
-    except BadInput:
-        return False
-    return not run.keep_views or run.outputs_path(folder).exists()
+        launch: Launch = importlib.import_module(f"alexbench.launch.{how.launcher}").launch
+    except ModuleNotFoundError as error:
+        raise BadInput(
+            f"--launcher {how.launcher} needs {error.name}: pip install 'alexbench[{how.launcher}]'"
+        ) from None
+    return launch
+
+
+def told(failures: Sequence[Failure], runs: Sequence[Run]) -> str:
+    first = failures[0]
+    return (
+        f"{len(failures)} of {len(runs)} runs failed, the first: {first.variant}, seed "
+        f"{first.seed}: {first.reason} (log: {first.log}); the others are kept, "
+        "--retry-failed tries again"
+    )
 
 
 def make_writable(folder: Path) -> None:
     """Create the results folder and prove that a file can be written there; raises BadInput."""
-    probe = folder / ".writable"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
+        with claim(folder / ".writable"):
+            pass
+    except RunFailed as error:
+        why = getattr(error.__cause__, "strerror", error)
         raise BadInput(
-            f"{folder}: cannot be written ({error.strerror}); choose another folder with --results"
+            f"{folder}: cannot be written ({why}); choose another folder with --results"
         ) from None

@@ -1,12 +1,17 @@
 """What a net makes of single images: its five likeliest classes, and their nearest neighbours."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from alexbench import pictures
 from alexbench.data import HeldSplit, Pixels
 from alexbench.errors import BadInput
+from alexbench.perform import Place, perform
+from alexbench.plan import Run
 from alexbench.predictions import NEIGHBOURS, check_pictured, forward, predict
 from alexbench.train import start
 from tests.tiny import CPU, tiny_config, tiny_data
@@ -86,3 +91,20 @@ def test_an_image_that_is_not_there_is_refused():
     with pytest.raises(BadInput, match="24 is no test image, the last one is 23"):
         check_pictured(config.evaluate, DATA)
     check_pictured(tiny_config(evaluate={"pictured": [23]}).evaluate, DATA)
+
+
+def test_a_run_leaves_pictures_of_the_images_asked_for_unless_it_diverged(tmp_path: Path):
+    few = {"train_images": 52, "test_images": 26}
+    for name, lr in (("finished", 0.01), ("diverged", 1e12)):
+        settings = tiny_config(
+            data=few,
+            train={"epochs": 1, "lr": lr},
+            evaluate={"train_images": 30, "pictured": [25, 3]},
+        )
+        run = Run("pets", "laptop", name, 0, "measure", settings, {}, f"id of {name}")
+        place = Place(num_threads=torch.get_num_threads())
+        assert perform(run, place, tmp_path, lambda *_: None).status == name
+    (kept,), refusals = pictures.read_folder(tmp_path, ["id of finished", "id of diverged"])
+    assert refusals == []
+    assert [example.label for example in kept.examples] == ["Z", "D"]
+    assert kept.searched == 30

@@ -9,26 +9,8 @@ import pytest
 import alexbench
 from alexbench import estimate, record, sweep
 from alexbench.errors import BadInput, RunFailed
+from tests.sweeps import ABLATION
 
-ABLATION = """
-title: A tiny question
-question: Does a wider net do better?
-claims: {lrn: wide}
-baseline: narrow
-metrics: [test_error, step_seconds]
-tune: none
-tune_reason: it is only a test
-config:
-  data.train_images: 52
-  data.test_images: 26
-  model.name: cifar4
-  train.epochs: 1
-  train.batch_size: 26
-  evaluate.train_images: 26
-variants:
-  narrow: {model.width: 0.125}
-  wide: {model.width: 0.25}
-"""
 COLUMNS = (
     "ablation profile data metric baseline variant num_pairs baseline_mean variant_mean delta "
     "ci_low ci_high p_value paper_delta notebook_delta verdict same_data"

@@ -44,8 +44,8 @@ def test_the_images_and_crops_of_a_seed_do_not_depend_on_the_variant(monkeypatch
     for activation in ("relu", "tanh"):
         batches = seen.setdefault(activation, [])
 
-        def note(self, images, generator, epoch, batches=batches):
-            batches.append(augment(self, images, generator, epoch))
+        def note(self, images, generator, epoch, share, batches=batches):
+            batches.append(augment(self, images, generator, epoch, share))
             return batches[-1].clone()
 
         monkeypatch.setattr(Pixels, "augment", note)

@@ -6,7 +6,7 @@ centred there in a few passes over memory. What is drawn is drawn for each image
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from torch import Tensor
 from alexbench.data.dataset import Split
 from alexbench.data.moments import Moments
 from alexbench.errors import BadInput
+from alexbench.parallel.share import Share
 from alexbench.schema import AugmentConfig, DataConfig
 
 CORNERS_AND_CENTRE = ((0, 0), (0, 2), (1, 1), (2, 0), (2, 2))  # in halves of the free border
@@ -67,13 +68,22 @@ class Pixels:
         self.mean = mean.flatten(1).contiguous().to(device)  # (side, side * 3)
         self.colours = colour_directions(train.moments, augment)
 
-    def augment(self, images: Tensor, generator: torch.Generator, epoch: int = 0) -> Tensor:
+    def augment(
+        self,
+        images: Tensor,
+        generator: torch.Generator,
+        epoch: int = 0,
+        share: Share | None = None,
+    ) -> Tensor:
         """Training inputs (B, 3, C, C) of (B, S, S, 3) uint8 images, drawn anew for each.
 
-        epoch: how many are done; the last ones may be without colour noise.
+        epoch: how many are done; the last ones may be without colour noise. share: which images of
+        the batch these are; None: all of them.
         """
         config, device = self.config, images.device
-        draws = draw(len(images), generator)
+        draws = draw(share.whole if share else len(images), generator)
+        if share and share.size > 1:
+            draws = Draws(*(kind[share.rows] for kind in astuple(draws)))
         corners = torch.full((len(images), 2), self.free // 2)
         if config.crops:
             corners = (draws.positions * (self.free + 1)).long()

@@ -158,6 +158,7 @@ def decoded(files: Files, side: int) -> Arrays:
 
 def survey(files: Files, side: int) -> Arrays:
     """Moments of the good images, and which (N,) are ``good``; holds no image."""
+    print(f"alexbench: looking through {len(files.names):,} images, once", file=sys.stderr)
     chunks = torch.arange(len(files.names)).split(FILES_A_TASK)
     good = torch.zeros(len(files.names), dtype=torch.bool)
     total = no_moments(side)

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,8 +25,10 @@ from alexbench.data.files import Files
 from alexbench.data.moments import Moments, moments, no_moments
 from alexbench.data.stream import Decode, in_workers
 from alexbench.errors import BadInput, RunFailed
+from alexbench.progress import duration
 from alexbench.record import write_text_safely
 
+Job = tuple[str, int, Tensor]  # a shard: its split, its number, the places of its images
 SHARD_BYTES = 2**30  # what a kill loses at most; a few hundred files for all of ImageNet
 IMAGES_A_TASK = 64
 INDEX = "index.json"
@@ -101,7 +104,7 @@ def make(
     verify: read those that are there, and make the damaged ones again. Raises BadInput where the
     disk has no room, RunFailed where it stops taking them; what was made before then is kept.
     """
-    every = [
+    every: list[Job] = [
         (name, number, places)
         for name, files in splits.items()
         for number, places in enumerate(cuts(len(files.names), side))
@@ -109,6 +112,7 @@ def make(
     paths = {job[:2]: shard_path(folder, *job[:2]) for job in every}
     missing = [job for job in every if not made(paths[job[:2]], fingerprint, verify)]
     state_size(folder, splits, side, sum(len(job[2]) for job in missing), tell)
+    began, left = time.monotonic(), sum(len(places) for _, _, places in missing)
     for number, job in enumerate(missing, 1):
         name, _, places = job
         try:
@@ -118,8 +122,15 @@ def make(
                 f"{paths[job[:2]]}: cannot be written ({error.strerror}); the same command goes on "
                 "from here, with ALEXBENCH_CACHE set in another folder"
             ) from None
-        tell(f"{number} of {len(missing)} files written")
+        left -= len(places)
+        tell(f"{number} of {len(missing)} files written, {to_go(began, left, missing)} to go")
     return finish(folder, fingerprint, {job[:2]: paths[job[:2]] for job in every})
+
+
+def to_go(began: float, left: int, jobs: list[Job]) -> str:
+    """How long the images that are left will take, at the pace so far."""
+    done = sum(len(places) for _, _, places in jobs) - left
+    return duration((time.monotonic() - began) * left / done)
 
 
 def state_size(

@@ -1,1 +1,1 @@
-"""Where runs are executed: each launcher is one file with one function."""
+"""Where runs are executed: each launcher is one file with one function, ``launch``."""

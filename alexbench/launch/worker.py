@@ -1,70 +1,76 @@
 """A worker process: runs come in as JSON lines, events go out as JSON lines.
 
-It lives for many runs, so that a run of ten seconds does not pay for importing torch.
+It lives for many runs, so that a run of ten seconds does not pay for importing torch. It stops
+after the step in hand, with a checkpoint, on SIGTERM and when its launcher is gone.
 """
 
+import faulthandler
 import json
 import os
+import queue
+import signal
 import sys
+import threading
 import time
-import traceback
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import torch
 
 from alexbench.allocator import keep_memory
-from alexbench.errors import BadInput, RunFailed
-from alexbench.perform import Place, perform
+from alexbench.execution import Execution
+from alexbench.launch.task import Event, attempt
+from alexbench.perform import Place
 from alexbench.plan import Run
 from alexbench.schema import Config
-from alexbench.state import Row
 
-SECONDS_BETWEEN_EVENTS = 0.5
+ORPHAN_SECONDS = 30.0  # for the last step of a worker whose launcher is gone
+
+Jobs = queue.SimpleQueue[str | None]
 
 
 def main() -> None:
     """Obey the launcher: the first line is the place, each further line one run."""
-    events = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    stop, jobs = threading.Event(), Jobs()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    pipe = os.dup(1)
     os.dup2(2, 1)  # what a library prints goes to the log, not among the events
-    place = Place(**json.loads(sys.stdin.readline()))
+
+    def send(event: Event) -> None:
+        try:
+            os.write(pipe, (json.dumps(event) + "\n").encode())
+        except BrokenPipeError:
+            stop.set()
+
+    first = json.loads(sys.stdin.readline())
+    place, how = Place(**first["place"]), Execution(**first["how"])
     torch.set_num_threads(place.num_threads)
     keep_memory()
-    for line in sys.stdin:
+    faulthandler.enable()  # into the log
+    send({"kind": "ready"})
+    threading.Thread(target=listen, args=(jobs, stop), daemon=True).start()
+    while not stop.is_set() and (line := jobs.get()):
         job = json.loads(line)
-        run_one(from_json(job["run"]), place, Path(job["folder"]), Path(job["log"]), events)
-
-
-def run_one(run: Run, place: Place, folder: Path, log: Path, events: TextIO) -> None:
-    """Perform one run with its own log file, and say how it went."""
-    with log.open("w", encoding="utf-8") as file:
-        os.dup2(file.fileno(), 2)
-    last = 0.0
-
-    def send(kind: str, **content: Any) -> None:
-        events.write(json.dumps({"kind": kind, **content}) + "\n")
-
-    def watch(epochs: float, images_per_second: float, history: Sequence[Row]) -> None:
-        nonlocal last
-        if time.monotonic() - last > SECONDS_BETWEEN_EVENTS:
-            last = time.monotonic()
-            test_error = history[-1]["test_error"] if history else None
-            progress = {"epochs": epochs, "images_per_second": images_per_second}
-            send("progress", **progress, test_error=test_error)
-
-    try:
-        done = perform(run, place, folder, watch)
-    except Exception as error:
-        traceback.print_exc()
+        log = Path(job["log"])
+        with log.open("w", encoding="utf-8") as file:
+            os.dup2(file.fileno(), 2)
+        run, folder = from_json(job["run"]), Path(job["folder"])
+        event = attempt(run, place, folder, how, send, stop.is_set)
         sys.stderr.flush()
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        send("failed", reason=reason, fatal=isinstance(error, (BadInput, RunFailed)))
-    else:
-        if log.stat().st_size == 0:
+        if event["kind"] != "failed" and log.stat().st_size == 0:
             log.unlink()
-        send("finished", status=done.status, row=done.history[-1])
+        send(event)
+
+
+def listen(jobs: Jobs, stop: threading.Event) -> None:
+    """Hand on what the launcher says; when it has no more to say, or is gone, stop."""
+    for line in sys.stdin:
+        jobs.put(line)
+    stop.set()
+    jobs.put(None)
+    time.sleep(ORPHAN_SECONDS)
+    os._exit(1)  # stuck in a step: its lock has to go
 
 
 def to_json(run: Run) -> dict[str, Any]:

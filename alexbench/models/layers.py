@@ -81,7 +81,11 @@ class Dropout(nn.Module):
         if not self.training:
             return x * (1 - self.p)
         assert self.generator is not None, "call models.set_dropout_stream before training"
-        return x * torch.empty_like(x).bernoulli_(1 - self.p, generator=self.generator)
+        return x * self.mask(x)
+
+    def mask(self, x: Tensor) -> Tensor:
+        """Ones where units are kept; x: (images, units)."""
+        return torch.empty_like(x).bernoulli_(1 - self.p, generator=self.generator)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"

@@ -66,8 +66,9 @@ def write(
     tell: Callable[[str], None] = lambda line: None,
     formats: Sequence[str] = FORMATS,
     planned: Container[str] | None = None,
-) -> list[Path]:
-    """Write the tables and figures of the records below ``folder``, and return their paths.
+) -> tuple[list[Path], pd.DataFrame]:
+    """Write the tables and figures of the records below ``folder``; returns their paths, and the
+    comparison.
 
     ``tell`` hears a line for each record that was refused; the others still make their report.
     """
@@ -96,7 +97,7 @@ def write(
     if "html" in formats:
         text = html.render(ablation, profile, records, compared, summed, tried, kept, left_out)
         paths.append(write_text(text, folder / "report.html"))
-    return paths
+    return paths, compared
 
 
 def write_index(results: Path) -> Path:

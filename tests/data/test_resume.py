@@ -10,35 +10,44 @@ from pathlib import Path
 import pytest
 import torch
 
+from alexbench import config
 from alexbench.checkpoint import Checkpoints
 from alexbench.data import Dataset, shards
 from alexbench.data.imagefolder import keep_decoded, load_folder
 from alexbench.errors import RunFailed
+from alexbench.layers import override
+from alexbench.schema import Config
 from alexbench.streams import spawn
-from alexbench.train import Outcome, train
-from tests.data.images import write_folder
+from alexbench.train import Outcome, Watch, train
+from tests.data.images import write_photographs
 from tests.tiny import CPU, tiny_config
 
 BATCH, KILLED_AFTER, IMAGES = 4, 3, 22
-CONFIG = tiny_config(
-    data={"name": "imagefolder"},
-    augment={"crops": True, "mirror": True, "pca_colour": "paper"},
-    model={"hidden_units": 8, "dropout": 0.5},
-    train={"epochs": 1, "batch_size": BATCH},
-    evaluate={"train_images": 0},
-)
+ONE_EPOCH = {"train.epochs": 1, "train.batch_size": BATCH, "evaluate.train_images": 0}
+CONFIGS = {
+    "tiny": tiny_config(
+        data={"name": "imagefolder"},
+        augment={"crops": True, "mirror": True, "pca_colour": "paper"},
+        model={"hidden_units": 8, "dropout": 0.5},
+        train={"epochs": 1, "batch_size": BATCH},
+        evaluate={"train_images": 0},
+    ),
+    "paper": override(config.load("lrn", "imagenet").variants["both"], ONE_EPOCH, "here"),
+}
 
 
-def streamed(root: Path, cache: Path) -> Dataset:
-    return load_folder(root, CONFIG.data, cache, memory_limit_bytes=0)
+def streamed(config: Config, root: Path, cache: Path) -> Dataset:
+    return load_folder(root, config.data, cache, memory_limit_bytes=0)
 
 
-def run(data: Dataset, folder: Path | None, watch=lambda *_: None) -> Outcome:
+def run(
+    config: Config, data: Dataset, folder: Path | None, watch: Watch = lambda *_: None
+) -> Outcome:
     kept = Checkpoints(folder, "both-seed0-abc", "abc", seconds=0.0) if folder else None
-    return train(CONFIG, data, 0, CPU, watch, kept)
+    return train(config, data, 0, CPU, watch, kept)
 
 
-def killed(root: str, cache: str, folder: str) -> None:
+def killed(name: str, root: str, cache: str, folder: str) -> None:
     """Run until some batches are done, and then without warning no further."""
     done = 0
 
@@ -49,29 +58,31 @@ def killed(root: str, cache: str, folder: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     torch.set_num_threads(1)
-    run(streamed(Path(root), Path(cache)), Path(folder), watch)
+    run(CONFIGS[name], streamed(CONFIGS[name], Path(root), Path(cache)), Path(folder), watch)
 
 
+@pytest.mark.parametrize("name", ["tiny", pytest.param("paper", marks=pytest.mark.slow)])
 def test_a_killed_run_goes_on_in_mid_epoch_without_the_images_already_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    root, cache = write_folder(tmp_path / "pets", train=IMAGES // 2), tmp_path / "cache"
-    data = streamed(root, cache)
-    undisturbed = run(data, None)
-    arguments = [sys.executable, "-m", "tests.data.test_resume", str(root), str(cache)]
+    root, cache, settings = tmp_path / "pets", tmp_path / "cache", CONFIGS[name]
+    write_photographs(root, IMAGES, 4, (20, 60))
+    data = streamed(settings, root, cache)
+    undisturbed = run(settings, data, None)
+    arguments = [sys.executable, "-m", "tests.data.test_resume", name, str(root), str(cache)]
     child = subprocess.run([*arguments, str(tmp_path / "kept")], capture_output=True, text=True)
     assert child.returncode == -signal.SIGKILL, child.stderr
     monkeypatch.setenv("ALEXBENCH_HELD_GIB", "0")
-    keep_decoded(root, CONFIG.data, tmp_path / "other", lambda _: None)  # while it was dead
+    keep_decoded(root, settings.data, tmp_path / "other", lambda _: None)  # while it was dead
     shutil.copytree(tmp_path / "kept", tmp_path / "kept too")
 
     order = torch.randperm(IMAGES, generator=spawn(0, CPU).order)
-    decoded = streamed(root, tmp_path / "other")
+    decoded = streamed(settings, root, tmp_path / "other")
     forget(data, order[: KILLED_AFTER * BATCH], monkeypatch)
     with pytest.raises(RunFailed, match="could be decoded before"):
-        run(data, None)  # from the start it cannot be done any more
+        run(settings, data, None)  # from the start it cannot be done any more
     for source, kept in ((data, "kept"), (decoded, "kept too")):
-        resumed = run(source, tmp_path / kept)
+        resumed = run(settings, source, tmp_path / kept)
         for ours, theirs in zip(
             resumed.net.parameters(), undisturbed.net.parameters(), strict=True
         ):

@@ -88,7 +88,7 @@ def test_the_size_is_said_before_it_starts_and_what_is_there_is_not_made_again(t
     root = write_folder(tmp_path / "pets")
     told = keep(root)
     assert "10 images of 8 x 8 pixels: 0.0 GB in" in told[0]
-    assert told[1:-1] == [f"{n} of 3 files written" for n in (1, 2, 3)]
+    assert told[1:-1] == [f"{n} of 3 files written, 0 s to go" for n in (1, 2, 3)]
     assert len(keep(root)) == 2
 
 
@@ -106,7 +106,7 @@ def test_making_goes_on_where_it_was_ended(tmp_path: Path, monkeypatch: pytest.M
         keep(root)
     assert loaded(root).shards is None  # half a set is no set
     monkeypatch.setattr(shards, "make_shard", make_shard)
-    assert keep(root)[1:-1] == ["1 of 2 files written", "2 of 2 files written"]
+    assert keep(root)[1:-1] == [f"{n} of 2 files written, 0 s to go" for n in (1, 2)]
     assert loaded(root).shards is not None
 
 
@@ -133,7 +133,7 @@ def test_checksums_find_what_was_damaged_and_it_is_made_again(tmp_path: Path):
     assert index["shards"][path.name]["sha256"] == hashlib.sha256(whole).hexdigest()
     path.write_bytes(whole[:-1] + b"x")
     assert len(keep(root)) == 2  # sizes alone do not tell
-    assert keep(root, verify=True)[1] == "1 of 1 files written"
+    assert keep(root, verify=True)[1] == "1 of 1 files written, 0 s to go"
     assert path.read_bytes() == whole
 
 

@@ -30,7 +30,7 @@ from tests.records import (
 
 def test_a_report_is_tables_text_and_a_figure(tmp_path: Path) -> None:
     folder = write_records(with_delta(-1.4), tmp_path)
-    paths = report.write(LRN, "laptop", folder)
+    paths, _ = report.write(LRN, "laptop", folder)
     names = {path.name for path in paths}
     assert {"summary.csv", "comparison.csv", "report.md", "curves.png"} <= names
     assert all(path.is_file() for path in paths)
@@ -164,7 +164,9 @@ def test_only_the_formats_that_were_asked_for_are_written(tmp_path: Path) -> Non
     }
     assert set(files) == set(report.FORMATS)
     for name, expected in files.items():
-        assert {p.name for p in report.write(LRN, "laptop", tmp_path, formats=[name])} == expected
+        assert {
+            p.name for p in report.write(LRN, "laptop", tmp_path, formats=[name])[0]
+        } == expected
 
 
 def test_the_page_holds_everything_and_reaches_for_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,121 @@
+"""One run in this process, for every launcher: claimed, resumed, performed, and its end told."""
+
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from alexbench import record
+from alexbench.checkpoint import Checkpoints, Stopped
+from alexbench.claim import claim
+from alexbench.errors import BadInput, ProcessLost, RunFailed
+from alexbench.execution import Execution
+from alexbench.perform import Place, perform
+from alexbench.plan import Run
+from alexbench.record import RunRecord
+from alexbench.state import Row
+from alexbench.train import Watch
+from alexbench.unfinished import (
+    Failure,
+    failure_path,
+    folder_of,
+    is_done,
+    lock_of,
+    log_of,
+    write_failure,
+)
+
+SECONDS_BETWEEN_EVENTS = 0.5
+LONGEST_REASON = 300  # characters
+
+Event = dict[str, Any]
+Send = Callable[[Event], None]
+Notify = Callable[[Run, Event], None]
+# what a launcher gives: performs runs in places, tells how they fare, returns those that failed
+Perform = Callable[[Sequence[Run], Sequence[Place], Notify], list[Failure]]
+
+
+def attempt(
+    run: Run,
+    place: Place,
+    folder: Path,
+    how: Execution,
+    send: Send,
+    asked_to_stop: Callable[[], bool],
+) -> Event:
+    """Perform a run that nobody else has in hand; returns the event that ends it.
+
+    finished (with the status and the last row of its record), taken (by another process), stopped
+    (after a checkpoint), or failed (with the reason; fatal if every other run would fail as well).
+    ``send`` hears of its progress. Tracebacks go to stderr.
+    """
+    try:
+        with claim(lock_of(run, folder)) as mine:
+            if not mine:
+                return {"kind": "taken"}
+            if is_done(run, folder):
+                return finished(record.read(run.record_path(folder)))
+            failure_path(run, folder).unlink(missing_ok=True)
+            return claimed(run, place, folder, how, send, asked_to_stop)
+    except (BadInput, RunFailed) as error:
+        traceback.print_exc()
+        return failed(run, folder, reason(error), fatal=True)
+
+
+def claimed(
+    run: Run,
+    place: Place,
+    folder: Path,
+    how: Execution,
+    send: Send,
+    asked_to_stop: Callable[[], bool],
+) -> Event:
+    checkpoints = Checkpoints(
+        folder_of(folder),
+        run.stem,
+        run.run_id,
+        how.checkpoint_seconds,
+        asked_to_stop,
+        tell=lambda line: send({"kind": "note", "line": line}),
+    )
+    try:
+        return finished(perform(run, place, folder, watch(send), checkpoints))
+    except Stopped:
+        return {"kind": "stopped"}
+    except (BadInput, RunFailed):
+        raise
+    except ProcessLost as error:  # no fault of the run: it may be tried again
+        return failed(run, folder, reason(error))
+    except Exception as error:
+        traceback.print_exc()
+        write_failure(run, folder, reason(error))
+        return failed(run, folder, reason(error))
+
+
+def watch(send: Send) -> Watch:
+    """Sends progress now and then: a sign of life, and something to show."""
+    last = 0.0
+
+    def hear(epochs: float, images_per_second: float, history: Sequence[Row]) -> None:
+        nonlocal last
+        if time.monotonic() - last > SECONDS_BETWEEN_EVENTS:
+            last = time.monotonic()
+            test_error = history[-1]["test_error"] if history else None
+            progress = {"epochs": epochs, "images_per_second": images_per_second}
+            send({"kind": "progress", **progress, "test_error": test_error})
+
+    return hear
+
+
+def finished(done: RunRecord) -> Event:
+    return {"kind": "finished", "status": done.status, "row": done.history[-1]}
+
+
+def failed(run: Run, folder: Path, why: str, fatal: bool = False) -> Event:
+    log = str(log_of(run, folder))
+    return {"kind": "failed", "reason": why, "log": log, "fatal": fatal}
+
+
+def reason(error: Exception) -> str:
+    return str(error).partition("\n")[0][:LONGEST_REASON] or type(error).__name__

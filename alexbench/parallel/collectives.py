@@ -1,0 +1,90 @@
+"""What processes say to each other about one layer, with gradients, over public collectives.
+
+DTensor is not used: split over channels, its convolution returns wrong results without a word.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.nn import functional as F
+
+
+@dataclass
+class Traffic:
+    """Bytes that this process has sent to others in the training steps of an epoch.
+
+    possible: whether there are other devices to send to.
+    """
+
+    possible: bool = False
+    sent_bytes: int = 0
+    steps: int = 0
+
+    def count(self, content: Tensor, times: int = 1) -> None:
+        self.sent_bytes += content.nbytes * times
+
+    def of_all(self, device: torch.device) -> int:
+        """Bytes that all processes have sent together; all of them must ask."""
+        total = torch.tensor(self.sent_bytes, device=device)
+        if dist.is_initialized():
+            dist.all_reduce(total)
+        return int(total)
+
+    def resume(self, sent_bytes: int, steps: int) -> None:
+        """Go on from what all processes had sent together."""
+        first = not dist.is_initialized() or dist.get_rank() == 0
+        self.sent_bytes, self.steps = sent_bytes * first, steps
+
+
+class AllGather(torch.autograd.Function):
+    """Each process's equal share, one after the other: (size, *share).
+
+    ``own_loss``: each process goes on to a loss of its own, and the losses add up; so a share's
+    gradient is the sum over the processes. Else they all repeat one loss, and the gradient of the
+    share is here already.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, share: Tensor, traffic: Traffic, own_loss: bool) -> Tensor:
+        ctx.traffic, ctx.own_loss = traffic, own_loss
+        shares = share.new_empty(dist.get_world_size(), *share.shape)
+        dist.all_gather(list(shares), share)
+        if ctx.needs_input_grad[0]:
+            traffic.count(share, len(shares) - 1)
+        return shares
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = gradients
+        if not ctx.own_loss:
+            return gradient[dist.get_rank()], None, None
+        received = torch.empty_like(gradient, memory_format=torch.contiguous_format)
+        dist.all_to_all_single(received, gradient.contiguous())
+        ctx.traffic.count(gradient[0], len(gradient) - 1)
+        return received.sum(0), None, None
+
+
+def gather_units(
+    x: Tensor, traffic: Traffic, units: int | None = None, own_loss: bool = True
+) -> Tensor:
+    """The channels or features of all processes, from (B, own, ...); those of rank 0 come first.
+
+    units: how many there are in all, where they may not divide and the last processes have fewer.
+    """
+    size = dist.get_world_size()
+    units = units or size * x.shape[1]
+    most = -(-units // size)
+    last = x.movedim(1, -1)  # dense in channels-last memory: no copy
+    if x.shape[1] < most:
+        last = F.pad(last, (0, most - x.shape[1]))
+    shares = AllGather.apply(last.contiguous(), traffic, own_loss)
+    together = shares.movedim(0, -2).flatten(-2)[..., :units]
+    return together.movedim(-1, 1)  # type: ignore[no-any-return]
+
+
+def gather_rows(x: Tensor, traffic: Traffic) -> Tensor:
+    """The equal numbers of rows of all processes, those of rank 0 first."""
+    return AllGather.apply(x.contiguous(), traffic, True).flatten(0, 1)  # type: ignore[no-any-return]

@@ -1,0 +1,88 @@
+"""A sweep that is killed again and again ends with the records of one that never was."""
+
+import multiprocessing
+import random
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from alexbench.execution import Execution
+from alexbench.launch.task import attempt
+from alexbench.perform import Place
+from alexbench.plan import Run
+from alexbench.sweep import Sweep
+from alexbench.unfinished import missing, tidy
+from tests.sweeps import ABLATION, evidence, prepare, runs_of
+
+# eight runs of three epochs, each of four batches and two of evaluations
+BATCHES = 3 * (4 + 1 + 1)
+TEXT = ABLATION.replace("train.epochs: 1", "train.epochs: 3").replace("_size: 26", "_size: 13")
+OPTIONS = {"seeds": 4, "checkpoint_seconds": 0.0}  # a checkpoint after each batch
+
+
+def work(runs: list[Run], place: Place, folder: Path, how: Execution, beats: Any = None) -> None:
+    """What a worker does, run after run, in this process; counts batches in ``beats``."""
+
+    def beat() -> bool:
+        if beats is not None:
+            beats.value += 1
+        return False
+
+    for run in runs:
+        attempt(run, place, folder, how, send=lambda event: None, asked_to_stop=beat)
+
+
+def perform_all(prepared: Sweep) -> None:
+    work(runs_of(prepared), prepared.places[0], prepared.folder, prepared.how)
+
+
+def kill_and_restart(prepared: Sweep, kills: int, chance: random.Random) -> None:
+    """Two processes at a time over one folder, each killed at a moment of its own."""
+    context = multiprocessing.get_context("forkserver")  # imports torch once
+    context.set_forkserver_preload([__name__])
+    for _ in range(kills // 2):
+        beats = [context.Value("i", 0) for _ in range(2)]
+        where = runs_of(prepared), prepared.places[0], prepared.folder, prepared.how
+        pair = [context.Process(target=work, args=(*where, beat)) for beat in beats]
+        for process in pair:
+            process.start()
+        for process, beat in zip(pair, beats, strict=True):
+            at = chance.randint(1, 15)
+            while process.is_alive() and beat.value < at:
+                time.sleep(0.005)
+            time.sleep(chance.uniform(0, 0.02))
+            process.kill()
+            process.join()
+            assert process.exitcode == -signal.SIGKILL
+
+
+def test_four_processes_at_once_train_each_run_exactly_once(tmp_path):
+    prepared = prepare(tmp_path, TEXT, **OPTIONS)
+    where = runs_of(prepared), prepared.places[0], prepared.folder, prepared.how
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    beats = [context.Value("i", 0) for _ in range(4)]
+    team = [context.Process(target=work, args=(*where, beat)) for beat in beats]
+    for process in team:
+        process.start()
+    for process in team:
+        process.join()
+    assert sum(beat.value for beat in beats) == 8 * BATCHES
+    assert missing(runs_of(prepared), prepared.folder) == []
+    assert not (prepared.folder / "unfinished").exists() or not any(
+        (prepared.folder / "unfinished").iterdir()
+    )
+
+
+def test_eight_kills_at_random_moments_change_no_record_and_leave_no_file(tmp_path):
+    undisturbed = prepare(tmp_path, TEXT, results=str(tmp_path / "undisturbed"), **OPTIONS)
+    disturbed = prepare(tmp_path, TEXT, **OPTIONS)
+    perform_all(undisturbed)
+    kill_and_restart(disturbed, 8, random.Random(0))
+    assert missing(runs_of(disturbed), disturbed.folder)
+    assert list((disturbed.folder / "unfinished").glob("*.checkpoint"))
+    perform_all(disturbed)
+    tidy(runs_of(disturbed), disturbed.folder)
+    assert evidence(disturbed.folder) == evidence(undisturbed.folder)
+    assert len(evidence(disturbed.folder)) == 8 + 2  # records, and pictures of both variants

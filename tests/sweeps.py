@@ -1,0 +1,61 @@
+"""A tiny ablation for the tests of sweeps, and what must be equal in two of its sweeps."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from alexbench import sweep
+from alexbench.plan import Run, measured_runs
+from alexbench.sweep import Sweep
+
+ABLATION = """
+title: A tiny question
+question: Does a wider net do better?
+claims: {lrn: wide}
+baseline: narrow
+metrics: [test_error, step_seconds]
+tune: none
+tune_reason: it is only a test
+config:
+  data.train_images: 52
+  data.test_images: 26
+  model.name: cifar4
+  train.epochs: 1
+  train.batch_size: 26
+  evaluate.train_images: 26
+variants:
+  narrow: {model.width: 0.125}
+  wide: {model.width: 0.25}
+"""
+TIMES = (
+    "train_seconds evaluate_seconds images_per_second step_seconds date jobs commit dirty".split()
+)
+
+
+def prepare(tmp_path: Path, text: str = ABLATION, seeds: int = 2, **options: Any) -> Sweep:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(text)
+    options = {"results": str(tmp_path / "results"), "jobs": 1} | options
+    return sweep.prepare(str(path), seeds=seeds, **options)
+
+
+def runs_of(prepared: Sweep) -> list[Run]:
+    return measured_runs(prepared.ablation, prepared.identity)
+
+
+def without_times(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: without_times(value) for key, value in content.items() if key not in TIMES}
+    return [without_times(item) for item in content] if isinstance(content, list) else content
+
+
+def evidence(folder: Path) -> dict[str, Any]:
+    """Everything that a sweep leaves but for logs, tables and times: file -> content."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    kept = {str(path.relative_to(folder)): path for path in files if path.parent.name != "logs"}
+    tables = {path.name for path in folder.iterdir() if path.is_file()}
+    return {
+        name: without_times(json.loads(path.read_text()))
+        for name, path in kept.items()
+        if name not in tables
+    }
