@@ -135,6 +135,22 @@ def number_of(jobs: str) -> int | None:
     return int(jobs)
 
 
+@app.command()
+def scale(
+    tflops: Annotated[float, typer.Option(help="10^12 FLOPs a second that a device reaches.")],
+    link: Annotated[float, typer.Option(help="10^9 bytes a second that a device sends.")],
+    loader: Annotated[float, typer.Option(help="Images a second that all hosts decode.")],
+    batch: Annotated[int, typer.Option(min=1, help="Images, over all devices.")] = 128,
+) -> None:
+    """Predict what an epoch of ImageNet costs the paper's net on 1 to 8 devices: a lower bound."""
+    from alexbench.parallel import cost
+
+    machine = cost.Machine(tflops * 1e12, link * 1e9, loader)
+    rows = cost.predictions(machine, batch, images=1_281_167)
+    frame = pd.DataFrame(rows).map(lambda cell: f"{cell:.3g}" if isinstance(cell, float) else cell)
+    print_rows(frame, f"A step of {batch} images, and an epoch of 1,281,167")
+
+
 @app.command(name="list")
 def list_() -> None:
     """The shipped ablations, with their questions and claims."""

@@ -23,7 +23,7 @@ def places(
     threads: int | None,
     data_root: str | None,
     num_devices: int = 1,
-    run_bytes: Callable[[], int] = lambda: 0,
+    run_bytes: Callable[[], int] | None = None,
 ) -> list[Place]:
     """A place for each job.
 
@@ -32,7 +32,7 @@ def places(
     jobs: runs at one time; None: as many as the cores or the CUDA devices allow. threads: of each
     device; None: 1 on the CPU, and with CUDA the cores divided among the devices, which decode
     images. num_devices: of each run. run_bytes: memory of a run, asked where several may fit on a
-    CUDA device.
+    CUDA device; None: one run a device.
     Raises BadInput for devices that are not there or not alike, for fewer than a run needs, and
     for more threads than cores.
     """
@@ -43,7 +43,7 @@ def places(
     if names == ["cpu"]:
         threads = threads or 1
         names *= (jobs or 1) if num_devices == 1 and jobs else max(1, cores() // threads)
-    elif num_devices == 1 and jobs is None and not on_cpu:
+    elif num_devices == 1 and jobs is None and run_bytes and not on_cpu:
         free = [torch.cuda.mem_get_info(name)[0] for name in names]
         names = [names[device] for device in fitting(free, run_bytes(), cores())]
     elif num_devices == 1 and jobs:

@@ -22,7 +22,7 @@ from alexbench.errors import BadInput, RunFailed
 from alexbench.execution import Execution, execution
 from alexbench.launch.task import Perform
 from alexbench.memory import run_bytes
-from alexbench.parallel import needs
+from alexbench.parallel import needs, torchrun
 from alexbench.perform import Place, identity, load_data
 from alexbench.places import places
 from alexbench.plan import Run, measured_runs
@@ -81,7 +81,10 @@ def prepare(
 
     @functools.cache
     def of_size(num_devices: int, alone: bool) -> list[Place]:
-        return places(device, 1 if alone else jobs, threads, data_root, num_devices, largest)
+        at_once = 1 if alone else jobs
+        if torchrun.is_on():  # it has started the processes of the other devices
+            return places(device, at_once, threads, data_root, 1)
+        return places(device, at_once, threads, data_root, num_devices, largest)
 
     def places_for(train: TrainConfig) -> list[Place]:
         return of_size(needs.num_devices(train), train.alone)
