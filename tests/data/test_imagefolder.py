@@ -1,4 +1,7 @@
 import os
+import select
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -265,3 +268,29 @@ def test_mixed_modes_and_sizes_train_together(tmp_path: Path):
     pets = load(DATA, root, tmp_path / "cache")
     assert isinstance(pets.train, HeldSplit)
     assert pets.train.images.shape == (8, 8, 8, 3)
+
+
+READER = """
+import sys, threading
+import torch
+from alexbench.data.stream import in_workers
+
+def double(chunk):
+    return 2 * chunk
+
+if __name__ == "__main__":
+    threading.Thread(target=sys.stdin.read, daemon=True).start()
+    torch.set_num_threads(2)
+    print([int(each) for each in in_workers(double, torch.arange(3).split(1))], flush=True)
+"""
+
+
+def test_workers_start_while_a_thread_reads_what_a_launcher_says(tmp_path: Path):
+    (tmp_path / "reader.py").write_text(READER)
+    command = [sys.executable, str(tmp_path / "reader.py")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        ready, _, _ = select.select([process.stdout], [], [], 120)
+        if not ready:
+            process.kill()
+        assert process.stdout.readline() == b"[0, 2, 4]\n"
