@@ -1,5 +1,6 @@
 import os
 import select
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -270,6 +271,7 @@ def test_mixed_modes_and_sizes_train_together(tmp_path: Path):
     assert pets.train.images.shape == (8, 8, 8, 3)
 
 
+PATIENCE_SECONDS = 120
 READER = """
 import sys, threading
 import torch
@@ -288,9 +290,9 @@ if __name__ == "__main__":
 def test_workers_start_while_a_thread_reads_what_a_launcher_says(tmp_path: Path):
     (tmp_path / "reader.py").write_text(READER)
     command = [sys.executable, str(tmp_path / "reader.py")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout
-        ready, _, _ = select.select([process.stdout], [], [], 120)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, start_new_session=True) as process:  # type: ignore[call-overload]
+        ready, _, _ = select.select([process.stdout], [], [], PATIENCE_SECONDS)
         if not ready:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # with the workers that wait
         assert process.stdout.readline() == b"[0, 2, 4]\n"
