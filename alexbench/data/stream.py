@@ -1,5 +1,7 @@
 """Images read ahead of their use: decoded by worker processes, or only copied by threads."""
 
+import contextlib
+import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -84,10 +86,20 @@ def in_workers(
         pin_memory=pin_memory,
         generator=torch.Generator(),  # for the workers' seeds: the global one is left alone
     )
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), no_stdin():
         # Python 3.12 warns of every fork beside threads; the workers use none of their locks
         warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
         return iter(loader)
+
+
+@contextlib.contextmanager
+def no_stdin() -> Iterator[None]:
+    """A forked process closes its sys.stdin, and waits for ever where a thread was reading it."""
+    kept, sys.stdin = sys.stdin, None
+    try:
+        yield
+    finally:
+        sys.stdin = kept
 
 
 def in_threads(
