@@ -41,12 +41,11 @@ def places(
     names = devices(device)
     on_cpu = set(names) == {"cpu"}
     if names == ["cpu"]:
-        threads = threads or 1
-        names *= (jobs or 1) if num_devices == 1 and jobs else max(1, cores() // threads)
+        names *= max(1, cores() // (threads or 1))
     elif num_devices == 1 and jobs is None and run_bytes and not on_cpu:
         free = [torch.cuda.mem_get_info(name)[0] for name in names]
         names = [names[device] for device in fitting(free, run_bytes(), cores())]
-    elif num_devices == 1 and jobs:
+    if jobs and num_devices == 1:
         names = [names[job % len(names)] for job in range(jobs)]
     threads = threads or (1 if on_cpu else max(1, cores() // len(names)))
     if on_cpu and len(names) * threads > cores():
@@ -60,11 +59,10 @@ def places(
             f"({', '.join(dict.fromkeys(names))}): give {num_devices} with commas, or another "
             "train.placement"
         )
-    teams = [names[i : i + num_devices] for i in range(0, len(names), num_devices)]
-    teams = [team for team in teams if len(team) == num_devices][:jobs]
-    if num_devices > 1:
-        for team in teams:
-            refuse_unequal(team)
+    firsts = range(0, len(names) - num_devices + 1, num_devices)
+    teams = [names[first : first + num_devices] for first in firsts][:jobs]
+    for team in teams:
+        refuse_unequal(team)
     return [Place(team[0], threads, len(teams), data_root, tuple(team)) for team in teams]
 
 

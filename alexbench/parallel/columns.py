@@ -51,6 +51,7 @@ def segments(layers: Named, part: int, parts: int, share: Share | None = None) -
     """
     found: list[list[tuple[str, nn.Module]]] = [[]]
     weighted = [name for name, layer in layers if isinstance(layer, Weighted)]
+    own = (0, 1)  # of the units: all of them, up to the first weights
     for name, layer in layers:
         if isinstance(layer, Weighted):
             units = len(layer.weight)
@@ -61,7 +62,8 @@ def segments(layers: Named, part: int, parts: int, share: Share | None = None) -
                 )
             if sees_all(layer) and name != weighted[0]:
                 found.append([])
-        found[-1].append((name, part_of(layer, part, parts, share)))
+            own = (part, parts)
+        found[-1].append((name, part_of(layer, own, share)))
     return nn.ModuleList(nn.Sequential(OrderedDict(named)) for named in found)
 
 
@@ -73,25 +75,28 @@ def sees_all(layer: nn.Module) -> bool:
     return isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv2d) and layer.groups == 1)
 
 
-def part_of(layer: nn.Module, part: int, parts: int, share: Share | None) -> nn.Module:
-    """A layer with its own rows of the weights; one without weights may be the same for all."""
+def part_of(layer: nn.Module, own: tuple[int, int], share: Share | None) -> nn.Module:
+    """A layer with its own rows of the weights; one without weights may be the same for all.
+
+    own: which part this is, and of how many.
+    """
     match layer:
         case nn.Conv2d():
             inputs, size = layer.in_channels // layer.groups, layer.kernel_size
             with torch.device("meta"):
-                own: nn.Module = nn.Conv2d(inputs, 1, size, layer.stride, layer.padding)  # type: ignore[arg-type]
+                made: nn.Module = nn.Conv2d(inputs, 1, size, layer.stride, layer.padding)  # type: ignore[arg-type]
         case nn.Linear() | ColumnLinear():
             with torch.device("meta"):
-                own = nn.Linear(layer.weight.shape[1], 1)
+                made = nn.Linear(layer.weight.shape[1], 1)
         case LocalResponseNorm():
             return LocalResponseNorm(layer.size, layer.alpha, layer.beta, layer.k, columns=1)
         case Dropout():
-            return PartDropout(layer.p, (part, parts), share)
+            return PartDropout(layer.p, own, share)
         case _:
             return layer
     for name, whole in layer.named_parameters():
-        setattr(own, name, nn.Parameter(rows(whole.detach(), part, parts).clone()))
-    return own
+        setattr(made, name, nn.Parameter(rows(whole.detach(), *own).clone()))
+    return made
 
 
 def rows(whole: Tensor, part: int, parts: int) -> Tensor:

@@ -41,8 +41,9 @@ class Rank:
 
     def send(self, content: dict[str, Any]) -> None:
         assert self.process.stdin
-        self.process.stdin.write(json.dumps(content) + "\n")
-        self.process.stdin.flush()
+        with suppress(BrokenPipeError):  # it died: the listener says so
+            self.process.stdin.write(json.dumps(content) + "\n")
+            self.process.stdin.flush()
 
 
 class Crew:
@@ -64,7 +65,8 @@ class Crew:
     def listen(self, rank: Rank) -> None:
         assert rank.process.stdout
         for line in rank.process.stdout:
-            self.events.put((rank, json.loads(line)))
+            if line.endswith("\n"):  # else: cut short by its death
+                self.events.put((rank, json.loads(line)))
         self.events.put((rank, {"kind": "died", "reason": how_it_ended(rank.process.wait())}))
 
     def perform(
@@ -106,7 +108,10 @@ class Crew:
             raise self.cause(rank, event)
 
     def cause(self, rank: Rank, event: Event) -> Exception:
-        """What to tell: that a process died, or else the first complaint of one that lives."""
+        """What to tell: that a process died, or else the first complaint of one that lives.
+
+        ProcessLost where one died: no fault of the run. RunFailed for what every run would meet.
+        """
         until = time.monotonic() + SECONDS_TO_CONFESS
         first = (rank, event)
         while event["kind"] != "died" and not event.get("fatal") and time.monotonic() < until:
@@ -118,9 +123,10 @@ class Crew:
             rank, event = first
         if event.get("fatal"):
             return RunFailed(event["reason"])
-        return ProcessLost(
-            f"rank {rank.number} of {len(self.ranks)} {event['reason']} after step {rank.steps}"
-        )
+        where = f"rank {rank.number} of {len(self.ranks)}"
+        if event["kind"] == "died":
+            return ProcessLost(f"{where} {event['reason']} after step {rank.steps}")
+        return RuntimeError(f"{where}, after step {rank.steps}: {event['reason']}")
 
     def stop(self) -> None:
         """End every process, whatever it is doing."""
@@ -129,7 +135,8 @@ class Crew:
             for thread in rank.threads:
                 thread.join()
             for pipe in (rank.process.stdin, rank.process.stdout, rank.process.stderr):
-                if pipe:
+                with suppress(BrokenPipeError):
+                    assert pipe
                     pipe.close()
 
 

@@ -31,6 +31,14 @@ NETS = [
     for name, techniques in TECHNIQUES.items()
     for columns in ("two_columns", "no_links")
     for lrn, dropout in techniques
+] + [
+    ModelConfig(
+        name="alexnet_small",
+        dropout_place="layer_inputs",
+        adaptive_pool=3,
+        width=1 / 16,
+        init="fan_in",
+    )
 ]
 PLACEMENTS = ("processes", "data_parallel", "hybrid")
 
@@ -45,16 +53,20 @@ def recipe(placement: str, **keys: Any) -> TrainConfig:
 
 
 def one_step(
-    net_config: ModelConfig, placement: str = "one", team: Team = ALONE
+    net_config: ModelConfig,
+    placement: str = "one",
+    team: Team = ALONE,
+    device: torch.device = CPU,
+    side: int | None = None,
 ) -> tuple[Tensor, dict[str, Tensor], int]:
     """Logits of all images, gradients of the whole net in float64, and the bytes that were sent."""
-    net = models.build(net_config, CLASSES, SIDES[net_config.name], seed=0).double()
+    side = side or SIDES[net_config.name]
+    net = models.build(net_config, CLASSES, side, seed=0).double().to(device)
     net, share, traffic = place(net.to(memory_format=torch.channels_last), recipe(placement), team)
-    models.set_dropout_stream(net, torch.Generator().manual_seed(1))
+    models.set_dropout_stream(net, torch.Generator(device).manual_seed(1))
     generator = torch.Generator().manual_seed(2)
-    side = SIDES[net_config.name]
-    images = torch.randn(IMAGES, 3, side, side, generator=generator, dtype=torch.float64)
-    labels = torch.arange(IMAGES) % CLASSES
+    images = torch.randn(IMAGES, 3, side, side, generator=generator, dtype=torch.float64).to(device)
+    labels = torch.arange(IMAGES, device=device) % CLASSES
     share.begin(IMAGES)
     logits = net.train()(images[share.rows])
     share.loss(logits, labels[share.rows]).backward()

@@ -10,6 +10,7 @@ import torch
 from alexbench.parallel import cost
 from alexbench.parallel.group import open_store
 from alexbench.parallel.place import Team
+from alexbench.schema import ModelConfig
 from tests.parallel import cases
 from tests.tiny import CPU
 
@@ -49,6 +50,24 @@ def assert_agree(ours: Any, theirs: Any) -> None:
 @pytest.mark.parametrize("index", range(len(cases.NETS)))
 def test_two_devices_of_one_process_give_the_outputs_and_gradients_of_one(index, alone):
     assert_agree(cases.one_step(cases.NETS[index], "two", TWO), alone[index])
+
+
+@pytest.mark.slow
+def test_two_devices_agree_on_alexnet_at_full_width():
+    net = ModelConfig(init="fan_in")
+    theirs = cases.one_step(net, side=224)
+    assert_agree(cases.one_step(net, "two", TWO, side=224), theirs)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+def test_two_cuda_devices_give_the_outputs_and_gradients_of_one():
+    first, second = torch.device("cuda:0"), torch.device("cuda:1")
+    for net in cases.NETS:
+        theirs = cases.one_step(net, device=first)
+        ours = cases.one_step(net, "two", Team(devices=(first, second)), first)
+        on_cpu = {name: gradient.cpu() for name, gradient in theirs[1].items()}
+        assert_agree(ours, (theirs[0], on_cpu, 0))
 
 
 @pytest.mark.parametrize("placement", cases.PLACEMENTS)
