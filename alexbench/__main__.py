@@ -1,5 +1,6 @@
 """``python -m alexbench``: the command line, with errors as one line and an exit status."""
 
+import os
 import sys
 
 from alexbench.cli import app
@@ -13,12 +14,27 @@ app.command()(gate)
 
 
 def main() -> None:
-    """Run a command; 2 for bad input, 1 for a failed run."""
+    """Run a command; 2 for bad input, 1 for a failed run. Under torchrun the first process does."""
     try:
-        app()
+        if "TORCHELASTIC_RUN_ID" not in os.environ:
+            app()
+        else:
+            under_torchrun()
     except (BadInput, RunFailed) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
+
+
+def under_torchrun() -> None:
+    from alexbench.parallel import torchrun
+
+    if os.environ["RANK"] != "0":
+        torchrun.follow()
+        return
+    try:
+        app()
+    finally:
+        torchrun.dismiss()
 
 
 if __name__ == "__main__":

@@ -48,10 +48,15 @@ class Checkpoints:
     ) -> None:
         self.folder, self.stem, self.run_id = folder, stem, run_id
         self.seconds, self.asked_to_stop, self.tell = seconds, asked_to_stop, tell
-        self.from_first = partial(from_first, team.rank, team.size)
-        self.team, self.calls = team, 0
+        self.calls = 0
+        self.join(team)
         self.next_number = 1
         self.due = time.monotonic() + seconds
+
+    def join(self, team: Team) -> None:
+        """Be the checkpoints of a process of that team."""
+        self.team = team
+        self.from_first = partial(from_first, team.rank, team.size)
 
     def resume(self, start: Callable[[], State]) -> State:
         """The state of the newest checkpoint that is whole; without one, as ``start`` makes it."""

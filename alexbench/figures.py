@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import matplotlib as mpl
 import matplotlib.style
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
@@ -163,6 +164,35 @@ def dots(metric: Metric, variants: Sequence[str], records: Sequence[RunRecord]) 
         ax.set_ylabel(f"{metric.title} ({metric.unit})" if metric.unit else metric.title)
         ax.margins(x=0.15)
     return figure
+
+
+def kernels(shown: Sequence[tuple[str, Sequence[np.ndarray]]]) -> Figure:
+    """Draw the kernels of the first layer as in Figure 3, a row a net, a block a column.
+
+    ``shown``: titles and pictures (height, width, 3) uint8, those of the first column first.
+    """
+    with plain_style():
+        figure = Figure(figsize=(6.4, 0.3 + 1.9 * len(shown)), layout="constrained")
+        axes = figure.subplots(len(shown), 2, squeeze=False)
+        for (title, pictures), row in zip(shown, axes, strict=True):
+            half = len(pictures) // 2
+            for ax, block, name in zip(row, (pictures[:half], pictures[half:]), "ab", strict=True):
+                ax.imshow(tiled(block), interpolation="nearest")
+                ax.set_axis_off()
+                ax.set_title(f"{title}, column {name}", fontsize=8)
+    return figure
+
+
+def tiled(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """Put pictures of one size on white, a pixel apart, twice as many in a row as in a column."""
+    height, width, _ = pictures[0].shape
+    in_row = math.ceil(math.sqrt(2 * len(pictures)))
+    in_column = -(-len(pictures) // in_row)
+    sheet = np.full((in_column * (height + 1), in_row * (width + 1), 3), 255, np.uint8)
+    for index, picture in enumerate(pictures):
+        top, left = index // in_row * (height + 1), index % in_row * (width + 1)
+        sheet[top : top + height, left : left + width] = picture
+    return sheet
 
 
 class Mark(NamedTuple):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from alexbench import specialisation
 from alexbench.record import RunRecord
 
 Kind = Literal["difference", "ratio", "time_to_target"]
@@ -198,6 +199,14 @@ def _measured(key: str) -> Callable[[RunRecord], Reading]:
     return lambda record: Reading(_number(record.measurements.get(key)))
 
 
+def _specialisation(record: RunRecord) -> Reading:
+    """How much further apart the columns are in colour than kernels dealt out by chance."""
+    by_kernel = record.measurements.get("kernel_saturations")
+    if not by_kernel:
+        return MISSING
+    return Reading(specialisation.gap(by_kernel) - specialisation.shuffled_gap(by_kernel))
+
+
 def _exchanged_megabytes(record: RunRecord) -> Reading:
     if all("exchanged_bytes" not in row for row in record.history):
         return Reading(0.0)  # on one device there is nobody to exchange with
@@ -284,6 +293,13 @@ _ALL = [
         "difference",
         _exchanged_megabytes,
         "exchanged between devices a step",
+    ),
+    Metric(
+        "specialisation",
+        "%",
+        "difference",
+        _specialisation,
+        "gap in colour saturation between the columns, above chance",
     ),
     Metric(
         "parameters",

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from alexbench import averages, environment, kernels, models, pictures, record
+from alexbench import averages, environment, kernels, knobs, models, pictures, record
 from alexbench.checkpoint import Checkpoints
 from alexbench.data import Dataset, Pixels, describe, load
 from alexbench.evaluate import Scores, evaluate
@@ -20,7 +20,8 @@ from alexbench.parallel import needs
 from alexbench.parallel.place import ALONE, Team
 from alexbench.plan import Run
 from alexbench.predictions import check_pictured, predict
-from alexbench.schema import Config, DataConfig
+from alexbench.schema import Config, DataConfig, ModelConfig
+from alexbench.specialisation import saturations
 from alexbench.train import Outcome, Watch, train
 
 PICTURED = 12  # test images
@@ -123,6 +124,14 @@ def take_pictures(
     )
 
 
+def kernel_saturations(model: ModelConfig, net: nn.Module) -> dict[str, list[float]]:
+    """Of the first layer of a net with columns: whether they split colour from form."""
+    if model.name not in knobs.EIGHT_LAYERS or model.columns == "one_column":
+        return {}
+    kernels = net.get_parameter("conv1.weight").detach().cpu().numpy()
+    return {"kernel_saturations": [round(each, 3) for each in saturations(kernels)]}
+
+
 def set_precision(precision: str) -> None:
     """float32 products on CUDA: IEEE, or TF32 with 10 bits of mantissa."""
     torch.backends.cudnn.conv.fp32_precision = precision  # type: ignore[attr-defined]
@@ -210,6 +219,7 @@ def make_record(
             "step_seconds": statistics.median(seconds) / steps,
             "peak_memory_bytes": peak_memory_bytes(outcome.net, run.config, device),
         }
-        | (final if finished and views != "centre" else {}),
+        | (final if finished and views != "centre" else {})
+        | kernel_saturations(run.config.model, outcome.net),
         environment=where,
     )

@@ -93,6 +93,12 @@ def neighbours(
     ]
 
 
+def from_png(text: str) -> np.ndarray:
+    """Return the pixels (height, width, 3) of a base64 PNG."""
+    with Image.open(io.BytesIO(base64.b64decode(text))) as image:
+        return np.asarray(image.convert("RGB"))
+
+
 def to_png(pixels: np.ndarray) -> str:
     """Return uint8 pixels (height, width, 3) as base64 PNG, no larger than SIDE."""
     image = Image.fromarray(pixels)

@@ -1,7 +1,7 @@
 """A whole ablation: plan, tune, train what is not trained yet, and write the tables."""
 
 import functools
-import importlib
+import importlib.util
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ from alexbench.config import Ablation
 from alexbench.errors import BadInput, RunFailed
 from alexbench.execution import Execution, execution
 from alexbench.launch.task import Perform
-from alexbench.parallel import needs
+from alexbench.parallel import needs, torchrun
 from alexbench.perform import Place, identity, load_data
 from alexbench.places import places
 from alexbench.plan import Run, measured_runs
@@ -75,7 +75,8 @@ def prepare(
 
     @functools.cache
     def of_size(num_devices: int, alone: bool) -> list[Place]:
-        return places(device, 1 if alone else jobs, threads, data_root, num_devices)
+        here = 1 if torchrun.is_on() else num_devices  # it has started the processes of the others
+        return places(device, 1 if alone else jobs, threads, data_root, here)
 
     def places_for(train: TrainConfig) -> list[Place]:
         return of_size(needs.num_devices(train), train.alone)
@@ -86,6 +87,8 @@ def prepare(
     folder = Path(results) / loaded.name / folder_name(profile, settings)
     asked = execution(**how)
     launcher(asked)  # is installed
+    if asked.tensorboard and not importlib.util.find_spec("tensorboard"):
+        raise BadInput("--tensorboard needs it: pip install 'alexbench[tensorboard]'")
     return Sweep(loaded, where, folder, places_for, asked)
 
 

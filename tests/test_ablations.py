@@ -12,6 +12,7 @@ from alexbench import config, models, references
 from alexbench.averages import trained_variant
 from alexbench.config import Ablation
 from alexbench.data import Dataset, load
+from alexbench.estimate import on_one_device
 from alexbench.schema import Config, DataConfig
 from alexbench.train import start, train, train_step
 from tests.tiny import CPU
@@ -20,19 +21,14 @@ FILES = [(name, profile) for name in config.shipped() for profile in config.PROF
 CLASSES = {"laptop": 26, "cifar10-short": 10, "cifar10": 10, "imagenet": 1000}
 # Recipes and write-ups are compared as they were published, with their own epochs and schedules.
 WHOLE_RECIPES = ("recipes", "reimplementations", "schedules")
-# Claims about devices: their ablations run with the nets on more than one device. Each is either
-# claimed by a file, which the walk below then finds, or still without one.
-ON_SEVERAL_DEVICES = {"two_gpu_time", "specialisation", "hybrid_parallel"}
 
 
 def test_every_claim_is_claimed_by_a_file():
     claimed = {claim for name in config.shipped() for claim in config.load(name).claims}
-    assert set(references.claim_ids()) - claimed <= ON_SEVERAL_DEVICES
+    assert set(references.claim_ids()) <= claimed
 
 
-@pytest.mark.parametrize(
-    "claim", [c for c in references.claim_ids() if c not in ON_SEVERAL_DEVICES]
-)
+@pytest.mark.parametrize("claim", references.claim_ids())
 def test_the_file_that_a_claim_names_claims_it(claim):
     assert claim in config.load(references.claim(claim).ablation).claims
 
@@ -81,7 +77,7 @@ seen: dict[str, float] = {}  # final losses by configuration: equal arms are tra
 def loss_after_a_step(arm: Config, data: Dataset) -> float:
     key = f"{data.sha256} {arm.model_dump_json()}"
     if key not in seen:
-        outcome = train(arm, data, 0, CPU, lambda *_: None)
+        outcome = train(on_one_device(arm), data, 0, CPU, lambda *_: None)
         assert outcome.status == "finished"
         assert len(outcome.history) == 1
         seen[key] = outcome.history[0]["train_loss"]
@@ -100,7 +96,7 @@ def test_every_arm_takes_a_step_on_its_own_kind_of_images(name, profile, folders
 @pytest.mark.parametrize("name", config.shipped())
 def test_a_step_changes_every_weight_of_every_arm(name):
     for arm in config.load(name, "laptop", settings=["model.width=0.06"]).variants.values():
-        state = start(arm, 26, 0, CPU)
+        state = start(on_one_device(arm), 26, 0, CPU)
         before = [weight.clone() for weight in state.net.parameters()]
         side = arm.augment.crop_size
         loss, _ = train_step(state, torch.randn(2, 3, side, side), torch.tensor([0, 1]))

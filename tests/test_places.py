@@ -33,3 +33,36 @@ def test_auto_is_the_cpu_where_there_is_no_cuda_device():
 def test_what_is_not_there_is_refused(device, jobs, threads, expected):
     with pytest.raises(BadInput, match=expected):
         places(device, jobs, threads, None)
+
+
+def test_a_run_on_several_devices_has_a_place_of_them_all():
+    if cores() < 2:
+        pytest.skip("one core is one device")
+    (place,) = places("cpu,cpu", None, 1, None, num_devices=2)
+    assert (place.device, place.devices, place.jobs) == ("cpu", ("cpu", "cpu"), 1)
+    assert len(places("cpu", None, 1, None, num_devices=2)) == cores() // 2
+    assert len(places("cpu", 1, 1, None, num_devices=2)) == 1
+    assert len(places("cpu,cpu", None, 1, None)) == 2
+
+
+@pytest.mark.parametrize(
+    ("device", "threads", "num_devices", "expected"),
+    [
+        ("cpu", cores(), 2, r"^a run needs 2 devices, and --device cpu means 1 \(cpu\): give 2"),
+        ("cpu,cpu", 1, 3, r"^a run needs 3 devices, and --device cpu,cpu means 2"),
+        ("cpu,gpu", 1, 2, r"^--device cpu,gpu: not here; allowed are cpu"),
+    ],
+)
+def test_too_few_devices_are_refused(device, threads, num_devices, expected):
+    with pytest.raises(BadInput, match=expected):
+        places(device, None, threads, None, num_devices)
+
+
+def test_unequal_devices_are_refused(monkeypatch):
+    models = {"cuda:0": "A100", "cuda:1": "T4"}
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("torch.cuda.get_device_name", models.__getitem__)
+    with pytest.raises(BadInput, match=r"^unequal devices: cuda:0 is A100, cuda:1 is T4: a run"):
+        places("cuda:0,cuda:1", None, 1, None, num_devices=2)
+    with pytest.raises(BadInput, match=r"cuda:0,cuda:0: a CUDA device stands there twice"):
+        places("cuda:0,cuda:0", None, 1, None, num_devices=2)

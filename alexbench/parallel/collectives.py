@@ -50,8 +50,7 @@ class AllGather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, share: Tensor, traffic: Traffic, own_loss: bool) -> Tensor:
         ctx.traffic, ctx.own_loss = traffic, own_loss
-        shares = share.new_empty(dist.get_world_size(), *share.shape)
-        dist.all_gather(list(shares), share)
+        shares = swap(share.expand(dist.get_world_size(), *share.shape))
         if ctx.needs_input_grad[0]:
             traffic.count(share, len(shares) - 1)
         return shares
@@ -61,10 +60,18 @@ class AllGather(torch.autograd.Function):
         (gradient,) = gradients
         if not ctx.own_loss:
             return gradient[dist.get_rank()], None, None
-        received = torch.empty_like(gradient, memory_format=torch.contiguous_format)
-        dist.all_to_all_single(received, gradient.contiguous())
         ctx.traffic.count(gradient[0], len(gradient) - 1)
-        return received.sum(0), None, None
+        return swap(gradient).sum(0), None, None
+
+
+def swap(pieces: Tensor) -> Tensor:
+    """Send piece i, of (size, ...), to process i, and return what each process sent here.
+
+    Over gloo it takes half the time of the library's all_gather, which copies more.
+    """
+    received = torch.empty_like(pieces, memory_format=torch.contiguous_format)
+    dist.all_to_all_single(received, pieces.contiguous())
+    return received
 
 
 def gather_units(

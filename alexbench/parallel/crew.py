@@ -18,6 +18,7 @@ from alexbench import record
 from alexbench.checkpoint import Checkpoints, Stopped
 from alexbench.errors import ProcessLost, RunFailed
 from alexbench.launch.worker import to_json
+from alexbench.parallel import torchrun
 from alexbench.parallel.group import open_store
 from alexbench.parallel.needs import num_processes
 from alexbench.perform import Place
@@ -167,7 +168,12 @@ _crews: dict[str, Crew] = {}  # at most one: a worker has one place
 def perform(
     run: Run, place: Place, folder: Path, watch: Watch, checkpoints: Checkpoints | None
 ) -> record.RunRecord:
-    """Train the run by a crew of processes, which wait for the next run if this one ends well."""
+    """Train the run by a crew of processes, which wait for the next run if this one ends well.
+
+    Under torchrun it is the processes that torchrun started.
+    """
+    if torchrun.is_on():
+        return torchrun.lead(run, place, folder, watch, checkpoints)
     size = num_processes(run.config.train)
     key = json.dumps([asdict(place), size])
     crew = _crews.pop(key, None) or Crew(place, size)

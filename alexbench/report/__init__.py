@@ -9,7 +9,7 @@ from alexbench import figures, pictures, record
 from alexbench.config import PROFILES, Ablation
 from alexbench.errors import BadInput
 from alexbench.record import RunRecord
-from alexbench.report import claims, html, index, latex, markdown, tuned
+from alexbench.report import claims, columns, html, index, latex, markdown, tuned
 from alexbench.report.compare import COLUMNS, TEXTS, comparison
 from alexbench.report.summarise import summary
 from alexbench.report.words import headline
@@ -90,7 +90,12 @@ def write(
     if "markdown" in formats:
         figures.save_png(figures.curves(list(ablation.variants), records), folder / "curves.png")
         text = markdown.render(ablation, profile, records, compared, tried, left_out)
-        paths += [write_text(text, folder / "report.md"), folder / "curves.png"]
+        paths.append(folder / "curves.png")
+        if drawn := columns.kernels(records, kept):
+            figures.save_png(drawn, folder / "kernels.png")
+            paths.append(folder / "kernels.png")
+            text += f"\n![kernels by column](kernels.png)\n\n{columns.caption(records)}\n"
+        paths.append(write_text(text, folder / "report.md"))
     if "latex" in formats:
         text = latex.render(ablation, profile, records[0], compared)
         paths.append(write_text(text, folder / "report.tex"))

@@ -27,9 +27,10 @@ ENDLESS = ABLATION.replace("train.epochs: 1", "train.epochs: 1000000")
 
 
 def workers() -> list[int]:
-    """The processes that this one has started and that still live (Linux)."""
+    """The worker processes that this one has started and that still live (Linux)."""
     own = Path(f"/proc/{os.getpid()}/task/{threading.main_thread().native_id}/children")
-    return [int(pid) for pid in own.read_text().split()]
+    pids = own.read_text().split()
+    return [int(p) for p in pids if b"launch.worker" in Path(f"/proc/{p}/cmdline").read_bytes()]
 
 
 class Heard:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from alexbench.parallel import cost
 from alexbench.parallel.group import open_store
 from alexbench.parallel.place import Team
 from tests.parallel import cases
@@ -83,3 +84,14 @@ def test_two_processes_with_64_images_each_learn_as_one_with_128(placement, foun
     assert len(theirs) == 20
     assert theirs[-1] < theirs[0] - 0.1  # there is something to agree on
     assert ours == pytest.approx(theirs, abs=1e-5)
+
+
+def test_the_processes_send_what_the_cost_model_says(found, alone):
+    index = next(i for i, net in enumerate(cases.NETS) if net.columns == "two_columns")
+    parameters = sum(gradient.numel() for gradient in alone[index][1].values())
+    # alexnet at width 1/16 and 67 pixels: conv3 sees 3x3 maps of 8 kernels a column, fc6 8 units
+    links = 2 * (3 * 3 * 8 + 8 + 128 + 128)
+    net = cost.Net(parameters, 0, 0, 0, features=0, links=links, fc_units=0, classes=5)
+    for placement, model in (("processes", "columns"), ("data_parallel", "data_parallel")):
+        sent = found["steps"][placement, index][2]
+        assert sent == 2 * cost.sent_bytes(net, model, 2, cases.IMAGES)  # float64
