@@ -10,7 +10,8 @@ def run(ablation: str, profile: str = "laptop", **options: Any) -> "pd.DataFrame
     """Train an ablation and return its comparison: a row a claim or metric and variant.
 
     The options are those of ``alexbench.sweep.prepare``: seeds, settings, device, data_root,
-    results, jobs, threads. Raises BadInput before anything trains, RunFailed when a run failed.
+    results, jobs, threads, and those of ``execution.Execution``. Raises BadInput before anything
+    trains, RunFailed when a run failed.
     """
     from alexbench.sweep import carry_out, prepare  # late: reports must not import torch
 

@@ -75,7 +75,8 @@ def trainings(ablation: Ablation, identity: Identity, folder: Path) -> list[Run]
     """The runs that are trained: of every variant that is no average, and the nets that the
     averages without a record still need."""
     measured = measured_runs(ablation, identity)
-    own = [run for run in measured if trained_variant(ablation, run.variant) == run.variant]
+    trained = {name for name in ablation.variants if trained_variant(ablation, name) == name}
+    own = [run for run in measured if run.variant in trained]
     unmade = [each for each in averages(ablation, identity) if not each.is_made(folder)]
     needed = {member.run_id: member for each in unmade for member in each.members}
     return [needed.pop(run.run_id, run) for run in own] + list(needed.values())

@@ -8,6 +8,7 @@ import typer
 
 from alexbench import config
 from alexbench.errors import BadInput
+from alexbench.execution import Execution
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,7 +33,8 @@ Device = Annotated[
 ]
 DataRoot = Annotated[str | None, typer.Option(help="Where the images are.")]
 Results = Annotated[str, typer.Option(help="Where records and tables go.")]
-Jobs = Annotated[int | None, typer.Option(min=1, help="Runs at a time; default: as fit.")]
+Jobs = Annotated[str, typer.Option(help="Runs at a time; auto: as the cores or GPUs allow.")]
+HOW = Execution()  # the defaults
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads of each job.")]
 
 
@@ -45,14 +47,52 @@ def run(
     device: Device = "auto",
     data_root: DataRoot = None,
     results: Results = "results",
-    jobs: Jobs = None,
+    jobs: Jobs = "auto",
     threads: Threads = None,
+    checkpoint_seconds: Annotated[
+        float, typer.Option(min=0, help="Between two checkpoints of a run.")
+    ] = HOW.checkpoint_seconds,
+    hang_seconds: Annotated[
+        float, typer.Option(min=1, help="Without a step, after which a run is killed, and failed.")
+    ] = HOW.hang_seconds,
+    on_error: Annotated[
+        str, typer.Option(help="When a run failed: keep going, or stop.")
+    ] = HOW.on_error,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Also runs that failed when last tried.")
+    ] = False,
+    launcher: Annotated[str, typer.Option(help="local, ray or slurm.")] = HOW.launcher,
+    address: Annotated[
+        str | None, typer.Option(help="Of the Ray cluster; default: this machine.")
+    ] = None,
+    slurm: Annotated[
+        list[str], typer.Option(help="key=value of submitit, e.g. slurm_partition=gpu.")
+    ] = [],  # noqa: B006
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write curves for TensorBoard.")
+    ] = False,
 ) -> None:
     """Train what is not trained yet, and print the comparison with the paper."""
     from alexbench import sweep
 
     prepared = sweep.prepare(
-        ablation, profile, seeds, set_, device, data_root, results, jobs, threads
+        ablation,
+        profile,
+        seeds,
+        set_,
+        device,
+        data_root,
+        results,
+        number_of(jobs),
+        threads,
+        checkpoint_seconds=checkpoint_seconds,
+        hang_seconds=hang_seconds,
+        on_error=on_error,
+        retry_failed=retry_failed,
+        launcher=launcher,
+        address=address,
+        slurm=slurm,
+        tensorboard=tensorboard,
     )
     comparison = sweep.carry_out(prepared)
     print_comparison(comparison, prepared.ablation.metrics[0], prepared.ablation.title)
@@ -68,19 +108,31 @@ def plan(
     device: Device = "auto",
     data_root: DataRoot = None,
     results: Results = "results",
-    jobs: Jobs = None,
+    jobs: Jobs = "auto",
     threads: Threads = None,
 ) -> None:
     """Say what would be trained, how large it is and how long it takes; trains nothing."""
     from alexbench import estimate, sweep
 
     prepared = sweep.prepare(
-        ablation, profile, seeds, set_, device, data_root, results, jobs, threads
+        ablation, profile, seeds, set_, device, data_root, results, number_of(jobs), threads
     )
     settled, to_tune = estimate.settled(prepared)
-    rows = estimate.rows(prepared, settled)
-    print_rows(rows, settled.title)
+    found = estimate.done_and_not(prepared, settled)
+    rows = estimate.rows(prepared, settled, found)
+    print_rows(estimate.readable(rows), settled.title)
+    for line in estimate.seeds_to_settle(settled, found):
+        typer.echo(line)
     typer.echo(estimate.total(rows, to_tune, prepared))
+
+
+def number_of(jobs: str) -> int | None:
+    """None for auto."""
+    if jobs == "auto":
+        return None
+    if not jobs.isdecimal():
+        raise BadInput(f"--jobs {jobs}: allowed are auto and whole numbers")
+    return int(jobs)
 
 
 @app.command()

@@ -1,23 +1,27 @@
 """How runs are executed. Nothing here changes what a run gives, so none of it is in a run's id."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import NonNegativeFloat, PositiveFloat, ValidationError
+from pydantic import Field, NonNegativeFloat, PositiveFloat, ValidationError
 
 from alexbench.errors import BadInput
 from alexbench.schema import Section
+
+Setting = Annotated[str, Field(pattern=r"^\w+=.+$")]  # key=value
 
 
 class Execution(Section):
     """The options of ``alexbench run`` that say how, not what."""
 
-    launcher: Literal["local", "ray", "slurm"] = "local"
-    address: str | None = None  # of the Ray cluster; None: the one of this machine
     checkpoint_seconds: NonNegativeFloat = 120.0  # between two checkpoints of a run
-    hang_seconds: PositiveFloat = 600.0  # without a step, after which a run is killed
-    on_error: Literal["keep", "stop"] = "keep"  # going, when a run failed
-    retry_failed: bool = False  # runs that failed when they were last tried
-    tensorboard: bool = False  # curves into <results>/.../tensorboard
+    hang_seconds: PositiveFloat = 600.0  # without a step, after which a run is killed, and failed
+    on_error: Literal["keep", "stop"] = "keep"  # going when a run failed, or not
+    retry_failed: bool = False  # also train runs that failed when they were last tried
+    launcher: Literal["local", "ray", "slurm"] = "local"
+    address: str | None = None  # of the Ray cluster; None: one of this machine's own
+    # parameters of submitit: partition, time limit; cluster=local runs the jobs here
+    slurm: Annotated[tuple[Setting, ...], Field(strict=False)] = ()
+    tensorboard: bool = False  # write curves below the results, in tensorboard/
 
 
 def execution(**options: Any) -> Execution:
@@ -26,5 +30,5 @@ def execution(**options: Any) -> Execution:
         return Execution(**options)
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise BadInput(f"{name}: {first['msg'].lower()}") from None
+        option = str(first["loc"][0]).replace("_", "-")
+        raise BadInput(f"--{option} {first['input']}: {first['msg'].lower()}") from None

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
+from alexbench import models
+from alexbench.data import Dataset, HeldSplit
 from alexbench.schema import Config
 
 
@@ -25,6 +27,14 @@ def peak_memory_bytes(net: nn.Module, config: Config, device: torch.device) -> i
     net.train()(inputs.to(memory_format=torch.channels_last)).sum().backward()
     added = torch.cuda.max_memory_allocated(device) - before  # gradients are among it
     return (copies - 1) * weights + added
+
+
+def run_bytes(config: Config, data: Dataset) -> int:
+    """Bytes that a run holds on its device: those of a step, and the images that live there."""
+    net = models.build(config.model, len(data.classes), config.augment.crop_size, seed=0)
+    splits = [split for split in (data.train, data.test) if isinstance(split, HeldSplit)]
+    images = sum(split.images.nbytes for split in splits)
+    return peak_memory_bytes(net, config, torch.device("cpu")) + images
 
 
 def saved_bytes(net: nn.Module, config: Config) -> int:

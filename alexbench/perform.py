@@ -51,7 +51,8 @@ def identity(config: Config, place: Place) -> dict[str, Any]:
     return {
         "data_sha256": load_data(config.data, place.data_root).sha256,
         "device": device.type,
-        "num_threads": place.num_threads,
+        # a CUDA device computes the same whatever the host's threads, which follow from --jobs
+        "num_threads": place.num_threads if device.type == "cpu" else None,
         "lrn": kernels.resolve(device) if has_lrn(config) else None,
     }
 

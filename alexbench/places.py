@@ -1,11 +1,15 @@
 """Which devices a sweep may use, and how many threads each of its jobs gets."""
 
 import os
+from collections.abc import Callable, Sequence
 
 import torch
 
 from alexbench.errors import BadInput
 from alexbench.perform import Place
+
+CONTEXT_BYTES = 700_000_000  # what CUDA and its libraries take for each process
+USED_SHARE = 0.9  # of the free memory: the allocator rounds up
 
 
 def cores() -> int:
@@ -19,6 +23,7 @@ def places(
     threads: int | None,
     data_root: str | None,
     num_devices: int = 1,
+    run_bytes: Callable[[], int] | None = None,
 ) -> list[Place]:
     """A place for each job.
 
@@ -26,7 +31,8 @@ def places(
     threads), ``cuda``, ``cuda:<index>``, or a list with commas.
     jobs: runs at one time; None: as many as the cores or the CUDA devices allow. threads: of each
     device; None: 1 on the CPU, and with CUDA the cores divided among the devices, which decode
-    images. num_devices: of each run.
+    images. num_devices: of each run. run_bytes: memory of a run, asked where several may fit on a
+    CUDA device; None: one run a device.
     Raises BadInput for devices that are not there or not alike, for fewer than a run needs, and
     for more threads than cores.
     """
@@ -36,6 +42,9 @@ def places(
     on_cpu = set(names) == {"cpu"}
     if names == ["cpu"]:
         names *= max(1, cores() // (threads or 1))
+    elif num_devices == 1 and jobs is None and run_bytes and not on_cpu:
+        free = [torch.cuda.mem_get_info(name)[0] for name in names]
+        names = [names[device] for device in fitting(free, run_bytes(), cores())]
     if jobs and num_devices == 1:
         names = [names[job % len(names)] for job in range(jobs)]
     threads = threads or (1 if on_cpu else max(1, cores() // len(names)))
@@ -55,6 +64,19 @@ def places(
     for team in teams:
         refuse_unequal(team)
     return [Place(team[0], threads, len(teams), data_root, tuple(team)) for team in teams]
+
+
+def fitting(free_bytes: Sequence[int], run_bytes: int, most: int) -> list[int]:
+    """The device of each job, by turns: as many as fit in the memory of each, but one at least.
+
+    most: jobs in all, unless there are more devices; each job keeps a core busy.
+    """
+    room = [int(USED_SHARE * free // (run_bytes + CONTEXT_BYTES)) for free in free_bytes]
+    turns = max([1, *room])
+    jobs = [
+        device for turn in range(turns) for device, runs in enumerate(room) if turn < max(1, runs)
+    ]
+    return jobs[: max(most, len(free_bytes))]
 
 
 def refuse_unequal(team: list[str]) -> None:

@@ -72,7 +72,7 @@ class Progress:
             moment.test_error = event["test_error"]
         if kind in ("taken", "stopped"):
             self.moments.pop(run, None)
-        if kind in ("finished", "failed"):
+        if kind == "finished" or (kind == "failed" and not event["fatal"]):  # else: the last line
             self.finished += 1
             moment = self.moments.pop(run) if run in self.moments else Moment()
             seconds = time.monotonic() - moment.started

@@ -1,7 +1,7 @@
 """A whole ablation: plan, tune, train what is not trained yet, and write the tables."""
 
 import functools
-import importlib
+import importlib.util
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -21,6 +21,7 @@ from alexbench.config import Ablation
 from alexbench.errors import BadInput, RunFailed
 from alexbench.execution import Execution, execution
 from alexbench.launch.task import Perform
+from alexbench.memory import run_bytes
 from alexbench.parallel import needs, torchrun
 from alexbench.perform import Place, identity, load_data
 from alexbench.places import places
@@ -74,19 +75,30 @@ def prepare(
     loaded = config.load(ablation, profile, seeds, settings)
 
     @functools.cache
+    def largest() -> int:
+        variants = loaded.variants.values()
+        return max(run_bytes(each, load_data(each.data, data_root)) for each in variants)
+
+    @functools.cache
     def of_size(num_devices: int, alone: bool) -> list[Place]:
-        here = 1 if torchrun.is_on() else num_devices  # it has started the processes of the others
-        return places(device, 1 if alone else jobs, threads, data_root, here)
+        at_once = 1 if alone else jobs
+        if torchrun.is_on():  # it has started the processes of the other devices
+            return places(device, at_once, threads, data_root, 1)
+        return places(device, at_once, threads, data_root, num_devices, largest)
 
     def places_for(train: TrainConfig) -> list[Place]:
         return of_size(needs.num_devices(train), train.alone)
 
     for variant in loaded.variants.values():
         places_for(variant.train)
-    where = places(device, jobs, threads, data_root)
+    where = of_size(1, False)
     folder = Path(results) / loaded.name / folder_name(profile, settings)
     asked = execution(**how)
     launcher(asked)  # is installed
+    if jobs is not None and asked.launcher != "local":
+        raise BadInput("--jobs is for --launcher local: a cluster knows what it has room for")
+    if asked.tensorboard and not importlib.util.find_spec("tensorboard"):
+        raise BadInput("--tensorboard needs it: pip install 'alexbench[tensorboard]'")
     return Sweep(loaded, where, folder, places_for, asked)
 
 

@@ -4,7 +4,7 @@ All of it lies in ``unfinished/`` beside the records, and goes when the record i
 """
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,6 +15,7 @@ from alexbench import record
 from alexbench.claim import claim
 from alexbench.errors import BadInput
 from alexbench.plan import Run
+from alexbench.record import RunRecord
 
 Standing = Literal["done", "resumable", "to do", "failed"]
 
@@ -71,20 +72,25 @@ def missing(runs: Iterable[Run], folder: Path) -> list[Run]:
 
 
 def is_done(run: Run, folder: Path) -> bool:
+    return read_record(run, folder) is not None
+
+
+def read_record(run: Run, folder: Path) -> RunRecord | None:
+    """The record of a run that is done."""
     try:
-        record.read(run.record_path(folder))
+        found = record.read(run.record_path(folder))
     except BadInput:
-        return False
-    return not run.keep_views or run.outputs_path(folder).exists()
+        return None
+    return found if not run.keep_views or run.outputs_path(folder).exists() else None
 
 
-def standings(runs: Sequence[Run], folder: Path) -> list[Standing]:
-    """How each run stands."""
+def standings(runs: Iterable[Run], folder: Path, done: Container[Run]) -> list[Standing]:
+    """How each run stands. done: the runs that have their record."""
     names = {path.name for path in folder_of(folder).glob("*")}
     checkpoints = {name.rsplit(".", 2)[0] for name in names if name.endswith(".checkpoint")}
 
     def standing(run: Run) -> Standing:
-        if is_done(run, folder):
+        if run in done:
             return "done"
         if failure_path(run, folder).name in names:
             return "failed"

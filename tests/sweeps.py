@@ -51,11 +51,9 @@ def without_times(content: Any) -> Any:
 
 def evidence(folder: Path) -> dict[str, Any]:
     """Everything that a sweep leaves but for logs, tables and times: file -> content."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    kept = {str(path.relative_to(folder)): path for path in files if path.parent.name != "logs"}
-    tables = {path.name for path in folder.iterdir() if path.is_file()}
+    files = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
     return {
-        name: without_times(json.loads(path.read_text()))
-        for name, path in kept.items()
-        if name not in tables
+        str(name): without_times(json.loads(path.read_text()))
+        for name, path in sorted(files.items())
+        if len(name.parts) > 1 and name.parts[0] != "logs"
     }

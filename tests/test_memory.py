@@ -3,8 +3,9 @@
 import torch
 from torch import nn
 
-from alexbench.memory import peak_memory_bytes
-from tests.tiny import CPU, tiny_config
+from alexbench import models
+from alexbench.memory import peak_memory_bytes, run_bytes
+from tests.tiny import CPU, tiny_config, tiny_data
 
 
 def test_weights_gradients_velocities_and_what_the_forward_pass_keeps():
@@ -34,3 +35,9 @@ def test_a_tensor_that_two_layers_keep_counts_once():
 
     config = tiny_config(augment={"crop_size": 2, "pca_colour": "none"}, train={"batch_size": 2})
     assert peak_memory_bytes(Twice(), config, CPU) == 3 * 4 + 2 * 48 + 2 * 48
+
+
+def test_a_run_holds_its_step_and_the_images_of_both_splits():
+    config, data = tiny_config(), tiny_data(images=48)
+    step = peak_memory_bytes(models.build(config.model, 3, 16, seed=1), config, CPU)
+    assert run_bytes(config, data) == step + (48 + 24) * 18 * 18 * 3

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from alexbench.errors import BadInput
-from alexbench.places import cores, places
+from alexbench.places import CONTEXT_BYTES, cores, fitting, places
 
 needs_no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 
@@ -33,6 +33,13 @@ def test_auto_is_the_cpu_where_there_is_no_cuda_device():
 def test_what_is_not_there_is_refused(device, jobs, threads, expected):
     with pytest.raises(BadInput, match=expected):
         places(device, jobs, threads, None)
+
+
+def test_as_many_runs_share_a_gpu_as_fit_in_its_memory_and_on_the_cores():
+    run, gigabyte = 10**9 - CONTEXT_BYTES, 10**9  # with its context, a run takes a gigabyte
+    assert fitting([4 * gigabyte, 2 * gigabyte], run, most=16) == [0, 1, 0, 0]
+    assert fitting([4 * gigabyte, 2 * gigabyte], run, most=3) == [0, 1, 0]
+    assert fitting([gigabyte // 2, gigabyte // 2], run, most=1) == [0, 1]  # one each, to be tried
 
 
 def test_a_run_on_several_devices_has_a_place_of_them_all():

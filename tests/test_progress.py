@@ -1,10 +1,12 @@
 """What a sweep says of itself while it runs."""
 
 import time
+from pathlib import Path
 
 import pytest
 
 from alexbench import config
+from alexbench.launch.task import failed
 from alexbench.plan import measured_runs
 from alexbench.progress import Progress, duration
 
@@ -25,12 +27,13 @@ def test_outside_a_terminal_each_run_is_one_line(capsys):
     row = {"test_error": 12.34, "epoch": 8, "images_per_second": 1234.5}
     with Progress(runs, runs[1:]) as progress:
         progress.notify(runs[1], {"kind": "finished", "status": "finished", "row": row})
-        progress.notify(runs[2], {"kind": "failed", "reason": "no luck", "log": "a.log"})
+        progress.notify(runs[3], failed(runs[3], Path(), "a full disk", fatal=True))
+        progress.notify(runs[2], failed(runs[2], Path(), "no luck"))
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "1 of 4 runs are already done"
     assert lines[1].startswith("runs 2/4  overlapping seed 0  test_error 12.3  epoch 8  1234 imag")
     assert lines[2].startswith(
-        "runs 3/4  non_overlapping seed 1  failed: no luck (log: a.log)  0 s"
+        "runs 3/4  non_overlapping seed 1  failed: no luck (log: logs/non_overlapping-seed1"
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import statistics
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,12 @@ def records(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.json")}
 
 
+def read_all(folder: Path, variant: str) -> list[dict[str, float]]:
+    """The last row of the history of each record of a variant."""
+    paths = (folder / "runs").glob(f"{variant}-*.json")
+    return [record.read(path).history[-1] for path in paths]
+
+
 def test_a_sweep_trains_each_variant_with_each_seed_and_writes_the_tables(ablation, tmp_path):
     options = {"results": str(tmp_path / "results"), "jobs": 1}
     comparison = alexbench.run(ablation, seeds=2, **options)
@@ -51,7 +58,15 @@ def test_a_sweep_trains_each_variant_with_each_seed_and_writes_the_tables(ablati
     prepared = sweep.prepare(ablation, seeds=4, **options)
     settled, to_tune = estimate.settled(prepared)
     assert to_tune == 0
-    assert estimate.rows(prepared, settled)[["done", "to_do"]].to_numpy().tolist() == [[3, 1]] * 2
+    found = estimate.done_and_not(prepared, settled)
+    planned = estimate.rows(prepared, settled, found)
+    assert planned["state"].tolist() == ["done"] * 6 + ["to do"] * 2
+    spent = [row["train_seconds"] + row["evaluate_seconds"] for row in read_all(folder, "narrow")]
+    narrow = planned[planned["variant"] == "narrow"]
+    assert narrow["seconds"].tolist() == pytest.approx([statistics.median(spent)] * 4)
+    assert "6 done, 2 to do; 2 runs to train, after 0 to tune" in estimate.total(
+        planned, to_tune, prepared
+    )
 
     # A comment in the YAML changes nothing.
     Path(ablation).write_text("# another day\n" + ABLATION)
@@ -94,7 +109,8 @@ def test_tuning_uses_other_seeds_and_extends_a_grid_whose_best_is_at_its_edge(ab
     prepared = sweep.prepare(ablation, seeds=2, results=str(tmp_path), jobs=1)
     settled, to_tune = estimate.settled(prepared)
     assert to_tune == 0
-    assert estimate.rows(prepared, settled)["to_do"].tolist() == [1, 1]
+    found = estimate.done_and_not(prepared, settled)
+    assert [run.seed for run, done in found.items() if done is None] == [1, 1]
     for path in (folder / "runs").glob("*.json"):
         done = record.read(path)
         assert done.tuned == {"train.lr": done.config["train"]["lr"]}
@@ -127,6 +143,9 @@ def test_bad_input_is_refused_before_anything_trains(ablation, tmp_path):
         ({"device": "cuda:9"}, "--device cuda:9: not here; allowed are auto, cpu"),
         ({"jobs": 999}, "more than the"),
         ({"profile": "phone"}, "unknown profile 'phone'"),
+        ({"on_error": "panic"}, "--on-error panic: input should be 'keep' or 'stop'"),
+        ({"hang_seconds": 0}, "--hang-seconds 0: input should be greater than 0"),
+        ({"slurm": ["gpu"]}, "--slurm gpu: string should match pattern"),
         ({"seeds": 0}, "seeds: 0 is not allowed, it should be 1 or more"),
     ):
         with pytest.raises(BadInput, match=expected):

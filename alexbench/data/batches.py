@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from alexbench.data.dataset import HeldSplit, Split, StreamedSplit
-from alexbench.data.stream import Decode, in_workers
+from alexbench.data.stream import Decode, in_threads, in_workers
 from alexbench.errors import RunFailed
 
 
@@ -27,13 +27,16 @@ def batches(
 def stream(
     split: StreamedSplit, order: Tensor, batch_size: int, device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Images (B, S, S, 3) uint8 and labels (B,) on the device, in ``order``, made by workers.
+    """Images (B, S, S, 3) uint8 and labels (B,) on the device, in ``order``, read ahead.
 
     Raises RunFailed for a file that can no longer be decoded.
     """
     files, chunks = split.files, order.split(batch_size)
-    read = split.shards or Decode(files, split.image_size)
-    loaded = in_workers(read, chunks, pin_memory=device.type == "cuda")
+    pin_memory = device.type == "cuda"
+    if split.shards is None:
+        loaded = in_workers(Decode(files, split.image_size), chunks, pin_memory)
+    else:
+        loaded = in_threads(split.shards, chunks, pin_memory)
     for chunk, (images, good) in zip(chunks, loaded, strict=True):
         if not good.all():
             lost = files.path(int(chunk[~good][0]))

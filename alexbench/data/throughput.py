@@ -76,11 +76,11 @@ def one_step(state: State, pixels: Pixels, images: torch.Tensor, labels: torch.T
 
 def sentence(loader: float, step: float, workers: int, source: str) -> str:
     """Which side binds, by how much, and what to do where it is the loader."""
-    how = f"{workers} worker processes" if workers else "the training process itself"
+    how = f"{workers} workers" if workers else "the training process itself"
     side, factor = ("loader", step / loader) if loader < step else ("step", loader / step)
     text = (
         f"The {side} binds: {loader:,.1f} images a second can be loaded ({source}, by {how}), "
-        f"{step:,.1f} trained on: a factor of {factor:.2g}."
+        f"{step:,.1f} trained on: a factor of {factor:,.{1 if factor < 10 else 0}f}."
     )
     if not workers:
         text += (

@@ -79,8 +79,13 @@ def claimed(
         asked_to_stop,
         tell=lambda line: send({"kind": "note", "line": line}),
     )
+    tell = watch(send)
+    if how.tensorboard:
+        tell = with_curves(run, folder, tell)
     try:
-        return finished(perform(run, place, folder, watch(send), checkpoints))
+        done = perform(run, place, folder, tell, checkpoints)
+        tell(len(done.history), 0.0, done.history)
+        return finished(done)
     except Stopped:
         return {"kind": "stopped"}
     except (BadInput, RunFailed):
@@ -104,6 +109,19 @@ def watch(send: Send) -> Watch:
             test_error = history[-1]["test_error"] if history else None
             progress = {"epochs": epochs, "images_per_second": images_per_second}
             send({"kind": "progress", **progress, "test_error": test_error})
+
+    return hear
+
+
+def with_curves(run: Run, folder: Path, tell: Watch) -> Watch:
+    """Also writes the history for TensorBoard, row by row."""
+    from alexbench.curves import Curves  # an extra
+
+    curves = Curves(run, folder)
+
+    def hear(epochs: float, images_per_second: float, history: Sequence[Row]) -> None:
+        curves.write(history)
+        tell(epochs, images_per_second, history)
 
     return hear
 

@@ -1,4 +1,8 @@
 import os
+import select
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -265,3 +269,30 @@ def test_mixed_modes_and_sizes_train_together(tmp_path: Path):
     pets = load(DATA, root, tmp_path / "cache")
     assert isinstance(pets.train, HeldSplit)
     assert pets.train.images.shape == (8, 8, 8, 3)
+
+
+PATIENCE_SECONDS = 120
+READER = """
+import sys, threading
+import torch
+from alexbench.data.stream import in_workers
+
+def double(chunk):
+    return 2 * chunk
+
+if __name__ == "__main__":
+    threading.Thread(target=sys.stdin.read, daemon=True).start()
+    torch.set_num_threads(2)
+    print([int(each) for each in in_workers(double, torch.arange(3).split(1))], flush=True)
+"""
+
+
+def test_workers_start_while_a_thread_reads_what_a_launcher_says(tmp_path: Path):
+    (tmp_path / "reader.py").write_text(READER)
+    command = [sys.executable, str(tmp_path / "reader.py")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, start_new_session=True) as process:  # type: ignore[call-overload]
+        ready, _, _ = select.select([process.stdout], [], [], PATIENCE_SECONDS)
+        if not ready:
+            os.killpg(process.pid, signal.SIGKILL)  # with the workers that wait
+        assert process.stdout.readline() == b"[0, 2, 4]\n"

@@ -17,10 +17,12 @@ from tests.tiny import CPU, tiny_config
 def test_the_slower_side_binds():
     line = sentence(100, 400, 4, "image folder, streamed")
     assert line.startswith("The loader binds: 100.0 images a second can be loaded")
-    assert "400.0 trained on: a factor of 4." in line
-    assert "by 4 worker processes" in line
+    assert "400.0 trained on: a factor of 4.0." in line
+    assert "by 4 workers" in line
     assert "`alexbench data cache`" in line
-    assert sentence(400, 100, 4, "here").startswith("The step binds: 400.0 images a second")
+    line = sentence(400, 0.1, 4, "here")
+    assert line.startswith("The step binds: 400.0 images a second")
+    assert line.endswith("0.1 trained on: a factor of 4,000.")
 
 
 def test_images_that_are_decoded_already_are_not_to_be_decoded_again():

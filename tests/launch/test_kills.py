@@ -1,11 +1,17 @@
 """A sweep that is killed again and again ends with the records of one that never was."""
 
 import multiprocessing
+import os
 import random
 import signal
+import subprocess
+import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from alexbench.execution import Execution
 from alexbench.launch.task import attempt
@@ -86,3 +92,68 @@ def test_eight_kills_at_random_moments_change_no_record_and_leave_no_file(tmp_pa
     tidy(runs_of(disturbed), disturbed.folder)
     assert evidence(disturbed.folder) == evidence(undisturbed.folder)
     assert len(evidence(disturbed.folder)) == 8 + 2  # records, and pictures of both variants
+
+
+def command(prepared: Sweep, *options: str) -> list[str]:
+    """The sweep as it is given on the command line."""
+    asked = ["run", prepared.ablation.file, "--seeds", "4", "--checkpoint-seconds", "0", *options]
+    results = ["--results", str(prepared.folder.parent.parent)]
+    return [sys.executable, "-m", "alexbench", *asked, *results]
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def progress(folder: Path) -> set[tuple[str, int]]:
+    """Checkpoints and records, each with the time that it was written."""
+    found = set()
+    for path in [*folder.glob("unfinished/*.checkpoint"), *folder.glob("runs/*.json")]:
+        with suppress(FileNotFoundError):
+            found.add((path.name, path.stat().st_mtime_ns))
+    return found
+
+
+@pytest.mark.slow
+def test_fifty_kills_of_the_command_change_no_record_and_leave_no_file(tmp_path):
+    text = TEXT.replace("train.epochs: 3", "train.epochs: 40")
+    undisturbed = prepare(tmp_path, text, results=str(tmp_path / "undisturbed"), **OPTIONS)
+    disturbed = prepare(tmp_path, text, **OPTIONS)
+    perform_all(undisturbed)
+    chance = random.Random(0)
+    for _ in range(50):
+        seen = progress(disturbed.folder)
+        process = subprocess.Popen(command(disturbed, "--retry-failed"), stderr=subprocess.DEVNULL)
+        while chance.random() > 0.002 and progress(disturbed.folder) == seen:
+            time.sleep(0.02)  # a kill in the first seconds now and then, the others at work
+        time.sleep(chance.uniform(0, 0.5))
+        assert process.poll() is None
+        workers = children(process.pid)
+        for pid in chance.choice([workers, [process.pid], [process.pid, *workers]]):
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.1)
+        process.kill()
+        process.wait()
+    assert missing(runs_of(disturbed), disturbed.folder)
+    done = subprocess.run(command(disturbed, "--retry-failed"), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert evidence(disturbed.folder) == evidence(undisturbed.folder)
+    assert not list(tmp_path.rglob("*.lock"))
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+@pytest.mark.slow
+def test_four_commands_at_once_train_each_run_exactly_once(tmp_path):
+    prepared = prepare(tmp_path, TEXT, **OPTIONS)
+    four = [
+        subprocess.Popen(
+            command(prepared), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(4)
+    ]
+    said = [process.communicate() for process in four]
+    assert [process.returncode for process in four] == [0] * 4, said
+    assert len({out.partition("Tables")[0] for out, _ in said}) == 1  # one table, four times
+    assert missing(runs_of(prepared), prepared.folder) == []
+    assert not (prepared.folder / "unfinished").exists()
+    assert not list(tmp_path.rglob("*.lock"))

@@ -19,7 +19,7 @@ from alexbench.launch.task import Event
 from alexbench.perform import Place
 from alexbench.plan import Run
 from alexbench.sweep import Sweep, train_missing
-from alexbench.unfinished import Failure, lock_of, missing, read_failure, standings
+from alexbench.unfinished import Failure, is_done, lock_of, missing, read_failure, standings
 from tests.launch.test_kills import perform_all
 from tests.sweeps import ABLATION, evidence, prepare, runs_of
 
@@ -27,9 +27,10 @@ ENDLESS = ABLATION.replace("train.epochs: 1", "train.epochs: 1000000")
 
 
 def workers() -> list[int]:
-    """The processes that this one has started and that still live (Linux)."""
+    """The worker processes that this one has started and that still live (Linux)."""
     own = Path(f"/proc/{os.getpid()}/task/{threading.main_thread().native_id}/children")
-    return [int(pid) for pid in own.read_text().split()]
+    pids = own.read_text().split()
+    return [int(p) for p in pids if b"launch.worker" in Path(f"/proc/{p}/cmdline").read_bytes()]
 
 
 class Heard:
@@ -66,6 +67,13 @@ def go_on(prepared: Sweep) -> list[Failure]:
         return train_missing(prepared, perform, runs_of(prepared))
 
 
+def states(prepared: Sweep) -> list[str]:
+    runs = runs_of(prepared)
+    return list(
+        standings(runs, prepared.folder, [run for run in runs if is_done(run, prepared.folder)])
+    )
+
+
 def send(number: int) -> Any:
     """To the worker that was started last."""
     return lambda: os.kill(workers()[-1], number)
@@ -87,8 +95,8 @@ def test_a_process_that_is_killed_or_hangs_is_a_failed_run_and_not_a_failed_swee
     # A worker that was only asked to leave leaves a checkpoint, and another goes on.
     assert heard.of("moved") == ["progress", "stopped", "note", "finished"]
     runs = runs_of(prepared)
-    states = dict(zip([run.variant for run in runs], standings(runs, prepared.folder), strict=True))
-    assert states == dict(narrow="done", killed="failed", hung="failed", moved="done", wide="done")
+    by_name = dict(zip([run.variant for run in runs], states(prepared), strict=True))
+    assert by_name == dict(narrow="done", killed="failed", hung="failed", moved="done", wide="done")
     assert workers() == []
 
     # The same command leaves failed runs alone, and says what they failed of.
@@ -104,7 +112,7 @@ def test_a_sweep_that_is_interrupted_once_goes_on_where_it_was(tmp_path):
     with pytest.raises(RunFailed, match=r"^interrupted$"):
         execute(prepared, heard)
     assert heard.of("wide") == ["progress", "stopped"]
-    assert standings(runs_of(prepared), prepared.folder) == ["done", "resumable"]
+    assert states(prepared) == ["done", "resumable"]
     assert go_on(prepared) == []
     undisturbed = prepare(tmp_path, text, seeds=1, results=str(tmp_path / "undisturbed"))
     perform_all(undisturbed)
@@ -121,7 +129,7 @@ def test_a_sweep_that_is_interrupted_twice_leaves_at_once(tmp_path):
     with pytest.raises(RunFailed, match=r"^interrupted$"):
         execute(prepared, Heard(narrow=twice))
     assert workers() == []
-    assert standings(runs_of(prepared), prepared.folder) == ["to do", "to do"]
+    assert states(prepared) == ["to do", "to do"]
 
 
 def test_on_error_stop_ends_the_sweep_and_keeps_what_the_others_have(tmp_path):
@@ -136,7 +144,7 @@ def test_on_error_stop_ends_the_sweep_and_keeps_what_the_others_have(tmp_path):
 
     with pytest.raises(RunFailed, match=r"^wide, seed 0: its process was killed \(signal 9\)"):
         execute(prepared, kill_the_second, places=2)
-    assert standings(runs_of(prepared), prepared.folder) == ["resumable", "failed"]
+    assert states(prepared) == ["resumable", "failed"]
 
 
 @contextmanager
@@ -158,7 +166,7 @@ def test_a_full_disk_ends_the_sweep_in_one_line_and_the_next_one_completes_it(tm
     assert "\n" not in str(caught.value)
     assert "checkpoint: cannot be written (File too large)" in str(caught.value)
     assert "1 of 2 runs are finished and kept in" in str(caught.value)
-    assert standings(runs_of(prepared), prepared.folder) == ["done", "to do"]
+    assert states(prepared) == ["done", "to do"]
     assert go_on(prepared) == []
     assert not (prepared.folder / "unfinished").exists()
 

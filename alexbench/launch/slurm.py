@@ -1,0 +1,82 @@
+"""Slurm, by submitit: a job array with a job a run; a job that is preempted is queued again.
+
+The results folder must be one that every node can write. ``how.slurm`` holds submitit's parameters
+(``slurm_partition``, ``timeout_min``); ``cluster=local`` runs the jobs on this machine.
+"""
+
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import submitit
+from submitit.core.job_environment import JobEnvironment
+from submitit.core.utils import DelayedSubmission
+
+from alexbench.execution import Execution
+from alexbench.launch import elsewhere
+from alexbench.launch.task import Event, Notify, Perform
+from alexbench.perform import Place
+from alexbench.plan import Run
+from alexbench.unfinished import Failure
+
+MINUTES = 24 * 60  # of a job, unless told: one that comes to its end is queued again
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run as submitit calls it, and calls it again where it was preempted."""
+
+    run: Run
+    place: Place
+    folder: Path
+    how: Execution
+
+    def __call__(self) -> Event:
+        preemption = JobEnvironment._usr_sig()
+        queue_again = signal.getsignal(preemption)
+        preempted = elsewhere.stop_on(preemption)
+        cancelled = elsewhere.stop_on(signal.SIGINT, signal.SIGTERM)
+        asked_to_stop = lambda: preempted() or cancelled()  # noqa: E731
+        event = elsewhere.attempt_here(self.run, self.place, self.folder, self.how, asked_to_stop)
+        if event["kind"] == "stopped" and preempted() and callable(queue_again):
+            queue_again(preemption, None)  # submitit's own handler, now that the step is done
+        return event
+
+    def checkpoint(self) -> DelayedSubmission:
+        """What submitit queues again; the run's own checkpoint is on the disk."""
+        return DelayedSubmission(self)
+
+
+@contextmanager
+def launch(folder: Path, how: Execution) -> Iterator[Perform]:
+    """As in ``local.launch``."""
+    settings = dict(setting.split("=", 1) for setting in how.slurm)
+    cluster = settings.pop("cluster", "slurm")
+    executor = submitit.AutoExecutor(folder.resolve() / "logs" / "submitit", cluster=cluster)
+    numbers = {key: int(value) if value.isdecimal() else value for key, value in settings.items()}
+
+    def perform(runs: Sequence[Run], places: Sequence[Place], notify: Notify) -> list[Failure]:
+        place, devices = places[0], max(1, len(places[0].devices))
+        on_cuda = place.device.startswith("cuda")
+        asked = {
+            "name": "alexbench",
+            "timeout_min": MINUTES,
+            "cpus_per_task": place.num_threads * devices,
+            "gpus_per_node": devices if on_cuda else 0,
+        }
+        executor.update_parameters(**(asked | numbers))
+        names = tuple(f"cuda:{index}" for index in range(devices))  # Slurm shows a job its own
+        at = replace(place, device="cuda:0", devices=names) if on_cuda else place
+        job = partial(Job, place=at, folder=folder.resolve(), how=how)
+
+        def submit(chosen: Sequence[Run]) -> list[submitit.Job[Event]]:
+            with executor.batch():
+                return [executor.submit(job(run)) for run in chosen]
+
+        at_once = len(places) if cluster == "local" else len(runs)
+        return elsewhere.perform(runs, submit, at_once, folder, how, notify)
+
+    yield perform
