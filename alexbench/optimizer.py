@@ -1,27 +1,36 @@
 """The paper's update rule, parameter groups for weights and biases, and learning-rate schedules."""
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from alexbench.schema import TrainConfig
 
 
-class PaperSGD(torch.optim.Optimizer):
+class PaperSGD:
     """v <- momentum v - lr (weight_decay w + g); w <- w + v (section 5).
 
     torch.optim.SGD keeps lr outside the velocity, so that a lower rate shrinks the steps of the
     past as well; here, as in the released weights.cu, they keep the rate that they were made at.
+    Not a torch.optim.Optimizer, whose constructor imports a compiler: a second for each worker.
     """
 
     def __init__(self, groups: list[dict[str, Any]], lr: float, momentum: float) -> None:
-        super().__init__(groups, {"lr": lr, "momentum": momentum, "weight_decay": 0.0})
+        settings = {"lr": lr, "momentum": momentum, "weight_decay": 0.0}
+        self.param_groups = [settings | group for group in groups]
+        self.state: defaultdict[Tensor, dict[str, Tensor]] = defaultdict(dict)
+
+    def zero_grad(self) -> None:
+        for group in self.param_groups:
+            for weight in group["params"]:
+                weight.grad = None
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+    def step(self) -> None:
         for group in self.param_groups:
             weights = [weight for weight in group["params"] if weight.grad is not None]
             for weight in weights:
@@ -39,7 +48,10 @@ class PaperSGD(torch.optim.Optimizer):
             torch._foreach_add_(weights, velocities)
 
 
-def build_optimizer(net: nn.Module, train: TrainConfig) -> torch.optim.Optimizer:
+Optimizer: TypeAlias = PaperSGD | torch.optim.Adam
+
+
+def build_optimizer(net: nn.Module, train: TrainConfig) -> Optimizer:
     """SGD as in the paper or Adam, with a group for the weights and one for the biases.
 
     Layers with a rate or a decay of their own have groups of their own.
@@ -76,9 +88,7 @@ def group_settings(train: TrainConfig, layer: str, is_bias: bool) -> dict[str, A
     }
 
 
-def set_learning_rate(
-    optimizer: torch.optim.Optimizer, lr: float, epochs_done: float = 0.0
-) -> None:
+def set_learning_rate(optimizer: Optimizer, lr: float, epochs_done: float = 0.0) -> None:
     """That rate for the weights, its multiple for other groups, its own for one that has rates."""
     for group in optimizer.param_groups:
         held = [rate for epoch, rate in group.get("rates", ()) if epoch <= epochs_done]

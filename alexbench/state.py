@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from alexbench.optimizer import Optimizer
 from alexbench.parallel.collectives import Traffic
 from alexbench.parallel.share import IGNORED, Share
 from alexbench.parallel.weights import gather, gather_slots, scatter, scatter_slots
@@ -40,7 +41,7 @@ class State:
     """A run between two steps; the epoch in hand is the one after those in ``history``."""
 
     net: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizer: Optimizer
     streams: Streams
     running: Running
     share: Share = field(default_factory=Share)

@@ -31,7 +31,7 @@ from alexbench.schema import Config, TrainConfig
 from alexbench.tuning import tune
 from alexbench.unfinished import Failure, missing, read_failure, tidy
 
-Launch = Callable[[Path, Execution], AbstractContextManager[Perform]]
+Launch = Callable[[Path, Execution, Sequence[Place]], AbstractContextManager[Perform]]
 PlacesFor = Callable[[TrainConfig], list[Place]]
 
 
@@ -113,9 +113,9 @@ def carry_out(sweep: Sweep) -> pd.DataFrame:
     Raises RunFailed when a run gave no record, with all others kept and reported.
     """
     make_writable(sweep.folder)
-    for data in {variant.data for variant in sweep.ablation.variants.values()}:
-        load_data(data, sweep.places[0].data_root)  # decodes, or says what is wrong, just once
-    with launcher(sweep.how)(sweep.folder, sweep.how) as perform:
+    with launcher(sweep.how)(sweep.folder, sweep.how, sweep.places) as perform:
+        for data in {variant.data for variant in sweep.ablation.variants.values()}:
+            load_data(data, sweep.places[0].data_root)  # decodes, or says what is wrong, just once
         execute = partial(train_all, sweep, perform)
         tuned = tune(sweep.ablation, sweep.identity, sweep.folder, execute, warn)
         ablation = config.with_tuned(sweep.ablation, tuned)

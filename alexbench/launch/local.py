@@ -210,14 +210,16 @@ def describe(status: int) -> str:
 
 
 @contextmanager
-def launch(folder: Path, how: Execution) -> Iterator[Perform]:
+def launch(folder: Path, how: Execution, soon: Sequence[Place] = ()) -> Iterator[Perform]:
     """Gives the function that performs runs; its workers live until the block ends.
 
+    soon: where the first runs will be; workers get ready there while the caller reads its data.
     A run that another process has in hand is waited for. The function raises RunFailed where the
     sweep ends early: interrupted, a failure that would meet every run (a full disk), or the first
     failure with on_error ``stop``; runs in hand leave a checkpoint, unless interrupted twice.
     """
     pool = Pool(folder, how)
+    pool.workers = [Worker(place, how, pool.events) for place in soon]
     try:
         yield pool.perform
     finally:

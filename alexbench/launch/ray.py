@@ -46,8 +46,8 @@ def attempt(run: Run, place: Place, folder: Path, how: Execution) -> Event:
 
 
 @contextmanager
-def launch(folder: Path, how: Execution) -> Iterator[Perform]:
-    """As in ``local.launch``; on the cluster at ``how.address``, or else on this machine alone."""
+def launch(folder: Path, how: Execution, soon: Sequence[Place] = ()) -> Iterator[Perform]:
+    """As in ``local.launch``, on the cluster at ``how.address`` or else here; nothing gets ready."""
     connected = ray.is_initialized()
     if not connected:
         ray.init(address=how.address, log_to_driver=False)

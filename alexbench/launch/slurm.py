@@ -51,8 +51,8 @@ class Job:
 
 
 @contextmanager
-def launch(folder: Path, how: Execution) -> Iterator[Perform]:
-    """As in ``local.launch``."""
+def launch(folder: Path, how: Execution, soon: Sequence[Place] = ()) -> Iterator[Perform]:
+    """As in ``local.launch``, but nothing gets ready."""
     settings = dict(setting.split("=", 1) for setting in how.slurm)
     cluster = settings.pop("cluster", "slurm")
     executor = submitit.AutoExecutor(folder.resolve() / "logs" / "submitit", cluster=cluster)

@@ -7,6 +7,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from alexbench.optimizer import Optimizer
 from alexbench.parallel.columns import rows
 from alexbench.parallel.processes import Column, Hybrid
 from alexbench.parallel.two import TwoDevices
@@ -67,7 +68,7 @@ def scatter(net: nn.Module, wholes: Mapping[str, Tensor], of: Of = lambda weight
 Slots = dict[str, dict[str, Tensor]]  # what an optimizer keeps, by its name and the weight's
 
 
-def gather_slots(net: nn.Module, optimizer: torch.optim.Optimizer) -> Slots:
+def gather_slots(net: nn.Module, optimizer: Optimizer) -> Slots:
     """What the optimizer keeps of each weight, by the names of the whole net."""
     slots = next((list(kept) for kept in optimizer.state.values()), [])
     return {
@@ -77,7 +78,7 @@ def gather_slots(net: nn.Module, optimizer: torch.optim.Optimizer) -> Slots:
 
 
 @torch.no_grad()
-def scatter_slots(net: nn.Module, optimizer: torch.optim.Optimizer, slots: Slots) -> None:
+def scatter_slots(net: nn.Module, optimizer: Optimizer, slots: Slots) -> None:
     """Give the optimizer what ``gather_slots`` found."""
     for part in parts(net):
         for slot, wholes in slots.items():
