@@ -47,7 +47,7 @@ def attempt(run: Run, place: Place, folder: Path, how: Execution) -> Event:
 
 @contextmanager
 def launch(folder: Path, how: Execution, soon: Sequence[Place] = ()) -> Iterator[Perform]:
-    """As in ``local.launch``, on the cluster at ``how.address`` or else here; nothing gets ready."""
+    """As in ``local.launch``, at ``how.address`` or else on this machine; nothing gets ready."""
     connected = ray.is_initialized()
     if not connected:
         ray.init(address=how.address, log_to_driver=False)

@@ -42,7 +42,10 @@ def build(
     Inputs (images, 3, input_size, input_size), pixels divided by input_scale, give logits
     (images, num_classes).
     """
-    net = blueprint(model, num_classes, input_size).to_empty(device="cpu")
+    net = blueprint(model, num_classes, input_size)
+    for module in net.modules():  # as to_empty does, which imports sympy: a second for each worker
+        for name, weight in module.named_parameters(recurse=False):
+            setattr(module, name, nn.Parameter(torch.empty(weight.shape)))
     initialise(net, model, seed, input_scale)
     return net
 
