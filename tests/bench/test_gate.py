@@ -36,7 +36,7 @@ def repository(tmp_path):
 @pytest.mark.timing
 def test_a_slower_head_fails_and_equal_code_does_not():
     # the short form: `self_test()` is the full one, 10 slow and 20 equal runs
-    table = self_test(slow_runs=1, equal_runs=1, cases=["lrn_auto"], rounds=30)
+    table = self_test(slow_runs=1, equal_runs=1, cases=["lrn_auto"], rounds=12)
     assert list(table["kind"]) == ["slow", "equal"]
     assert table["fail"][1] == 0
     assert table["pass"][0] == 0  # a fail, or on a machine with more noise than that, no verdict
