@@ -54,7 +54,8 @@ def test_a_killed_process_ends_the_run_in_one_line_and_the_next_one_resumes_it(t
     ) as lost:
         first.perform(run, tmp_path, kill, checkpoints(tmp_path, run))
     assert time.monotonic() - seen[0] < 30
-    assert int(str(lost.value).split()[-1]) >= 3.2 * STEPS_AN_EPOCH
+    # rank 1 was in the step that rank 0 told of, and may have died before it told of it as well
+    assert int(str(lost.value).split()[-1]) >= 3.2 * STEPS_AN_EPOCH - 1
     assert checkpoints(tmp_path, run).paths()
     assert not run.record_path(tmp_path).exists()
     first.stop()
