@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from alexbench import record
 from alexbench.checkpoint import Checkpoints, Stopped
 from alexbench.claim import claim
 from alexbench.errors import BadInput, ProcessLost, RunFailed
@@ -20,9 +19,9 @@ from alexbench.unfinished import (
     Failure,
     failure_path,
     folder_of,
-    is_done,
     lock_of,
     log_of,
+    read_record,
     write_failure,
 )
 
@@ -54,8 +53,8 @@ def attempt(
         with claim(lock_of(run, folder)) as mine:
             if not mine:
                 return {"kind": "taken"}
-            if is_done(run, folder):
-                return finished(record.read(run.record_path(folder)))
+            if done := read_record(run, folder):
+                return finished(done)
             failure_path(run, folder).unlink(missing_ok=True)
             return claimed(run, place, folder, how, send, asked_to_stop)
     except (BadInput, RunFailed) as error:
