@@ -29,13 +29,15 @@ def git(*arguments: str) -> str | None:
 
 
 def processor() -> str:
-    """The processor's own name where the system tells it."""
+    """The processor's own name where the system tells it, with the instructions that torch uses.
+
+    Virtual machines give one name to processors of several generations.
+    """
     cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text(errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    lines = cpuinfo.read_text(errors="replace").splitlines() if cpuinfo.is_file() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    name = next(names, platform.processor() or platform.machine())
+    return f"{name} ({torch.backends.cpu.get_cpu_capability()})"
 
 
 def describe(device: torch.device, precision: str, jobs: int) -> dict[str, Any]:
