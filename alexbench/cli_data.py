@@ -24,7 +24,7 @@ def cache(
     """Decode and resize every image of an image folder once, for all later runs."""
     import torch
 
-    from alexbench.data.cache import cache_folder
+    from alexbench.cache import cache_folder
     from alexbench.data.imagefolder import keep_decoded
     from alexbench.places import cores
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from alexbench.cache import cache_folder
 from alexbench.data.augment import Pixels, colour_components
 from alexbench.data.batches import batches
-from alexbench.data.cache import cache_folder
 from alexbench.data.cifar10 import load_cifar10
 from alexbench.data.dataset import Dataset, HeldSplit, Split, StreamedSplit
 from alexbench.data.glyphs import load_glyphs

@@ -1,7 +1,6 @@
 """Arrays that are made once and kept in a folder of the user's."""
 
 import os
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,19 +12,6 @@ from numpy.typing import NDArray
 from alexbench.errors import RunFailed
 
 Arrays = dict[str, NDArray[Any]]
-
-
-def cache_folder() -> Path:
-    """$ALEXBENCH_CACHE, or the place for caches that the platform has."""
-    if "ALEXBENCH_CACHE" in os.environ:
-        return Path(os.environ["ALEXBENCH_CACHE"])
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    return base / "alexbench"
 
 
 def cached(path: Path, fingerprint: str, make: Callable[[], Arrays]) -> Arrays:

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from alexbench.cache import cache_folder
 from alexbench.kernels.fused import Fused
 from alexbench.kernels.window import Window
 
@@ -81,13 +82,6 @@ def library() -> ctypes.CDLL:
         return ctypes.CDLL(str(path))
     except OSError:  # not built yet, or damaged
         return build(path)
-
-
-def cache_folder() -> Path:
-    """``$ALEXBENCH_CACHE``, else ``alexbench`` in the user's cache folder."""
-    if own := os.environ.get("ALEXBENCH_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alexbench"
 
 
 def identity() -> str:

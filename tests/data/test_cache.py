@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alexbench.data.cache import Arrays, cache_folder, cached
+from alexbench.cache import cache_folder
+from alexbench.data.cache import Arrays, cached
 from alexbench.errors import RunFailed
 
 
