@@ -51,13 +51,15 @@ class Ablation:
     tune_seeds: int
     tuned: dict[str, Overrides]  # variant -> what tuning chose for it earlier
 
-    def seeds_of(self, variant: str) -> int:
-        """How often a variant is trained: less often where it embodies no claim."""
+    def most_seeds(self, variant: str) -> int | None:
+        """The limit that ``other_seeds`` sets to a variant that embodies no claim, or None."""
         claimed = {use.variant for uses in self.claims.values() for use in uses}
         claimed |= {str(use.baseline) for uses in self.claims.values() for use in uses}
-        if variant in claimed or variant == self.baseline or self.other_seeds is None:
-            return self.seeds
-        return min(self.seeds, self.other_seeds)
+        return None if variant in claimed or variant == self.baseline else self.other_seeds
+
+    def seeds_of(self, variant: str) -> int:
+        """How often a variant is trained."""
+        return min(self.seeds, self.most_seeds(variant) or self.seeds)
 
 
 def shipped_folder() -> Path:

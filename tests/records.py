@@ -40,7 +40,7 @@ MACHINE = {
 
 @dataclass(frozen=True)
 class Question:
-    """What the report needs of an ablation: the lead's config.Ablation has these and more."""
+    """What the report needs of an ablation: config.Ablation has these and more."""
 
     name: str = "lrn"
     file: str = "ablations/lrn.yaml"
@@ -54,6 +54,10 @@ class Question:
     tune: Any = None
     tune_reason: str | None = None
     tune_seeds: int = 1
+    limits: dict[str, int] = field(default_factory=dict)
+
+    def most_seeds(self, variant: str) -> int | None:
+        return self.limits.get(variant)
 
 
 def use(variant: str, baseline: str | None = None, metric: str | None = None) -> ClaimUse:

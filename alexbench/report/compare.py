@@ -90,9 +90,21 @@ TEXTS = [field.name for field in fields(Row) if field.type is str]
 def comparison(ablation: Ablation, profile: str, records: Sequence[RunRecord]) -> pd.DataFrame:
     """Return the comparison of the measured ``records``, columns as in Row."""
     measured = [record for record in records if record.purpose == "measure"]
-    rows = [answer(question, ablation.name, profile, measured) for question in questions(ablation)]
+    rows = [
+        answer(question, ablation.name, profile, planned(question, ablation, measured))
+        for question in questions(ablation)
+    ]
     frame = pd.DataFrame([vars(row) for row in rows], columns=COLUMNS)
     return judge(frame)
+
+
+def planned(
+    question: Question, ablation: Ablation, records: Sequence[RunRecord]
+) -> list[RunRecord]:
+    """Those of the seeds that both arms were to have: others have no pair, and miss none."""
+    limits = [ablation.most_seeds(arm) for arm in (question.baseline, question.variant)]
+    most = min((limit for limit in limits if limit is not None), default=math.inf)
+    return [record for record in records if record.seed < most]
 
 
 def questions(ablation: Ablation) -> Iterator[Question]:

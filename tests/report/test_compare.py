@@ -181,6 +181,12 @@ def test_a_seed_that_one_arm_lacks_is_dropped_and_counted() -> None:
     assert (row["num_pairs"], row["dropped_seeds"]) == (4, 2)
 
 
+def test_a_seed_that_one_arm_was_never_to_have_is_not_dropped() -> None:
+    records = [r for r in with_delta(-1.4) if r.variant == "none" or r.seed < 2]
+    row = only_row(records, Question(limits={"both": 2}))
+    assert (row["num_pairs"], row["dropped_seeds"]) == (2, 0)
+
+
 def test_pairs_are_matched_by_seed_not_by_order() -> None:
     shuffled = sorted(with_delta(-1.4), key=lambda r: (r.variant, -r.seed))
     assert only_row(shuffled)["ci_low"] == only_row(with_delta(-1.4))["ci_low"]
