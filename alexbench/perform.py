@@ -3,7 +3,7 @@
 import functools
 import statistics
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from alexbench import averages, environment, kernels, knobs, models, pictures, r
 from alexbench.checkpoint import Checkpoints
 from alexbench.data import Dataset, Pixels, describe, load
 from alexbench.evaluate import Scores, evaluate
+from alexbench.execution import Place
 from alexbench.memory import peak_memory_bytes
 from alexbench.parallel import needs
 from alexbench.parallel.place import ALONE, Team
@@ -26,17 +27,6 @@ from alexbench.train import Outcome, Watch, train
 
 PICTURED = 12  # test images
 TUNING_SHARE = 6  # one training image of so many is held back when a value is tuned
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where runs happen: a device, its threads, and where the images are."""
-
-    device: str = "cpu"
-    num_threads: int = 1
-    jobs: int = 1  # at one time on this machine: they share its memory
-    data_root: str | None = None
-    devices: tuple[str, ...] = ()  # all of them, for a run on several; device is the first
 
 
 @functools.lru_cache(maxsize=1)

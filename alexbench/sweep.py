@@ -19,11 +19,11 @@ from alexbench.averages import averages, make, trainings
 from alexbench.claim import claim
 from alexbench.config import Ablation
 from alexbench.errors import BadInput, RunFailed
-from alexbench.execution import Execution, execution
-from alexbench.launch.task import Perform
+from alexbench.execution import Execution, Place, execution
+from alexbench.launch.events import Perform
 from alexbench.memory import run_bytes
-from alexbench.parallel import needs, torchrun
-from alexbench.perform import Place, identity, load_data
+from alexbench.parallel import needs
+from alexbench.perform import identity, load_data
 from alexbench.places import places
 from alexbench.plan import Run, measured_runs
 from alexbench.progress import Progress
@@ -82,7 +82,7 @@ def prepare(
     @functools.cache
     def of_size(num_devices: int, alone: bool) -> list[Place]:
         at_once = 1 if alone else jobs
-        if torchrun.is_on():  # it has started the processes of the other devices
+        if needs.torchrun_is_on():  # it has started the processes of the other devices
             return places(device, at_once, threads, data_root, 1)
         return places(device, at_once, threads, data_root, num_devices, largest)
 
