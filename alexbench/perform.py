@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from alexbench import averages, environment, kernels, knobs, models, pictures, record
+from alexbench import averages, environment, knobs, models, pictures, record
 from alexbench.checkpoint import Checkpoints
 from alexbench.data import Dataset, Pixels, describe, load
 from alexbench.evaluate import Scores, evaluate
@@ -21,7 +21,7 @@ from alexbench.parallel import needs
 from alexbench.parallel.place import ALONE, Team
 from alexbench.plan import Run
 from alexbench.predictions import check_pictured, predict
-from alexbench.schema import Config, DataConfig, ModelConfig
+from alexbench.schema import DataConfig, ModelConfig
 from alexbench.specialisation import saturations
 from alexbench.train import Outcome, Watch, train
 
@@ -33,22 +33,6 @@ TUNING_SHARE = 6  # one training image of so many is held back when a value is t
 def load_data(data: DataConfig, data_root: str | None) -> Dataset:
     """The data set of a run; a worker keeps the last one for its next run."""
     return load(data, Path(data_root) if data_root else None)
-
-
-def identity(config: Config, place: Place) -> dict[str, Any]:
-    """What decides a run's result besides its configuration and its seed."""
-    device = torch.device(place.device)
-    return {
-        "data_sha256": load_data(config.data, place.data_root).sha256,
-        "device": device.type,
-        # a CUDA device computes the same whatever the host's threads, which follow from --jobs
-        "num_threads": place.num_threads if device.type == "cpu" else None,
-        "lrn": kernels.resolve(device) if has_lrn(config) else None,
-    }
-
-
-def has_lrn(config: Config) -> bool:
-    return config.model.lrn in ("conv1", "conv2", "both")
 
 
 def perform(
