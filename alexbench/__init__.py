@@ -13,6 +13,6 @@ def run(ablation: str, profile: str = "laptop", **options: Any) -> "pd.DataFrame
     results, jobs, threads, and those of ``execution.Execution``. Raises BadInput before anything
     trains, RunFailed when a run failed.
     """
-    from alexbench.sweep import carry_out, prepare  # late: reports must not import torch
+    from alexbench.sweep import carry_out, prepare  # late: workers and reports need no sweep
 
     return carry_out(prepare(ablation, profile, **options))

@@ -7,6 +7,7 @@ from alexbench.cli import app
 from alexbench.cli_bench import bench, gate
 from alexbench.cli_data import data
 from alexbench.errors import BadInput, RunFailed
+from alexbench.parallel.needs import torchrun_is_on
 
 app.add_typer(bench, name="bench")
 app.add_typer(data, name="data")
@@ -16,10 +17,10 @@ app.command()(gate)
 def main() -> None:
     """Run a command; 2 for bad input, 1 for a failed run. Under torchrun the first process does."""
     try:
-        if "TORCHELASTIC_RUN_ID" not in os.environ:
-            app()
-        else:
+        if torchrun_is_on():
             under_torchrun()
+        else:
+            app()
     except (BadInput, RunFailed) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_status)

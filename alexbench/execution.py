@@ -1,5 +1,6 @@
-"""How runs are executed. Nothing here changes what a run gives, so none of it is in a run's id."""
+"""Where and how runs are executed. No torch here."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, ValidationError
@@ -10,8 +11,19 @@ from alexbench.schema import Section
 Setting = Annotated[str, Field(pattern=r"^\w+=.+$")]  # key=value
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where runs happen: a device, its threads, and where the images are."""
+
+    device: str = "cpu"
+    num_threads: int = 1
+    jobs: int = 1  # at one time on this machine: they share its memory
+    data_root: str | None = None
+    devices: tuple[str, ...] = ()  # all of them, for a run on several; device is the first
+
+
 class Execution(Section):
-    """The options of ``alexbench run`` that say how, not what."""
+    """The options of ``alexbench run`` that say how, not what: no run's result or id has them."""
 
     checkpoint_seconds: NonNegativeFloat = 120.0  # between two checkpoints of a run
     hang_seconds: PositiveFloat = 600.0  # without a step, after which a run is killed, and failed

@@ -3,7 +3,7 @@
 import functools
 import statistics
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from alexbench import averages, environment, kernels, knobs, models, pictures, record
+from alexbench import averages, environment, knobs, models, pictures, record
 from alexbench.checkpoint import Checkpoints
 from alexbench.data import Dataset, Pixels, describe, load
 from alexbench.evaluate import Scores, evaluate
+from alexbench.execution import Place
 from alexbench.memory import peak_memory_bytes
 from alexbench.parallel import needs
 from alexbench.parallel.place import ALONE, Team
 from alexbench.plan import Run
 from alexbench.predictions import check_pictured, predict
-from alexbench.schema import Config, DataConfig, ModelConfig
+from alexbench.schema import DataConfig, ModelConfig
 from alexbench.specialisation import saturations
 from alexbench.train import Outcome, Watch, train
 
@@ -28,37 +29,10 @@ PICTURED = 12  # test images
 TUNING_SHARE = 6  # one training image of so many is held back when a value is tuned
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where runs happen: a device, its threads, and where the images are."""
-
-    device: str = "cpu"
-    num_threads: int = 1
-    jobs: int = 1  # at one time on this machine: they share its memory
-    data_root: str | None = None
-    devices: tuple[str, ...] = ()  # all of them, for a run on several; device is the first
-
-
 @functools.lru_cache(maxsize=1)
 def load_data(data: DataConfig, data_root: str | None) -> Dataset:
     """The data set of a run; a worker keeps the last one for its next run."""
     return load(data, Path(data_root) if data_root else None)
-
-
-def identity(config: Config, place: Place) -> dict[str, Any]:
-    """What decides a run's result besides its configuration and its seed."""
-    device = torch.device(place.device)
-    return {
-        "data_sha256": load_data(config.data, place.data_root).sha256,
-        "device": device.type,
-        # a CUDA device computes the same whatever the host's threads, which follow from --jobs
-        "num_threads": place.num_threads if device.type == "cpu" else None,
-        "lrn": kernels.resolve(device) if has_lrn(config) else None,
-    }
-
-
-def has_lrn(config: Config) -> bool:
-    return config.model.lrn in ("conv1", "conv2", "both")
 
 
 def perform(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from alexbench.errors import BadInput
-from alexbench.perform import Place
+from alexbench.execution import Place
 
 CONTEXT_BYTES = 700_000_000  # what CUDA and its libraries take for each process
 USED_SHARE = 0.9  # of the free memory: the allocator rounds up

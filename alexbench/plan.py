@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -101,3 +101,12 @@ def run_id(config: Config, seed: int, identity: dict[str, Any]) -> str:
     }
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def to_json(run: Run) -> dict[str, Any]:
+    """What another process is told of a run."""
+    return asdict(run) | {"config": run.config.model_dump(mode="json")}
+
+
+def from_json(content: dict[str, Any]) -> Run:
+    return Run(**content | {"config": Config.model_validate(content["config"])})

@@ -19,15 +19,13 @@ from alexbench.averages import averages, make, trainings
 from alexbench.claim import claim
 from alexbench.config import Ablation
 from alexbench.errors import BadInput, RunFailed
-from alexbench.execution import Execution, execution
-from alexbench.launch.task import Perform
-from alexbench.memory import run_bytes
-from alexbench.parallel import needs, torchrun
-from alexbench.perform import Place, identity, load_data
-from alexbench.places import places
+from alexbench.execution import Execution, Place, execution
+from alexbench.launch.events import Perform
+from alexbench.parallel import needs
 from alexbench.plan import Run, measured_runs
 from alexbench.progress import Progress
 from alexbench.schema import Config, TrainConfig
+from alexbench.scout import Scout, data_sha256, find_places, lrn_implementation
 from alexbench.tuning import tune
 from alexbench.unfinished import Failure, missing, read_failure, tidy
 
@@ -44,9 +42,24 @@ class Sweep:
     folder: Path
     places_for: PlacesFor
     how: Execution
+    scout: Scout
 
     def identity(self, config: Config) -> dict[str, object]:
-        return identity(config, self.places[0])
+        """What decides a run's result besides its configuration and its seed."""
+        place = self.places[0]
+        on_cpu = place.device == "cpu"
+        lrn = self.scout.once(lrn_implementation, place.device) if has_lrn(config) else None
+        return {
+            "data_sha256": self.scout.once(data_sha256, config.data, place.data_root),
+            "device": "cpu" if on_cpu else "cuda",
+            # a CUDA device computes the same whatever the host's threads, which follow from --jobs
+            "num_threads": place.num_threads if on_cpu else None,
+            "lrn": lrn,
+        }
+
+
+def has_lrn(config: Config) -> bool:
+    return config.model.lrn in ("conv1", "conv2", "both")
 
 
 def prepare(
@@ -73,33 +86,30 @@ def prepare(
     if seeds is not None and seeds < 1:
         raise BadInput(f"seeds: {seeds} is not allowed, it should be 1 or more")
     loaded = config.load(ablation, profile, seeds, settings)
-
-    @functools.cache
-    def largest() -> int:
-        variants = loaded.variants.values()
-        return max(run_bytes(each, load_data(each.data, data_root)) for each in variants)
-
-    @functools.cache
-    def of_size(num_devices: int, alone: bool) -> list[Place]:
-        at_once = 1 if alone else jobs
-        if torchrun.is_on():  # it has started the processes of the other devices
-            return places(device, at_once, threads, data_root, 1)
-        return places(device, at_once, threads, data_root, num_devices, largest)
-
-    def places_for(train: TrainConfig) -> list[Place]:
-        return of_size(needs.num_devices(train), train.alone)
-
-    for variant in loaded.variants.values():
-        places_for(variant.train)
-    where = of_size(1, False)
-    folder = Path(results) / loaded.name / folder_name(profile, settings)
     asked = execution(**how)
     launcher(asked)  # is installed
     if jobs is not None and asked.launcher != "local":
         raise BadInput("--jobs is for --launcher local: a cluster knows what it has room for")
     if asked.tensorboard and not importlib.util.find_spec("tensorboard"):
         raise BadInput("--tensorboard needs it: pip install 'alexbench[tensorboard]'")
-    return Sweep(loaded, where, folder, places_for, asked)
+    scout = Scout(here="torch" in sys.modules)
+    variants = list(loaded.variants.values())
+
+    @functools.cache
+    def of_size(num_devices: int, alone: bool) -> list[Place]:
+        where = device, 1 if alone else jobs, threads, data_root
+        if needs.torchrun_is_on():  # it has started the processes of the other devices
+            return scout.ask(find_places, *where, 1, [])
+        return scout.ask(find_places, *where, num_devices, variants)
+
+    def places_for(train: TrainConfig) -> list[Place]:
+        return of_size(needs.num_devices(train), train.alone)
+
+    for variant in variants:
+        places_for(variant.train)
+    where = of_size(1, False)
+    folder = Path(results) / loaded.name / folder_name(profile, settings)
+    return Sweep(loaded, where, folder, places_for, asked, scout)
 
 
 def folder_name(profile: str, settings: Sequence[str]) -> str:
@@ -114,8 +124,8 @@ def carry_out(sweep: Sweep) -> pd.DataFrame:
     """
     make_writable(sweep.folder)
     with launcher(sweep.how)(sweep.folder, sweep.how, sweep.places) as perform:
-        for data in {variant.data for variant in sweep.ablation.variants.values()}:
-            load_data(data, sweep.places[0].data_root)  # decodes, or says what is wrong, just once
+        for variant in sweep.ablation.variants.values():
+            sweep.identity(variant)  # decodes, or says what is wrong, just once
         execute = partial(train_all, sweep, perform)
         tuned = tune(sweep.ablation, sweep.identity, sweep.folder, execute, warn)
         ablation = config.with_tuned(sweep.ablation, tuned)
@@ -160,6 +170,7 @@ def train_missing(sweep: Sweep, perform: Perform, runs: Sequence[Run]) -> list[F
     Neighbours that want the same places share them; so runs that are timed stay seed by seed.
     Returns the failures, old and new. Raises RunFailed, in one line, where the sweep ends early.
     """
+    sweep.scout.end()  # its memory is for the runs
     folder = sweep.folder
     to_do = missing(runs, folder)
     before = {run: None if sweep.how.retry_failed else read_failure(run, folder) for run in to_do}

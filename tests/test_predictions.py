@@ -10,7 +10,8 @@ from torch import nn
 from alexbench import pictures
 from alexbench.data import HeldSplit, Pixels
 from alexbench.errors import BadInput
-from alexbench.perform import Place, perform
+from alexbench.execution import Place
+from alexbench.perform import perform
 from alexbench.plan import Run
 from alexbench.predictions import NEIGHBOURS, check_pictured, forward, predict
 from alexbench.train import start

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from alexbench import config
-from alexbench.launch.task import failed
+from alexbench.launch.events import failed
 from alexbench.plan import measured_runs
 from alexbench.progress import Progress, duration
 

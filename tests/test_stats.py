@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -108,6 +109,14 @@ def test_beyond_16_pairs_a_sample_of_flips_is_near_the_t_test_and_repeatable() -
 
 def test_a_sample_of_flips_never_says_that_chance_is_impossible() -> None:
     assert stats.sign_flip_p([1.0] * 40) == 1 / 2**16
+
+
+def test_the_flips_of_hundreds_of_pairs_are_never_all_in_memory_as_floats() -> None:
+    tracemalloc.start()
+    stats.sign_flip_p([1.0] * 400)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 2**16 * 400 * 8 / 2
 
 
 def test_zero_differences_are_no_evidence() -> None:

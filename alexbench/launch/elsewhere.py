@@ -9,14 +9,10 @@ from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Protocol
 
-import torch
-
-from alexbench.allocator import keep_memory
 from alexbench.errors import RunFailed
-from alexbench.execution import Execution
+from alexbench.execution import Execution, Place
+from alexbench.launch.events import Event, Notify, failed
 from alexbench.launch.interrupts import Interrupts
-from alexbench.launch.task import Event, Notify, attempt, failed
-from alexbench.perform import Place
 from alexbench.plan import Run
 from alexbench.unfinished import Failure, is_done, log_of
 
@@ -47,6 +43,11 @@ def attempt_here(
 
     A process that makes no step for too long writes where it is, and ends.
     """
+    import torch  # late: whoever hands runs in needs none
+
+    from alexbench.allocator import keep_memory
+    from alexbench.launch.task import attempt
+
     torch.set_num_threads(place.num_threads)
     keep_memory()
     log = log_of(run, folder)

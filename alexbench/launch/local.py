@@ -17,12 +17,10 @@ from pathlib import Path
 
 from alexbench.claim import claim
 from alexbench.errors import RunFailed
-from alexbench.execution import Execution
+from alexbench.execution import Execution, Place
+from alexbench.launch.events import Event, Notify, Perform, failed
 from alexbench.launch.interrupts import Interrupts
-from alexbench.launch.task import Event, Notify, Perform, failed
-from alexbench.launch.worker import to_json
-from alexbench.perform import Place
-from alexbench.plan import Run
+from alexbench.plan import Run, to_json
 from alexbench.unfinished import Failure, is_done, lock_of, log_of, write_failure
 
 SECONDS_BETWEEN_LOOKS = 0.2  # for Ctrl-C and for hung workers

@@ -12,10 +12,9 @@ from typing import Any
 
 import ray
 
-from alexbench.execution import Execution
+from alexbench.execution import Execution, Place
 from alexbench.launch import elsewhere
-from alexbench.launch.task import Event, Notify, Perform
-from alexbench.perform import Place
+from alexbench.launch.events import Event, Notify, Perform
 from alexbench.plan import Run
 from alexbench.unfinished import Failure
 

@@ -15,10 +15,9 @@ import submitit
 from submitit.core.job_environment import JobEnvironment
 from submitit.core.utils import DelayedSubmission
 
-from alexbench.execution import Execution
+from alexbench.execution import Execution, Place
 from alexbench.launch import elsewhere
-from alexbench.launch.task import Event, Notify, Perform
-from alexbench.perform import Place
+from alexbench.launch.events import Event, Notify, Perform
 from alexbench.plan import Run
 from alexbench.unfinished import Failure
 

@@ -4,35 +4,21 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from alexbench.checkpoint import Checkpoints, Stopped
 from alexbench.claim import claim
 from alexbench.errors import BadInput, ProcessLost, RunFailed
-from alexbench.execution import Execution
-from alexbench.perform import Place, perform
+from alexbench.execution import Execution, Place
+from alexbench.launch.events import Event, Send, failed
+from alexbench.perform import perform
 from alexbench.plan import Run
 from alexbench.record import RunRecord
 from alexbench.state import Row
 from alexbench.train import Watch
-from alexbench.unfinished import (
-    Failure,
-    failure_path,
-    folder_of,
-    lock_of,
-    log_of,
-    read_record,
-    write_failure,
-)
+from alexbench.unfinished import failure_path, folder_of, lock_of, read_record, write_failure
 
 SECONDS_BETWEEN_EVENTS = 0.5
 LONGEST_REASON = 300  # characters
-
-Event = dict[str, Any]
-Send = Callable[[Event], None]
-Notify = Callable[[Run, Event], None]
-# what a launcher gives: performs runs in places, tells how they fare, returns those that failed
-Perform = Callable[[Sequence[Run], Sequence[Place], Notify], list[Failure]]
 
 
 def attempt(
@@ -127,11 +113,6 @@ def with_curves(run: Run, folder: Path, tell: Watch) -> Watch:
 
 def finished(done: RunRecord) -> Event:
     return {"kind": "finished", "status": done.status, "row": done.history[-1]}
-
-
-def failed(run: Run, folder: Path, why: str, fatal: bool = False) -> Event:
-    log = str(log_of(run, folder))
-    return {"kind": "failed", "reason": why, "log": log, "fatal": fatal}
 
 
 def reason(error: Exception) -> str:

@@ -12,18 +12,15 @@ import signal
 import sys
 import threading
 import time
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from alexbench.allocator import keep_memory
-from alexbench.execution import Execution
-from alexbench.launch.task import Event, attempt
-from alexbench.perform import Place
-from alexbench.plan import Run
-from alexbench.schema import Config
+from alexbench.execution import Execution, Place
+from alexbench.launch.events import Event
+from alexbench.launch.task import attempt
+from alexbench.plan import from_json
 
 ORPHAN_SECONDS = 30.0  # for the last step of a worker whose launcher is gone
 
@@ -71,14 +68,6 @@ def listen(jobs: Jobs, stop: threading.Event) -> None:
     jobs.put(None)
     time.sleep(ORPHAN_SECONDS)
     os._exit(1)  # stuck in a step: its lock has to go
-
-
-def to_json(run: Run) -> dict[str, Any]:
-    return asdict(run) | {"config": run.config.model_dump(mode="json")}
-
-
-def from_json(content: dict[str, Any]) -> Run:
-    return Run(**content | {"config": Config.model_validate(content["config"])})
 
 
 if __name__ == "__main__":

@@ -17,12 +17,11 @@ from typing import Any
 from alexbench import record
 from alexbench.checkpoint import Checkpoints, Stopped
 from alexbench.errors import ProcessLost, RunFailed
-from alexbench.launch.worker import to_json
+from alexbench.execution import Place
 from alexbench.parallel import torchrun
 from alexbench.parallel.group import open_store
-from alexbench.parallel.needs import num_processes
-from alexbench.perform import Place
-from alexbench.plan import Run
+from alexbench.parallel.needs import num_processes, torchrun_is_on
+from alexbench.plan import Run, to_json
 from alexbench.train import Watch
 
 Event = dict[str, Any]
@@ -179,7 +178,7 @@ def perform(
 
     Under torchrun it is the processes that torchrun started.
     """
-    if torchrun.is_on():
+    if torchrun_is_on():
         return torchrun.lead(run, place, folder, watch, checkpoints)
     size = num_processes(run.config.train)
     key = json.dumps([asdict(place), size])

@@ -1,10 +1,17 @@
 """What a placement asks for, checked before anything is built. No torch here."""
 
+import os
+
 from alexbench.knobs import EIGHT_LAYERS
 from alexbench.schema import Config, TrainConfig
 
 COLUMNS = 2  # of the paper's net: a device each
 SPLIT = ("two_columns", "no_links")  # values of model.columns in which a column is a net apart
+
+
+def torchrun_is_on() -> bool:
+    """Whether torchrun started this process, or one that this process came from."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def num_devices(train: TrainConfig) -> int:

@@ -15,10 +15,11 @@ import torch
 from alexbench.allocator import keep_memory
 from alexbench.checkpoint import Checkpoints, Stopped
 from alexbench.errors import BadInput, RunFailed
-from alexbench.launch.worker import from_json
+from alexbench.execution import Place
 from alexbench.parallel.group import find_store, group, talk_at_home
 from alexbench.parallel.place import Team
-from alexbench.perform import Place, load_data, perform, steps_an_epoch
+from alexbench.perform import load_data, perform, steps_an_epoch
+from alexbench.plan import from_json
 from alexbench.state import Row
 
 

@@ -19,20 +19,15 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined]
 from alexbench import record
 from alexbench.checkpoint import Checkpoints
 from alexbench.errors import BadInput
-from alexbench.launch.worker import from_json, to_json
+from alexbench.execution import Place
 from alexbench.parallel.group import LONGEST_WAIT, group
 from alexbench.parallel.needs import num_processes
 from alexbench.parallel.place import Team
-from alexbench.perform import Place, perform
-from alexbench.plan import Run
+from alexbench.perform import perform
+from alexbench.plan import Run, from_json, to_json
 from alexbench.train import Watch
 
 LONGEST_SWEEP = timedelta(days=365)
-
-
-def is_on() -> bool:
-    """Whether torchrun started this process, or one that this process came from."""
-    return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def find() -> tuple[TCPStore, Team]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from alexbench.errors import BadInput
-from alexbench.launch.task import Event
+from alexbench.launch.events import Event
 from alexbench.plan import Run
 from alexbench.sweep import Sweep, launcher, train_missing
 from tests.launch.test_kills import perform_all

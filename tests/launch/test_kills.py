@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 
-from alexbench.execution import Execution
+from alexbench.execution import Execution, Place
 from alexbench.launch.task import attempt
-from alexbench.perform import Place
 from alexbench.plan import Run
 from alexbench.sweep import Sweep
 from alexbench.unfinished import missing, tidy

@@ -14,9 +14,9 @@ import pytest
 
 from alexbench.claim import claim
 from alexbench.errors import RunFailed
+from alexbench.execution import Place
 from alexbench.launch import local
-from alexbench.launch.task import Event
-from alexbench.perform import Place
+from alexbench.launch.events import Event
 from alexbench.plan import Run
 from alexbench.sweep import Sweep, train_missing
 from alexbench.unfinished import Failure, is_done, lock_of, missing, read_failure, standings

@@ -11,9 +11,9 @@ import pytest
 from alexbench import record
 from alexbench.checkpoint import Checkpoints
 from alexbench.errors import BadInput, ProcessLost
+from alexbench.execution import Place
 from alexbench.parallel.crew import Crew
 from alexbench.parallel.group import open_store
-from alexbench.perform import Place
 from alexbench.plan import Run
 from tests.tiny import tiny_config
 
