@@ -13,7 +13,7 @@ import torch
 from alexbench import environment, metrics, models
 from alexbench.averages import trainings
 from alexbench.config import Ablation, with_tuned
-from alexbench.memory import peak_memory_bytes
+from alexbench.memory import peak_memory_bytes, step_bytes
 from alexbench.perform import load_data
 from alexbench.plan import Run
 from alexbench.progress import duration
@@ -102,7 +102,7 @@ def estimate(sweep: Sweep, ablation: Ablation, records: Sequence[RunRecord]) -> 
         size, images = sizes(config, sweep), images_of(config, sweep)
         if rates and time.perf_counter() - began > PROBE_SECONDS:
             seconds = statistics.median(rates) * size.flops * images
-            costs[variant] = replace(size, seconds=seconds)
+            costs[variant] = replace(size, memory_bytes=memory(config, sweep), seconds=seconds)
         else:
             costs[variant] = probe(config, sweep, size, images)
             rates.append(costs[variant].seconds / (size.flops * images))
@@ -180,6 +180,12 @@ def sizes(config: Config, sweep: Sweep) -> Cost:
     net = models.blueprint(config.model, len(data.classes), side)
     parameters, flops = models.count(net, side)
     return Cost(parameters, flops, math.nan, math.nan)
+
+
+def memory(config: Config, sweep: Sweep) -> int:
+    """Bytes of a training step, without a probe."""
+    data = load_data(config.data, sweep.places[0].data_root)
+    return step_bytes(on_one_device(config), len(data.classes))
 
 
 def images_of(config: Config, sweep: Sweep) -> float:

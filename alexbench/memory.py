@@ -31,10 +31,14 @@ def peak_memory_bytes(net: nn.Module, config: Config, device: torch.device) -> i
 
 def run_bytes(config: Config, data: Dataset) -> int:
     """Bytes that a run holds on its device: those of a step, and the images that live there."""
-    net = models.build(config.model, len(data.classes), config.augment.crop_size, seed=0)
     splits = [split for split in (data.train, data.test) if isinstance(split, HeldSplit)]
-    images = sum(split.images.nbytes for split in splits)
-    return peak_memory_bytes(net, config, torch.device("cpu")) + images
+    return step_bytes(config, len(data.classes)) + sum(split.images.nbytes for split in splits)
+
+
+def step_bytes(config: Config, num_classes: int) -> int:
+    """``peak_memory_bytes`` of a net that was not built yet, as on a CPU."""
+    net = models.build(config.model, num_classes, config.augment.crop_size, seed=0)
+    return peak_memory_bytes(net, config, torch.device("cpu"))
 
 
 def saved_bytes(net: nn.Module, config: Config) -> int:
