@@ -81,9 +81,10 @@ def significant(number: float) -> str:
 
 
 def size(kind: str, number: float) -> str:
-    """A delta in points with its sign, or a ratio."""
+    """A delta in points with its sign, or a ratio; from the six digits that comparison.csv has."""
     if math.isnan(number):
         return MISSING
+    number = float(f"{number:.6g}")  # else two tables round one number in two ways
     if kind == "difference":
         return f"{number:+.2f}"
     return "xinf" if math.isinf(number) else f"x{significant(number)}"

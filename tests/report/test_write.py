@@ -14,7 +14,7 @@ import pytest
 from alexbench import config, references, report
 from alexbench.errors import BadInput
 from alexbench.report import latex
-from alexbench.report.words import sentence
+from alexbench.report.words import sentence, size
 from tests.records import (
     GLYPHS,
     LRN,
@@ -60,6 +60,11 @@ def test_an_inconclusive_verdict_says_how_many_seeds_it_would_take() -> None:
     seeds = int(frame["seeds_for_80_power"][0])
     assert seeds > 6
     assert f"About {seeds} seeds would give 80% power" in sentence(frame.iloc[0])
+
+
+def test_a_number_is_rounded_alike_before_it_is_written_and_after_it_is_read() -> None:
+    measured = 12.5875 - 14.8125 + 1e-15  # a hair above -2.225, which is what the CSV says
+    assert size("difference", measured) == size("difference", -2.225) == "-2.23"
 
 
 def test_an_interval_that_holm_takes_back_is_explained() -> None:
