@@ -38,6 +38,7 @@ def run_bytes(config: Config, data: Dataset) -> int:
 def step_bytes(config: Config, num_classes: int) -> int:
     """``peak_memory_bytes`` of a net that was not built yet, as on a CPU."""
     net = models.build(config.model, num_classes, config.augment.crop_size, seed=0)
+    models.set_dropout_stream(net, torch.Generator().manual_seed(0))
     return peak_memory_bytes(net, config, torch.device("cpu"))
 
 

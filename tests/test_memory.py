@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from alexbench import models
-from alexbench.memory import peak_memory_bytes, run_bytes
+from alexbench.memory import peak_memory_bytes, run_bytes, step_bytes
 from tests.tiny import CPU, tiny_config, tiny_data
 
 
@@ -41,3 +41,9 @@ def test_a_run_holds_its_step_and_the_images_of_both_splits():
     config, data = tiny_config(), tiny_data(images=48)
     step = peak_memory_bytes(models.build(config.model, 3, 16, seed=1), config, CPU)
     assert run_bytes(config, data) == step + (48 + 24) * 18 * 18 * 3
+
+
+def test_dropout_keeps_its_masks_and_products():
+    plain, dropped = (tiny_config(model={"hidden_units": 32, "dropout": p}) for p in (0.0, 0.5))
+    masks_and_products = 2 * 4 * 8 * plain.train.batch_size  # 32 units at width 0.25
+    assert step_bytes(dropped, 3) - step_bytes(plain, 3) == masks_and_products
