@@ -201,21 +201,21 @@ def report(
 def claims(
     results: Results = "results",
     readme: Annotated[
-        str | None, typer.Option(help="A page whose table is replaced; default: print it.")
+        str | None, typer.Option(help="A page whose tables are replaced; default: print them.")
     ] = None,
 ) -> None:
-    """The table of claims: source, file, what was measured at which scale, verdict."""
+    """Every claim with its source, file, measurements and verdicts; then cifar10-short alone."""
     from alexbench import report as reports
     from alexbench.report.claims import put_into
 
-    table = reports.claims_table(Path(results))
+    tables = reports.readme_tables(Path(results))
     if readme is None:
-        typer.echo(table)
+        typer.echo("\n\n".join(tables.values()))
         return
     path = Path(readme)
     if not path.is_file():
         raise BadInput(f"--readme {readme}: no such file")
-    text = put_into(path.read_text(encoding="utf-8"), table, readme)
+    text = put_into(path.read_text(encoding="utf-8"), tables, readme)
     path.write_text(text, encoding="utf-8", newline="\n")
     typer.echo(path)
 

@@ -9,17 +9,17 @@ from alexbench import figures, pictures, record
 from alexbench.config import PROFILES, Ablation
 from alexbench.errors import BadInput
 from alexbench.record import RunRecord
-from alexbench.report import claims, columns, html, index, latex, markdown, tuned
+from alexbench.report import claims, columns, evidence, html, index, latex, markdown, tuned
 from alexbench.report.compare import COLUMNS, TEXTS, comparison
 from alexbench.report.summarise import summary
 from alexbench.report.words import headline
 
 __all__ = [
     "FORMATS",
-    "claims_table",
     "comparison",
     "headline",
     "read",
+    "readme_tables",
     "summary",
     "write",
     "write_index",
@@ -116,9 +116,11 @@ def read_tables(results: Path) -> list[tuple[Path, pd.DataFrame]]:
     return [(path.parent, read_csv(path)) for path in sorted(results.glob("*/*/comparison.csv"))]
 
 
-def claims_table(results: Path) -> str:
-    """Return the README's table of claims: the profiles as they are, not what was set by hand."""
-    return claims.render([each for each in read_tables(results) if each[0].name in PROFILES])
+def readme_tables(results: Path) -> dict[str, str]:
+    """Return what the README shows of the profiles as they are, not of what was set by hand."""
+    tables = [each for each in read_tables(results) if each[0].name in PROFILES]
+    short = [each for each in tables if each[0].name == "cifar10-short"]
+    return {"claims": claims.render(tables), "cifar10-short": evidence.render(short)}
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> Path:

@@ -12,7 +12,7 @@ from alexbench.errors import BadInput
 from alexbench.references import Claim
 from alexbench.report import words
 
-BEGIN, END = "<!-- claims: made by `alexbench claims` -->", "<!-- end of claims -->"
+BEGIN, END = "<!-- {}: made by `alexbench claims` -->", "<!-- end of {} -->"
 COLUMNS = ["claim", "source", "ablation", "measured on [95% CI]", "verdict"]
 NOT_YET = "not measured yet"
 
@@ -26,7 +26,12 @@ def render(tables: Sequence[tuple[Path, pd.DataFrame]]) -> str:
     """
     ablations = [config.load(name) for name in config.shipped()]
     rows = [row(claim_id, ablations, tables) for claim_id in references.claim_ids()]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [COLUMNS, [":--"] * 5, *rows])
+    return markdown(COLUMNS, rows)
+
+
+def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    cells = [columns, [":--"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(each)} |" for each in cells)
 
 
 def row(
@@ -78,12 +83,17 @@ def source(claim: Claim) -> str:
     return f"{name}, {claim.where}" if claim.where else name
 
 
-def put_into(text: str, table: str, where: str) -> str:
-    """Return a page's text with its table of claims replaced; BadInput where there is none."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise BadInput(
-            f"{where}: has no lines '{BEGIN}' and '{END}' for the table to stand between"
-        )
-    return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"
+def put_into(text: str, tables: Mapping[str, str], where: str) -> str:
+    """Return a page's text with its tables of these names replaced; BadInput where it has none."""
+    named = [name for name in tables if BEGIN.format(name) in text]
+    if not named:
+        lines = " or ".join(f"'{BEGIN.format(name)}'" for name in tables)
+        raise BadInput(f"{where}: has no line {lines} for a table to stand below")
+    for name in named:
+        begin, end = BEGIN.format(name), END.format(name)
+        before, _, rest = text.partition(begin)
+        _, closed, after = rest.partition(end)
+        if not closed:
+            raise BadInput(f"{where}: has no line '{end}' for the table to end at")
+        text = f"{before}{begin}\n\n{tables[name]}\n\n{end}{after}"
+    return text

@@ -1,4 +1,4 @@
-"""The README's table of claims: complete, current, and made by a command."""
+"""The README's tables of claims: complete, current, and made by a command."""
 
 import subprocess
 import sys
@@ -6,19 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from alexbench import config, references, report
+from alexbench import config, record, references, report
 from alexbench.errors import BadInput
-from alexbench.report import claims
-from tests.records import LRN, with_delta
+from alexbench.report import claims, evidence
+from tests.records import LRN, MACHINE, make, with_delta
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_readme_has_the_table_of_the_committed_results():
-    table = report.claims_table(ROOT / "results")
+def test_the_readme_has_the_tables_of_the_committed_results():
+    tables = report.readme_tables(ROOT / "results")
+    assert all(claims.BEGIN.format(name) in README for name in tables)
     stale = "run `alexbench claims --readme README.md`"
-    assert claims.put_into(README, table, "README.md") == README, stale
+    assert claims.put_into(README, tables, "README.md") == README, stale
 
 
 def test_the_readme_asks_every_shipped_question():
@@ -52,18 +53,46 @@ def test_a_measured_claim_says_where_how_often_and_with_what_verdict(tmp_path):
     assert row[4].endswith(" seeds)")
 
 
-def test_a_page_without_a_place_for_the_table_is_refused():
-    with pytest.raises(BadInput, match="has no lines"):
-        claims.put_into("a page", "a table", "PAGE.md")
+def test_the_table_of_a_profile_has_paper_notebook_measurement_and_cost(tmp_path):
+    folder, runs = tmp_path / "lrn" / "cifar10-short", with_delta(-1.4)
+    for run in runs:
+        record.write(run, folder / "runs" / f"{run.run_id}.json")
+    table = evidence.render([(folder, report.comparison(LRN, "cifar10-short", runs))])
+    header, _, row, _, cost = table.splitlines()
+    columns, values = ([cell.strip() for cell in line.split("|")] for line in (header, row))
+    cells = dict(zip(columns, values, strict=True))
+    assert cells["ablation"] == "`lrn`"
+    assert cells["paper"] == "-1.40 (SE 0.31)"
+    assert cells["notebook"] == "-1.37 (SE 0.31)"
+    assert cells["measured [95% CI]"].startswith("-1.40 [")
+    assert cells["n"] == "6"
+    assert cells["verdict"] == "reproduced"
+    assert cost.startswith("On glyphs (embedded): 12 runs, of which 0 to tune, in ")
 
 
-def test_the_command_replaces_the_table_and_nothing_else(tmp_path):
+def test_what_a_profile_cost_counts_tuning_evaluation_and_every_thread():
+    two_threads = MACHINE | {"num_threads": 2}
+    hour = {"test_errors": (50.0, 40.0), "seconds": 1799.5}  # each epoch evaluates for 0.5 s
+    runs = [make(**hour), make(**hour, purpose="tune"), make(**hour, environment=two_threads)]
+    said = "3 runs, of which 1 to tune, in 4.0 core hours of a processor."
+    assert evidence.cost(runs) == f"On glyphs (embedded): {said}"
+
+
+def test_a_page_without_a_place_for_a_table_is_refused():
+    with pytest.raises(BadInput, match="has no line"):
+        claims.put_into("a page", {"claims": "a table"}, "PAGE.md")
+    with pytest.raises(BadInput, match="has no line '<!-- end of claims -->'"):
+        claims.put_into(claims.BEGIN.format("claims"), {"claims": "a table"}, "PAGE.md")
+
+
+def test_the_command_replaces_the_tables_that_a_page_has_and_nothing_else(tmp_path):
+    begin, end = claims.BEGIN.format("claims"), claims.END.format("claims")
     page = tmp_path / "PAGE.md"
-    page.write_text(f"before\n{claims.BEGIN}\nold\n{claims.END}\nafter\n")
+    page.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
     command = [sys.executable, "-m", "alexbench", "claims", "--readme", str(page)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     text = page.read_text()
-    assert text.startswith(f"before\n{claims.BEGIN}\n\n| claim")
-    assert text.endswith(f"\n\n{claims.END}\nafter\n")
+    assert text.startswith(f"before\n{begin}\n\n| claim")
+    assert text.endswith(f"\n\n{end}\nafter\n")
     assert "old" not in text
