@@ -127,7 +127,15 @@ def verdict(row: Row) -> str:
     """The verdict, and beside it the data where they are not the claim's."""
     if not row["verdict"]:
         return MISSING
-    return str(row["verdict"]) + ("" if row["same_data"] == "yes" else f" (on {row['data']})")
+    return str(row["verdict"]) + ("" if row["same_data"] == "yes" else f" (on {data(row)})")
+
+
+def data(row: Row) -> str:
+    """The data's name; where the claim's data have that name too, that these are not the same."""
+    study = references.claim(str(row["claim"]))
+    names = references.load().data_sets[study.data].names if study.data else ()
+    differs = row["same_data"] == "no" and row["data"] in names
+    return f"{row['data']}, not the same images" if differs else str(row["data"])
 
 
 def sentence(row: Row) -> str:
@@ -147,7 +155,7 @@ def sentence(row: Row) -> str:
     if row["same_data"] == "no":
         text += (
             f" The claim was made on {references.data_title(claim)}; "
-            f"it was measured here on {row['data']}."
+            f"it was measured here on {data(row)}."
         )
     return f"{text}{why(row)}"
 

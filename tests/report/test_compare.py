@@ -9,6 +9,7 @@ import pytest
 
 from alexbench import report
 from alexbench.record import RunRecord
+from alexbench.report import words
 from alexbench.report.compare import judge
 from alexbench.report.words import sentence
 from tests.records import (
@@ -76,6 +77,16 @@ def test_on_the_claims_own_data_the_row_says_so() -> None:
     row = only_row(records, question)
     assert row["same_data"] == "yes"
     assert row["verdict"] == "reproduced"
+
+
+def test_some_of_the_claims_own_images_are_not_taken_for_all_of_them() -> None:
+    question = Question(claims={"lrn_cifar": (use("both"),)})
+    some = CIFAR10 | {"train_images": 10_000}
+    records = [dataclasses.replace(r, data=some, correct="") for r in with_delta(-2.0)]
+    row = only_row(records, question)
+    assert row["same_data"] == "no"
+    assert words.verdict(row) == "reproduced (on cifar10, not the same images)"
+    assert words.verdict(only_row(with_delta(-1.4))) == "reproduced (on glyphs)"
 
 
 def test_a_table_without_any_true_effect_seldom_says_that_there_is_one() -> None:
