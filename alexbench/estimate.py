@@ -20,11 +20,12 @@ from alexbench.progress import duration
 from alexbench.record import RunRecord
 from alexbench.report.compare import claim_questions, claimed_effects, seeds_wanted
 from alexbench.report.pairs import pair, to_differences
+from alexbench.reuse import known
 from alexbench.schema import Config
 from alexbench.sweep import Sweep
 from alexbench.train import start, train_step
 from alexbench.tuning import tune
-from alexbench.unfinished import Standing, missing, read_record, standings
+from alexbench.unfinished import Standing, standings
 
 PROBE_IMAGES = 32
 PROBE_STEPS = 3
@@ -51,7 +52,7 @@ def settled(sweep: Sweep) -> tuple[Ablation, int]:
     """The ablation with what tuning chose, and how many tuning runs must be made before it can."""
 
     def execute(runs: Sequence[Run]) -> None:
-        if left := missing(runs, sweep.folder):
+        if left := [run for run in runs if known(run, sweep.folder) is None]:
             raise ToTune(len(left))
 
     try:
@@ -62,9 +63,9 @@ def settled(sweep: Sweep) -> tuple[Ablation, int]:
 
 
 def done_and_not(sweep: Sweep, ablation: Ablation) -> Found:
-    """Every run that is trained, with its record if it has one."""
+    """Every run that is trained, with its record if it or another ablation has one."""
     planned = trainings(ablation, sweep.identity, sweep.folder)
-    return {run: read_record(run, sweep.folder) for run in planned}
+    return {run: known(run, sweep.folder) for run in planned}
 
 
 def rows(sweep: Sweep, ablation: Ablation, found: Found) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from pathlib import Path
 from alexbench import metrics, record
 from alexbench.config import Ablation
 from alexbench.plan import Identity, Run, tuning_runs
+from alexbench.reuse import known
 from alexbench.schema import Overrides
 
 MOST_EXTENSIONS = 3
@@ -59,7 +60,7 @@ def choose(ablation: Ablation, grid: list[float], runs: list[Run], folder: Path)
     scores: dict[float, list[tuple[float, float]]] = {value: [] for value in grid}
     per_value = len(runs) // len(grid)
     for index, run in enumerate(runs):
-        done = record.read(run.record_path(folder))
+        done = known(run, folder) or record.read(run.record_path(folder))  # or says what is wrong
         reading = metrics.read(ablation.metrics[0], done)
         value = math.inf if reading.censored or math.isnan(reading.value) else reading.value
         scores[grid[index // per_value]].append((value, metrics.train_errors(done)[-1] or math.inf))

@@ -177,6 +177,7 @@ def provenance(records: Sequence[RunRecord]) -> list[tuple[str, str]]:
     environments = [record.environment for record in records]
     versions = [environment.get("versions", {}) for environment in environments]
     dates = sorted(str(environment.get("date", "")) for environment in environments)
+    owners = [each.get("trained_for", "this ablation") for each in environments]
     terms = {
         "Data": distinct([f"{r.data['name']} ({r.data['source']})" for r in records]),
         "Data SHA-256": distinct([r.data["sha256"] for r in records]),
@@ -192,6 +193,7 @@ def provenance(records: Sequence[RunRecord]) -> list[tuple[str, str]]:
         "Threads a run": distinct([e.get("num_threads") for e in environments]),
         "Precision": distinct([e.get("precision") for e in environments]),
         "Trained": f"{dates[0]} to {dates[-1]}",
+        **({"Trained for": distinct(owners)} if set(owners) != {"this ablation"} else {}),
         "Runs": f"{len(records)} ({sum(r.status == 'diverged' for r in records)} diverged)",
     }
     return list(terms.items())
