@@ -61,6 +61,9 @@ def run(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Also runs that failed when last tried.")
     ] = False,
+    reuse: Annotated[
+        bool, typer.Option(help="Copy runs that another folder of the results has.")
+    ] = HOW.reuse,
     launcher: Annotated[str, typer.Option(help="local, ray or slurm.")] = HOW.launcher,
     address: Annotated[
         str | None, typer.Option(help="Of the Ray cluster; default: this machine.")
@@ -89,6 +92,7 @@ def run(
         hang_seconds=hang_seconds,
         on_error=on_error,
         retry_failed=retry_failed,
+        reuse=reuse,
         launcher=launcher,
         address=address,
         slurm=slurm,

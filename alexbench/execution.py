@@ -29,6 +29,7 @@ class Execution(Section):
     hang_seconds: PositiveFloat = 600.0  # without a step, after which a run is killed, and failed
     on_error: Literal["keep", "stop"] = "keep"  # going when a run failed, or not
     retry_failed: bool = False  # also train runs that failed when they were last tried
+    reuse: bool = True  # copy runs that another folder of the results has
     launcher: Literal["local", "ray", "slurm"] = "local"
     address: str | None = None  # of the Ray cluster; None: one of this machine's own
     # parameters of submitit: partition, time limit; cluster=local runs the jobs here

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from alexbench import config, record
+from alexbench import config, record, reuse
 from alexbench.averages import averages, make, trainings
 from alexbench.claim import claim
 from alexbench.config import Ablation
@@ -165,18 +165,23 @@ def train_all(sweep: Sweep, perform: Perform, runs: Sequence[Run]) -> None:
 
 
 def train_missing(sweep: Sweep, perform: Perform, runs: Sequence[Run]) -> list[Failure]:
-    """Train the runs that have no record, but for those that failed before unless told to.
+    """Train the runs that have no record, but for those that failed before unless told to, and
+    those that another folder of the results has unless told not to.
 
     Neighbours that want the same places share them; so runs that are timed stay seed by seed.
     Returns the failures, old and new. Raises RunFailed, in one line, where the sweep ends early.
     """
     sweep.scout.end()  # its memory is for the runs
     folder = sweep.folder
-    to_do = missing(runs, folder)
-    before = {run: None if sweep.how.retry_failed else read_failure(run, folder) for run in to_do}
-    to_try = [run for run, failure in before.items() if failure is None]
-    failures = [failure for failure in before.values() if failure is not None]
     try:
+        if taken := reuse.take(runs, folder) if sweep.how.reuse else []:
+            origins = ", ".join(sorted(set(taken)))
+            print(f"{len(taken)} are copied from {origins}, not trained again", file=sys.stderr)
+        to_do = missing(runs, folder)
+        again = sweep.how.retry_failed
+        before = {run: None if again else read_failure(run, folder) for run in to_do}
+        to_try = [run for run, failure in before.items() if failure is None]
+        failures = [failure for failure in before.values() if failure is not None]
         with Progress(runs, to_do, len(failures)) as progress:
             for places, group in groupby(to_try, lambda run: sweep.places_for(run.config.train)):
                 failures += perform(list(group), places, progress.notify)

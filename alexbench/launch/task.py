@@ -5,7 +5,6 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from alexbench import reuse
 from alexbench.checkpoint import Checkpoints, Stopped
 from alexbench.claim import claim
 from alexbench.errors import BadInput, ProcessLost, RunFailed
@@ -40,7 +39,7 @@ def attempt(
         with claim(lock_of(run, folder)) as mine:
             if not mine:
                 return {"kind": "taken"}
-            if done := read_record(run, folder) or reuse.take(run, folder):
+            if done := read_record(run, folder):
                 return finished(done)
             failure_path(run, folder).unlink(missing_ok=True)
             return claimed(run, place, folder, how, send, asked_to_stop)

@@ -1,7 +1,7 @@
 """Records -> the comparison: a row a claim, and a row a metric of each variant, against a baseline.
 
 Runs are paired by seed. A seed that one arm lacks, whose metric was not measured, or (for timings)
-whose two runs were made on different machines, is dropped from the pairs and counted.
+whose two runs were made on different machines or for different ablations, is dropped and counted.
 """
 
 import math

@@ -10,7 +10,8 @@ from alexbench import stats
 from alexbench.metrics import Metric, Reading
 from alexbench.record import RunRecord, unpack_correct
 
-MACHINE = ("processor", "device", "num_threads", "precision", "jobs")  # equal, or no timing
+# equal, or no timing
+MACHINE = ("processor", "device", "num_threads", "precision", "jobs", "trained_for")
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def pair(metric: Metric, baseline: str, variant: str, records: Sequence[RunRecor
 
 
 def comparable(metric: Metric, first: RunRecord, second: RunRecord) -> bool:
-    """Say whether two runs can be compared on a metric: timings only on one machine."""
+    """Say whether two runs can be compared on a metric: timings of one sweep on one machine."""
     machines = [[run.environment.get(key) for key in MACHINE] for run in (first, second)]
     return not metric.timing or machines[0] == machines[1]
 

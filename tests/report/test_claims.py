@@ -73,7 +73,12 @@ def test_the_table_of_a_profile_has_paper_notebook_measurement_and_cost(tmp_path
 def test_what_a_profile_cost_counts_tuning_evaluation_and_every_thread():
     two_threads = MACHINE | {"num_threads": 2}
     hour = {"test_errors": (50.0, 40.0), "seconds": 1799.5}  # each epoch evaluates for 0.5 s
-    runs = [make(**hour), make(**hour, purpose="tune"), make(**hour, environment=two_threads)]
+    runs = [
+        make(**hour, run_id="a"),
+        make(**hour, run_id="b", purpose="tune"),
+        make(**hour, run_id="c", environment=two_threads),
+        make(**hour, run_id="c", environment=two_threads, ablation="other"),  # a copy
+    ]
     said = "3 runs, of which 1 to tune, in 4.0 core hours of a processor."
     assert evidence.cost(runs) == f"On glyphs (embedded): {said}"
 
