@@ -5,7 +5,8 @@ reaches a target, and has no generalisation gap.
 """
 
 import math
-from collections.abc import Callable
+import statistics
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -160,8 +161,9 @@ def _epochs_to_converge(record: RunRecord) -> Reading:
     """The epoch at which the test error comes within 5% of the way down from guessing to its
     final level, and that level is the mean over the last tenth of the epochs.
 
-    The curve is smoothed by a running mean of 3 epochs. A run that comes so near only in that
-    last tenth was still on its way: censored. So is a run that diverged.
+    The curve is smoothed by a running mean of 3 epochs. A run was still on its way, and is
+    censored, if it comes so near only in that last tenth, or if the line through the last third of
+    its epochs falls by more than that band. So is a run that diverged.
     """
     budget = float(record.config["train"]["epochs"])
     if _diverged(record):
@@ -176,12 +178,18 @@ def _epochs_to_converge(record: RunRecord) -> Reading:
     guessing = guessing_error(record)
     if final >= guessing:  # it learned nothing
         return Reading(budget, censored=True)
-    threshold = final + CONVERGED_BAND * (guessing - final)
-    epoch = _crossing(list(smooth), threshold, guessing)
+    band = CONVERGED_BAND * (guessing - final)
+    epoch = _crossing(list(smooth), final + band, guessing)
     end = len(errors) - last
-    if epoch is None or epoch > end:
+    if epoch is None or epoch > end or _fall(errors[-max(2, len(errors) // 3) :]) > band:
         return Reading(float(max(end, 1)), censored=True)
     return Reading(epoch)
+
+
+def _fall(errors: Sequence[float]) -> float:
+    """By how much the least squares line through ``errors`` falls from the first to the last."""
+    steps = len(errors) - 1
+    return -steps * statistics.linear_regression(range(steps + 1), errors).slope if steps else 0.0
 
 
 def _median_of(key: str) -> Callable[[RunRecord], Reading]:

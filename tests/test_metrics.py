@@ -107,6 +107,16 @@ def test_a_run_that_still_falls_at_its_end_has_not_converged() -> None:
     assert reading == metrics.Reading(18.0, censored=True)
 
 
+def test_a_run_has_not_converged_while_the_line_through_its_last_third_falls_by_the_band() -> None:
+    # 30 epochs from guessing at 90% to about 10%: the band is 4 points. The last ten epochs lie on
+    # a line that falls by 9 steps; the level of the last three is one step above its end.
+    for step, censored in ((0.4, False), (0.5, True)):
+        tail = [10 + step * (9 - i) for i in range(10)]
+        errors = (*[tail[0]] * 20, *tail)
+        reading = metrics.read("epochs_to_converge", make(test_errors=errors, data=CIFAR10))
+        assert reading.censored is censored
+
+
 def test_a_run_that_learns_nothing_never_converges() -> None:
     record = make(test_errors=(90.0,) * 12, data=CIFAR10)
     assert metrics.read("epochs_to_converge", record) == metrics.Reading(12.0, censored=True)
