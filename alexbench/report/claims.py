@@ -64,8 +64,8 @@ def measurements(
 
 
 def told(folder: Path, row: Row) -> str:
-    """``laptop, glyphs, n 4: test_error both vs none +3.98 [-0.57, +8.52]``"""
-    where = f"{folder.name}, {row['data']}, n {words.pairs(row)}"
+    """``lrn/laptop, glyphs, n 4: test_error both vs none +3.98 [-0.57, +8.52]``"""
+    where = f"{folder.parent.name}/{folder.name}, {row['data']}, n {words.pairs(row)}"
     return f"{where}: {row['metric']} {row['variant']} vs {row['baseline']} {words.interval(row)}"
 
 

@@ -45,7 +45,7 @@ def test_every_claim_has_a_row_and_what_is_not_measured_says_so():
 def test_a_measured_claim_says_where_how_often_and_with_what_verdict(tmp_path):
     table = report.comparison(LRN, "laptop", with_delta(-1.4))
     row = lines(claims.render([(tmp_path / "lrn" / "laptop", table)]))["lrn"]
-    assert row[3].startswith("laptop, glyphs, n 6: test_error both vs none -1.40 [")
+    assert row[3].startswith("lrn/laptop, glyphs, n 6: test_error both vs none -1.40 [")
     assert row[4] == "reproduced"
     unclear = report.comparison(LRN, "laptop", with_delta(-0.2, noise=5))
     row = lines(claims.render([(tmp_path / "lrn" / "laptop", unclear)]))["lrn"]
