@@ -52,8 +52,8 @@ def settled(sweep: Sweep) -> tuple[Ablation, int]:
     """The ablation with what tuning chose, and how many tuning runs must be made before it can."""
 
     def execute(runs: Sequence[Run]) -> None:
-        if left := [run for run in runs if known(run, sweep.folder) is None]:
-            raise ToTune(len(left))
+        if left := len(runs) - len(known(runs, sweep.folder)):
+            raise ToTune(left)
 
     try:
         chosen = tune(sweep.ablation, sweep.identity, sweep.folder, execute, lambda _: None)
@@ -65,7 +65,8 @@ def settled(sweep: Sweep) -> tuple[Ablation, int]:
 def done_and_not(sweep: Sweep, ablation: Ablation) -> Found:
     """Every run that is trained, with its record if it or another ablation has one."""
     planned = trainings(ablation, sweep.identity, sweep.folder)
-    return {run: known(run, sweep.folder) for run in planned}
+    records = known(planned, sweep.folder)
+    return {run: records.get(run) for run in planned}
 
 
 def rows(sweep: Sweep, ablation: Ablation, found: Found) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 An arm of several ablations, like the paper's own net, is so trained once for all of them.
 """
 
-import contextlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +16,11 @@ from alexbench.record import RunRecord
 from alexbench.unfinished import is_done, lock_of, missing, read_record
 
 
-def known(run: Run, folder: Path) -> RunRecord | None:
-    """The record of a run in its own folder, or as ``take`` would copy it; copies nothing."""
-    return read_record(run, folder) or next((copy for copy, _ in copies(run, folder)), None)
+def known(runs: Iterable[Run], folder: Path) -> dict[Run, RunRecord]:
+    """The records of runs in their own folder, or as ``take`` would copy them; copies nothing."""
+    own = {run: read_record(run, folder) for run in runs}
+    found = {run: copy for run, copy, _ in copies([r for r in own if own[r] is None], folder)}
+    return {run: done for run in own if (done := own[run] or found.get(run))}
 
 
 def take(runs: Iterable[Run], folder: Path) -> list[str]:
@@ -28,10 +30,7 @@ def take(runs: Iterable[Run], folder: Path) -> list[str]:
     run that another process has in hand is left to it.
     """
     taken = []
-    for run in missing(runs, folder):
-        copy, origin = next(copies(run, folder), (None, folder))
-        if copy is None:
-            continue
+    for run, copy, origin in copies(missing(runs, folder), folder):
         with claim(lock_of(run, folder)) as mine:
             if mine and not is_done(run, folder):
                 shown, _ = pictures.read_folder(origin, [run.run_id])
@@ -42,29 +41,44 @@ def take(runs: Iterable[Run], folder: Path) -> list[str]:
     return taken
 
 
-def copies(run: Run, folder: Path) -> Iterator[tuple[RunRecord, Path]]:
-    """The run's trained records in other folders, as its own, and the folders.
+def copies(runs: Iterable[Run], folder: Path) -> Iterator[tuple[Run, RunRecord, Path]]:
+    """Each run that another folder has trained, its record as the run's own, and that folder.
 
     None of a run whose time is the question, or whose outputs are kept: those are not copied.
     """
-    if run.keep_views or run.config.train.alone:
-        return
-    own = run.record_path(folder)
-    name = f"*-seed{run.seed}-{run.run_id[:10]}.json"
-    for path in sorted(folder.parent.parent.glob(f"*/*/{own.parent.name}/{name}")):
-        origin = path.parent.parent
-        where = f"{origin.parent.name}/{origin.name}"
-        with contextlib.suppress(BadInput):
-            found = record.read(path)
-            in_its_place = found.ablation == origin.parent.name and origin != folder
-            trained = "step_seconds" in found.measurements  # and not an average of outputs
-            if in_its_place and trained and found.run_id == run.run_id:
-                copy = replace(
-                    found,
-                    ablation=run.ablation,
-                    profile=run.profile,
-                    variant=run.variant,
-                    tuned=run.tuned,
-                    environment={"trained_for": where} | found.environment,
-                )
-                yield copy, origin
+    elsewhere: dict[str, list[Path]] = defaultdict(list)  # listed once for all runs
+    for path in sorted(folder.parent.parent.glob("*/*/*/*.json")):
+        if path.parents[1] != folder:
+            elsewhere[ending(path)].append(path)
+    for run in runs:
+        if run.keep_views or run.config.train.alone:
+            continue
+        for path in elsewhere[ending(run.record_path(folder))]:
+            if copy := own_copy(run, path):
+                yield run, copy, path.parents[1]
+                break
+
+
+def ending(path: Path) -> str:
+    """What a run's files are called in every ablation: their kind, and their stem's end."""
+    return f"{path.parent.name}/{path.stem.rpartition('-')[2]}"
+
+
+def own_copy(run: Run, path: Path) -> RunRecord | None:
+    """The record at ``path`` as the run's own; None if it is another or not in its place."""
+    try:
+        found = record.read(path)
+    except BadInput:
+        return None
+    profile, ablation = path.parents[1].name, path.parents[2].name
+    trained = "step_seconds" in found.measurements  # and not an average of outputs
+    if found.run_id != run.run_id or found.ablation != ablation or not trained:
+        return None
+    return replace(
+        found,
+        ablation=run.ablation,
+        profile=run.profile,
+        variant=run.variant,
+        tuned=run.tuned,
+        environment={"trained_for": f"{ablation}/{profile}"} | found.environment,
+    )

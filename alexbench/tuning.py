@@ -59,8 +59,9 @@ def choose(ablation: Ablation, grid: list[float], runs: list[Run], folder: Path)
     """
     scores: dict[float, list[tuple[float, float]]] = {value: [] for value in grid}
     per_value = len(runs) // len(grid)
+    records = known(runs, folder)
     for index, run in enumerate(runs):
-        done = known(run, folder) or record.read(run.record_path(folder))  # or says what is wrong
+        done = records.get(run) or record.read(run.record_path(folder))  # or says what is wrong
         reading = metrics.read(ablation.metrics[0], done)
         value = math.inf if reading.censored or math.isnan(reading.value) else reading.value
         scores[grid[index // per_value]].append((value, metrics.train_errors(done)[-1] or math.inf))

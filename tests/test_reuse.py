@@ -91,7 +91,7 @@ def test_only_a_trained_record_of_that_id_in_its_own_place_is_taken(run, folders
     own, other = folders
     done = make(ablation="other", run_id=run.run_id)
     record.write(replace(done, **difference), run.record_path(other))
-    assert reuse.known(run, own) is None
+    assert reuse.known([run], own) == {}
     assert reuse.take([run], own) == []
 
 

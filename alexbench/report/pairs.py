@@ -11,7 +11,7 @@ from alexbench.metrics import Metric, Reading
 from alexbench.record import RunRecord, unpack_correct
 
 # equal, or no timing
-MACHINE = ("processor", "device", "num_threads", "precision", "jobs", "trained_for")
+TIMED_ALIKE = ("processor", "device", "num_threads", "precision", "jobs", "trained_for")
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ def pair(metric: Metric, baseline: str, variant: str, records: Sequence[RunRecor
 
 def comparable(metric: Metric, first: RunRecord, second: RunRecord) -> bool:
     """Say whether two runs can be compared on a metric: timings of one sweep on one machine."""
-    machines = [[run.environment.get(key) for key in MACHINE] for run in (first, second)]
-    return not metric.timing or machines[0] == machines[1]
+    timed = [[run.environment.get(key) for key in TIMED_ALIKE] for run in (first, second)]
+    return not metric.timing or timed[0] == timed[1]
 
 
 def to_differences(metric: Metric, pairs: Pairs) -> list[float]:
