@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from alexbench.execution import Execution, Place
 from alexbench.launch.task import attempt
@@ -34,6 +35,7 @@ def work(runs: list[Run], place: Place, folder: Path, how: Execution, beats: Any
             beats.value += 1
         return False
 
+    torch.set_num_threads(place.num_threads)
     for run in runs:
         attempt(run, place, folder, how, send=lambda event: None, asked_to_stop=beat)
 
