@@ -172,8 +172,9 @@ def report(
         list[str], typer.Option("--format", help="csv, markdown, latex or html; default: all.")
     ] = [],  # noqa: B006
 ) -> None:
-    """Make the tables and figures again from the records alone; needs no torch."""
+    """Make the tables and figures again from the records alone, those of `bench` too; no torch."""
     from alexbench import report as reports
+    from alexbench.bench import table as bench_table
 
     formats = format_ or list(reports.FORMATS)
     for name in formats:
@@ -199,6 +200,10 @@ def report(
                 typer.echo(path)
     if "html" in formats:
         typer.echo(reports.write_index(root))
+    if not names and not format_:
+        for measured in sorted(root.glob("benchmarks/*.json")):
+            for path in bench_table.write(measured):
+                typer.echo(path)
 
 
 @app.command()

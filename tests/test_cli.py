@@ -1,10 +1,13 @@
 """The command line: what it prints, and one line with a status for every mistake."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+RESULTS = Path(__file__).parent.parent / "results"
 
 
 def alexbench(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -27,6 +30,21 @@ def test_plan_says_what_would_train_and_trains_nothing(tmp_path):
     assert "gain_only" in done.stdout
     assert "15 runs to train" in done.stdout
     assert not list(tmp_path.rglob("*.json"))
+
+
+def test_report_makes_tables_and_figures_of_runs_and_kernels_again(tmp_path):
+    kept = [*RESULTS.glob("weight_decay/laptop/runs/*"), *RESULTS.glob("benchmarks/*.json")]
+    for path in kept:
+        copy = tmp_path / "results" / path.relative_to(RESULTS)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    done = alexbench("report", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    made = {Path(line).relative_to("results") for line in done.stdout.splitlines()}
+    assert {path.suffix for path in made} == {".csv", ".md", ".tex", ".png", ".html"}
+    for path in (each for each in made if each.suffix in (".csv", ".md")):
+        assert (tmp_path / "results" / path).read_bytes() == (RESULTS / path).read_bytes()
+    assert {path.parts[0] for path in made} == {"weight_decay", "benchmarks", "index.html"}
 
 
 @pytest.mark.parametrize(

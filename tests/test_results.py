@@ -1,15 +1,25 @@
-"""The committed tables are what the committed records say, byte for byte."""
+"""The committed tables are what the committed records say, byte for byte; figures to the eye."""
 
 import shutil
 from pathlib import Path
 
 import pytest
+from matplotlib.testing.compare import compare_images
 
 from alexbench import config, report
+from alexbench.bench import table
 
 RESULTS = Path(__file__).parent.parent / "results"
 FOLDERS = sorted(path.parent for path in RESULTS.glob("*/*/runs"))
 TABLES = ("summary.csv", "comparison.csv", "report.md", "report.tex")
+FIGURES = ("curves.png", "kernels.png")
+TOLERANCE = 5  # RMS, of 255; one seed's errors moved by two points give 13 to 33
+MEASURED = sorted(RESULTS.glob("benchmarks/*.json"))
+
+
+def assert_same_figure(committed: Path, made: Path) -> None:
+    """Another release of the drawing library moves a letter by a pixel; data move lines."""
+    assert compare_images(str(committed), str(made), tol=TOLERANCE) is None
 
 
 def test_every_table_has_its_records_beside_it() -> None:
@@ -21,7 +31,7 @@ def test_every_table_has_its_records_beside_it() -> None:
 def test_the_committed_tables_are_made_from_the_committed_records(
     folder: Path, tmp_path: Path
 ) -> None:
-    for kind in ("runs", "tuning"):
+    for kind in ("runs", "tuning", "pictures"):
         if (folder / kind).exists():
             shutil.copytree(folder / kind, tmp_path / kind)
     ablation = config.load(folder.parent.name, folder.name.partition(",")[0])
@@ -32,3 +42,18 @@ def test_the_committed_tables_are_made_from_the_committed_records(
         committed = folder / name
         if committed.exists() or name in ("summary.csv", "comparison.csv", "report.md"):
             assert (tmp_path / name).read_bytes() == committed.read_bytes(), name
+    for name in FIGURES:
+        assert (folder / name).exists() == (tmp_path / name).exists()
+        if (folder / name).exists():
+            assert_same_figure(folder / name, tmp_path / name)
+
+
+def test_the_tables_of_the_kernels_are_made_from_what_was_measured(tmp_path: Path) -> None:
+    assert MEASURED
+    for measured in MEASURED:
+        for made in table.write(Path(shutil.copy(measured, tmp_path))):
+            committed = measured.parent / made.name
+            if made.suffix == ".png":
+                assert_same_figure(committed, made)
+            else:
+                assert made.read_bytes() == committed.read_bytes()

@@ -12,7 +12,7 @@ MARKERS = {"forward": "o", "backward": "^", "step": "s"}
 
 
 def draw(table: pd.DataFrame, path: Path) -> None:
-    """Draw GFLOP/s over FLOPs a byte, both logarithmic, below what the machine was measured to do.
+    """Draw GFLOP/s over FLOPs a byte, both logarithmic, beside what a product and a copy reach.
 
     One point a shape and direction: the fastest of its arms.
     """
@@ -33,7 +33,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
             label=f"{kind} {direction}",
         )
     axes.set(xscale="log", yscale="log", xlabel="FLOPs a byte", ylabel="GFLOP/s")
-    axes.set_title("Fastest arm of each kernel, and the measured ceilings", fontsize="medium")
+    axes.set_title("Fastest arm of each kernel, a matrix product and a copy", fontsize="medium")
     axes.legend(fontsize="x-small", frameon=False)
     figure.savefig(path, dpi=120, metadata={"Software": None})
 

@@ -34,7 +34,7 @@ def run_suite(
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput(f"{target}: cannot be written: {error.strerror}") from None
-    unfinished = target / "unfinished.json"
+    unfinished = target / "unfinished"
     command = [
         *(sys.executable, "-m", "pytest", str(folder), f"--rootdir={folder}", "-q", "--no-header"),
         *("-o", "addopts=", "-o", "python_files=bench_*.py", "-p", "no:cacheprovider"),
@@ -49,10 +49,9 @@ def run_suite(
         raise BadInput(f"--select {select}: matches no benchmark in {folder}")
     if done.returncode != 0:
         raise RunFailed("a benchmark failed, see above; the table was not written")
-    stored = json.loads(unfinished.read_text())
-    name = machine_name(stored["machine_info"]["alexbench"])
-    paths = table.write(stored, target, name)
-    return [unfinished.replace(target / f"{name}.json"), *paths]
+    machine = json.loads(unfinished.read_text())["machine_info"]["alexbench"]
+    measured = unfinished.replace(target / f"{machine_name(machine)}.json")
+    return [measured, *table.write(measured)]
 
 
 def benchmarks_folder() -> Path:

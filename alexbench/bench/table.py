@@ -1,10 +1,13 @@
 """What pytest-benchmark stored, as a table: a row a shape and arm. No torch here."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from alexbench.errors import BadInput
 
 KEYS = ["kind", "shape", "direction", "implementation", "memory_format", "precision"]
 KEYS += ["cudnn_benchmark", "batch", "side"]
@@ -61,6 +64,7 @@ def markdown(table: pd.DataFrame, machine: dict[str, Any]) -> str:
             f"matrix product, {first.copy_gigabyte_per_second:.3g} GB/s in a copy"
         )
     lines += ["", "percent_of_peak is of the ceiling that binds at that arithmetic intensity."]
+    lines += ["It can exceed 100: a ceiling is what a product or a copy reached, and no limit."]
     lines += ["The model of FLOPs and bytes is in alexbench/bench/cost.py.", ""]
     for kind, part in table.groupby("kind", sort=False):
         shown = part[[key for key in KEYS[1:] if part[key].nunique() > 1 or key == "shape"]].copy()
@@ -71,14 +75,21 @@ def markdown(table: pd.DataFrame, machine: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def write(stored: dict[str, Any], folder: Path, name: str) -> list[Path]:
-    """Write <name>.csv, <name>.md and <name>.png; returns their paths."""
+def write(measured: Path) -> list[Path]:
+    """Write CSV, Markdown and roofline beside what pytest-benchmark measured; returns their paths.
+
+    Raises BadInput for a JSON that is not of ``alexbench bench``.
+    """
     from alexbench.bench.roofline import draw
 
-    table = rows(stored)
+    try:
+        stored = json.loads(measured.read_text())
+        table, machine = rows(stored), stored["machine_info"]["alexbench"]
+    except (ValueError, KeyError, TypeError):
+        raise BadInput(f"{measured}: is not what `alexbench bench` wrote; move it away") from None
     assert not table.isna().any(axis=None), "a blank in the table"
-    paths = [folder / f"{name}.{suffix}" for suffix in ("csv", "md", "png")]
+    paths = [measured.with_suffix(suffix) for suffix in (".csv", ".md", ".png")]
     table.to_csv(paths[0], index=False, float_format="%.6g", lineterminator="\n")
-    paths[1].write_text(markdown(table, stored["machine_info"]["alexbench"]))
+    paths[1].write_text(markdown(table, machine))
     draw(table, paths[2])
     return paths

@@ -1,9 +1,12 @@
 """From what pytest-benchmark stored to rows, Markdown and a figure."""
 
+import json
+
 import pandas as pd
 import pytest
 
 from alexbench.bench import table
+from alexbench.errors import BadInput
 
 MACHINE = {"processor": "Tube 1", "device": "cpu", "num_threads": 2}
 
@@ -28,6 +31,13 @@ def stored(kind="conv", flops=2_000_000_000, size=10_000_000, seconds=(0.04, 0.0
     return {"extra_info": facts, "stats": {"data": list(seconds)}}
 
 
+def measured(folder, *benchmarks):
+    path = folder / "m.json"
+    content = {"benchmarks": benchmarks, "machine_info": {"alexbench": MACHINE}}
+    path.write_text(json.dumps(content))
+    return path
+
+
 def test_a_row_has_rates_and_the_share_of_the_ceiling_that_binds():
     (row,) = table.rows({"benchmarks": [stored()]}).to_dict("records")
     assert row["median_seconds"] == 0.03
@@ -49,9 +59,7 @@ def test_a_kernel_with_little_work_is_held_against_the_copy():
 def test_the_files_hold_every_row_and_no_blank(tmp_path):
     benchmarks = [stored(), stored("pool", 1_000_000), stored("lrn"), stored("train_step")]
     benchmarks[3]["extra_info"]["direction"] = "step"
-    paths = table.write(
-        {"benchmarks": benchmarks, "machine_info": {"alexbench": MACHINE}}, tmp_path, "m"
-    )
+    paths = table.write(measured(tmp_path, *benchmarks))
     assert [path.name for path in paths] == ["m.csv", "m.md", "m.png"]
     read = pd.read_csv(paths[0])
     assert list(read["kind"]) == ["conv", "pool", "lrn", "train_step"]
@@ -63,9 +71,13 @@ def test_the_files_hold_every_row_and_no_blank(tmp_path):
 
 
 def test_equal_measurements_give_equal_files(tmp_path):
-    contents = []
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        everything = {"benchmarks": [stored()], "machine_info": {"alexbench": MACHINE}}
-        contents.append([p.read_bytes() for p in table.write(everything, tmp_path / name, "m")])
-    assert contents[0] == contents[1]
+    path = measured(tmp_path, stored())
+    first, second = ([p.read_bytes() for p in table.write(path)] for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"benchmarks": [{}]}', '{"benchmarks": []}'])
+def test_a_file_that_the_benchmarks_did_not_write_is_refused_by_name(tmp_path, text):
+    (tmp_path / "m.json").write_text(text)
+    with pytest.raises(BadInput, match=r"m.json: is not what `alexbench bench` wrote"):
+        table.write(tmp_path / "m.json")
