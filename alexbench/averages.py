@@ -5,14 +5,13 @@ them that asks for one net is trained; its runs keep their outputs on the test i
 records of the others are made of those. No torch here.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from alexbench import record
+from alexbench import outputs, record
 from alexbench.config import Ablation
 from alexbench.layers import same_net
 from alexbench.plan import Identity, Run, make_run, measured_runs
@@ -82,33 +81,24 @@ def trainings(ablation: Ablation, identity: Identity, folder: Path) -> list[Run]
     return [needed.pop(run.run_id, run) for run in own] + list(needed.values())
 
 
-def keep(outputs: Mapping[str, np.ndarray], labels: np.ndarray, path: Path) -> None:
-    """Write softmax outputs (test images, classes) by their views; none for a net that diverged."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name("partial-" + path.name)
-    arrays: dict[str, Any] = {"labels": labels, **outputs}
-    np.savez_compressed(partial, **arrays)
-    partial.replace(path)
-
-
 def make(average: Average, folder: Path) -> RunRecord:
     """The record of an average: that of its first net, with the scores of the mean outputs.
 
     A net that diverged has no outputs, and an average with such a net has diverged.
     """
-    run, first = average.run, record.read(average.members[0].record_path(folder))
-    views = run.config.evaluate.views
-    kept = [np.load(member.outputs_path(folder)) for member in average.members]
+    run, views = average.run, average.run.config.evaluate.views
+    nets = [record.read(member.record_path(folder)) for member in average.members]
     made = replace(
-        first,
+        nets[0],
         run_id=run.run_id,
         variant=run.variant,
         config=run.config.model_dump(mode="json"),
-        model={key: value * len(kept) for key, value in first.model.items()},
+        model={key: value * len(nets) for key, value in nets[0].model.items()},
     )
-    if not all(views in outputs for outputs in kept):
+    if any(net.status == "diverged" for net in nets):
         return replace(made, status="diverged", correct="", confusion=None, measurements={})
-    mean = np.stack([outputs[views] for outputs in kept]).mean(axis=0, dtype=np.float64)
+    kept = [outputs.read(member.outputs_path(folder)) for member in average.members]
+    mean = np.stack([each[views] for each in kept]).mean(axis=0, dtype=np.float64)
     labels = kept[0]["labels"]
     best = np.argsort(-mean, axis=1, kind="stable")[:, :5]
     return replace(

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from alexbench import averages, environment, knobs, models, pictures, record
+from alexbench import averages, environment, knobs, models, outputs, pictures, record
 from alexbench.checkpoint import Checkpoints
 from alexbench.data import Dataset, Pixels, describe, load
 from alexbench.evaluate import Scores, evaluate
@@ -67,9 +67,9 @@ def perform(
     still_here = functools.partial(watch, len(outcome.history), 0.0, outcome.history)
     if run.purpose == "measure" and run.seed == 0 and outcome.status == "finished":
         pictures.write(take_pictures(run, data, outcome.net, device, still_here), folder)
-    scores, outputs = final_test(run, data, outcome, device, still_here)
-    if run.keep_views:
-        averages.keep(outputs, data.test.labels.numpy(), run.outputs_path(folder))
+    scores, kept = final_test(run, data, outcome, device, still_here)
+    if kept:
+        outputs.write(kept, data.test.labels.numpy(), run.outputs_path(folder))
     done = make_record(run, data, outcome, scores, device, where)
     record.write(done, run.record_path(folder))  # last: a run with a record is never done again
     if checkpoints:

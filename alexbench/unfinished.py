@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from alexbench import record
+from alexbench import outputs, record
 from alexbench.claim import claim
 from alexbench.errors import BadInput
 from alexbench.plan import Run
@@ -76,12 +76,15 @@ def is_done(run: Run, folder: Path) -> bool:
 
 
 def read_record(run: Run, folder: Path) -> RunRecord | None:
-    """The record of a run that is done."""
+    """The record of a run that is done: one that was to keep outputs has them, if it did not
+    diverge."""
     try:
         found = record.read(run.record_path(folder))
     except BadInput:
         return None
-    return found if not run.keep_views or run.outputs_path(folder).exists() else None
+    if not run.keep_views or found.status == "diverged":
+        return found
+    return found if set(run.keep_views) <= set(outputs.views(run.outputs_path(folder))) else None
 
 
 def standings(runs: Iterable[Run], folder: Path, done: Container[Run]) -> list[Standing]:

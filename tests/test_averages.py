@@ -1,14 +1,15 @@
 """Variants that train nothing: what they average, and what they need."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import alexbench
-from alexbench import averages, config, estimate, record, sweep
-from alexbench.errors import BadInput
+from alexbench import averages, config, estimate, outputs, record, sweep
+from alexbench.errors import BadInput, RunFailed
 from alexbench.plan import measured_runs, run_id
 from alexbench.record import RunRecord, unpack_correct
 from tests.records import GLYPHS, make
@@ -73,15 +74,17 @@ def test_an_ablation_without_averages_trains_what_it_measures(tmp_path):
     assert [run.run_id for run in trained] == [run.run_id for run in measured_runs(lrn, identity)]
 
 
-def made(folder: Path, *outputs: list[list[float]] | None) -> RunRecord:
-    """The average of nets with these outputs on four images of three classes."""
-    variant = {2: "two", 3: "three"}[len(outputs)]
+def made(folder: Path, *kept: list[list[float]] | None) -> RunRecord:
+    """The average of nets with these outputs on four images of three classes; None: diverged."""
+    variant = {2: "two", 3: "three"}[len(kept)]
     average = of("ensemble", variant)
-    for member, each in zip(average.members, outputs, strict=True):
-        kept = {} if each is None else {"centre": np.array(each, np.float32)}
-        averages.keep(kept, LABELS, member.outputs_path(folder))
-    first = make("one", 1, data=DATA, model={"parameters": 10, "flops": 20})
-    record.write(first, average.members[0].record_path(folder))
+    net = make("one", 1, data=DATA, model={"parameters": 10, "flops": 20})
+    for member, each in zip(average.members, kept, strict=True):
+        status = "finished" if each else "diverged"
+        record.write(replace(net, status=status), member.record_path(folder))
+        if each:
+            arrays = {"centre": np.array(each, np.float32)}
+            outputs.write(arrays, LABELS, member.outputs_path(folder))
     return averages.make(average, folder)
 
 
@@ -150,13 +153,33 @@ def test_a_sweep_trains_the_nets_and_averages_them_and_nothing_twice(tmp_path):
     assert ten.history == centre.history
     assert ten.measurements["views"] == "ten_crop"
     assert ten.measurements["test_loss"] != centre.history[-1]["test_loss"]
-    for outputs in (folder / "outputs").iterdir():
-        outputs.unlink()  # as in a fresh clone, which has the records alone
+    for kept in (folder / "outputs").iterdir():
+        kept.unlink()  # as in a fresh clone, which has the records alone
     times = {p: p.stat().st_mtime_ns for p in folder.rglob("runs/*.json")}
     assert alexbench.run(str(path), seeds=2, **options).equals(comparison)
     assert times == {p: p.stat().st_mtime_ns for p in folder.rglob("runs/*.json")}
     prepared = sweep.prepare(str(path), seeds=2, **options)
     assert None not in estimate.done_and_not(prepared, prepared.ablation).values()
+
+
+def test_a_view_that_is_asked_for_later_is_tested_on_nets_trained_again(tmp_path):
+    path = tmp_path / "tiny.yaml"
+    options = {"seeds": 1, "results": str(tmp_path / "results"), "jobs": 1}
+    path.write_text(TINY.replace("  two: {evaluate.nets: 2}", ""))
+    alexbench.run(str(path), **options)
+    path.write_text(TINY.replace("two: {evaluate.nets: 2}", "mirror: {evaluate.views: mirror}"))
+    alexbench.run(str(path), **options)
+    folder = tmp_path / "results" / "tiny" / "laptop"
+    mirror = record.read(next(folder.glob("runs/mirror-seed0*")))
+    assert (mirror.status, mirror.measurements["views"]) == ("finished", "mirror")
+
+
+def test_damaged_outputs_are_no_outputs(tmp_path):
+    for content in (b"", b"text", b"PK\x03\x04 half of a zip"):
+        (tmp_path / "a.npz").write_bytes(content)
+        assert outputs.views(tmp_path / "a.npz") == []
+        with pytest.raises(RunFailed, match=r"a.npz: is damaged; delete it"):
+            outputs.read(tmp_path / "a.npz")
 
 
 @pytest.mark.parametrize(
