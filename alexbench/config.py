@@ -93,6 +93,11 @@ def load(
         raise BadInput(f"{path}: tuned belongs under profiles.<name>: it holds at one scale")
     variants = expand(file, path) | own_part.extra_variants
     claims = file.claims | own_part.claims
+    for variant in variants:
+        if not NAME.fullmatch(variant):
+            raise BadInput(
+                f"{path}: variant '{variant}': a name has letters, digits and _ . + - only"
+            )
     for name in own_part.variants:
         if name not in variants:
             raise BadInput(
@@ -199,12 +204,6 @@ def expand(file: AblationFile, path: Path) -> dict[str, Overrides]:
     }
     if file.matrix and len(variants) < math.prod(map(len, file.matrix.values())):
         raise BadInput(f"{path}: matrix: two cells have one name: is a value given twice?")
-    tuned = file.tune if isinstance(file.tune, dict) else {}
-    for key in {key for values in variants.values() for key in values} & set(tuned):
-        raise BadInput(f"{path}: {key} is set by a variant and tuned: it can only be one of both")
-    for name in variants:
-        if not NAME.fullmatch(name):
-            raise BadInput(f"{path}: variant '{name}': a name has letters, digits and _ . + - only")
     return variants
 
 
@@ -232,12 +231,21 @@ def check(ablation: Ablation) -> None:
             known(f"claims.{claim}: metric", use.metric or metrics.names()[0], metrics.names())
             if use.variant == use.baseline:
                 raise BadInput(f"{where}: claims.{claim}: '{use.variant}' is its own baseline")
-    for variant in ablation.tuned:
-        known(f"profiles.{ablation.profile}.tuned: variant", variant, names)
+    for variant, values in ablation.tuned.items():
+        tuned = f"profiles.{ablation.profile}.tuned"
+        known(f"{tuned}: variant", variant, names)
+        override(ablation.variants[variant], values, f"{where}: {tuned}.{variant}")
     for key, grid in (ablation.tune or {}).items():
         known("tune: key", key, known_keys())
         for value, arm in itertools.product(grid, ablation.variants.values()):
             override(arm, {key: value}, f"{where}: tune")
+        section, _, field = key.partition(".")
+        arms = [getattr(arm, section) for arm in ablation.variants.values()]
+        if any(getattr(arm, field) != getattr(arms[0], field) for arm in arms):
+            raise BadInput(
+                f"{where}: {key} is set by a variant and tuned under profile {ablation.profile}: "
+                "it can only be one of both; tune: none, with a tune_reason, ends the tuning"
+            )
     if not ablation.tune and not ablation.tune_reason:
         raise BadInput(f"{where}: no tune: give a grid, or tune: none with a tune_reason")
     for first, second in itertools.combinations(names, 2):

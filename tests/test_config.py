@@ -142,6 +142,17 @@ def test_values_tuned_earlier_reach_their_variant_alone(tmp_path):
             ("{lrn: both}", "{lrn: {variant: both, metric: tset_error}}"),
             "did you mean 'test_error'?",
         ),
+        (
+            (
+                "baseline: none",
+                "baseline: none\nprofiles: {laptop: {tuned: {both: {train.lrr: 1}}}}",
+            ),
+            "profiles.laptop.tuned.both: unknown key 'train.lrr'",
+        ),
+        (
+            ("baseline: none", "baseline: none\nprofiles: {laptop: {extra_variants: {../x: {}}}}"),
+            "variant '../x': a name has letters, digits",
+        ),
         (("{lrn: both}", "{lrn: none}"), "claims.lrn: 'none' is its own baseline"),
         (("  both: {model.lrn: both}", ""), "a comparison needs two variants or more"),
         (("model.lrn: none", "augment.crop_size: 64"), "augment.crop_size is 64, at most"),
@@ -156,6 +167,18 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path, change, expected):
 def test_a_key_that_a_variant_sets_cannot_be_tuned_as_well(tmp_path):
     text = LRN.replace("model.lrn: none", "train.lr: 0.1") + "tune: {train.lr: [0.1, 0.2]}\n"
     assert "train.lr is set by a variant and tuned" in refusal(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LRN.replace("model.lrn: none", "train.lr: 0.1"),
+        LRN + "profiles: {laptop: {variants: {none: {train.lr: 0.1}}}}\n",
+        LRN + "profiles: {laptop: {extra_variants: {slow: {train.lr: 0.1}}}}\n",
+    ],
+)
+def test_nor_where_the_grid_is_the_profiles_own(tmp_path, text):
+    assert "train.lr is set by a variant and tuned under profile laptop" in refusal(tmp_path, text)
 
 
 def test_a_matrix_with_a_value_twice_is_refused(tmp_path):
