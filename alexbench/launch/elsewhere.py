@@ -2,10 +2,11 @@
 
 import faulthandler
 import signal
+import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import redirect_stderr
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Protocol
 
@@ -14,7 +15,7 @@ from alexbench.execution import Execution, Place
 from alexbench.launch.events import Event, Notify, failed
 from alexbench.launch.interrupts import Interrupts
 from alexbench.plan import Run
-from alexbench.unfinished import Failure, is_done, log_of
+from alexbench.unfinished import Failure, is_done
 
 SECONDS_BETWEEN_LOOKS = 0.5
 
@@ -50,21 +51,23 @@ def attempt_here(
 
     torch.set_num_threads(place.num_threads)
     keep_memory()
-    log = log_of(run, folder)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w", encoding="utf-8") as file, redirect_stderr(file):
 
-        def alive(event: Event | None = None) -> None:
-            faulthandler.dump_traceback_later(how.hang_seconds, exit=True, file=file)
+    def alive(event: Event | None = None) -> None:
+        faulthandler.dump_traceback_later(how.hang_seconds, exit=True, file=sys.stderr)
 
-        alive()
-        try:
-            event = attempt(run, place, folder, how, alive, asked_to_stop)
-        finally:
-            faulthandler.cancel_dump_traceback_later()
-    if log.stat().st_size == 0:
-        log.unlink()
-    return event
+    @contextmanager
+    def to_log(path: Path) -> Iterator[None]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w", encoding="utf-8") as file, redirect_stderr(file):
+            alive()
+            try:
+                yield
+            finally:
+                faulthandler.cancel_dump_traceback_later()
+        if path.stat().st_size == 0:
+            path.unlink()
+
+    return attempt(run, place, folder, how, alive, asked_to_stop, to_log)
 
 
 def stop_on(*signals: signal.Signals) -> Callable[[], bool]:

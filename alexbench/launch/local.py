@@ -21,7 +21,7 @@ from alexbench.execution import Execution, Place
 from alexbench.launch.events import Event, Notify, Perform, failed
 from alexbench.launch.interrupts import Interrupts
 from alexbench.plan import Run, to_json
-from alexbench.unfinished import Failure, is_done, lock_of, log_of, write_failure
+from alexbench.unfinished import Failure, is_done, lock_of, write_failure
 
 SECONDS_BETWEEN_LOOKS = 0.2  # for Ctrl-C and for hung workers
 SECONDS_FOR_TRACEBACK = 1.0
@@ -64,12 +64,10 @@ class Worker:
         events.put((self, {"kind": "died", "status": self.process.wait()}))
 
     def start(self, run: Run, folder: Path) -> None:
-        log = log_of(run, folder)
-        log.parent.mkdir(parents=True, exist_ok=True)
         self.run = run
         if self.heard is not None:
             self.heard = time.monotonic()
-        self.send({"run": to_json(run), "folder": str(folder), "log": str(log)})
+        self.send({"run": to_json(run), "folder": str(folder)})
 
     def kill(self) -> None:
         """End the process, whatever it is doing, and those that decode images for it."""

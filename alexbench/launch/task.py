@@ -1,8 +1,10 @@
 """One run in this process, for every launcher: claimed, resumed, performed, and its end told."""
 
+import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from alexbench.checkpoint import Checkpoints, Stopped
@@ -15,7 +17,15 @@ from alexbench.plan import Run
 from alexbench.record import RunRecord
 from alexbench.state import Row
 from alexbench.train import Watch
-from alexbench.unfinished import failure_path, folder_of, lock_of, read_record, write_failure
+from alexbench.unfinished import (
+    failure_path,
+    folder_of,
+    lock_of,
+    log_of,
+    read_failure,
+    read_record,
+    write_failure,
+)
 
 SECONDS_BETWEEN_EVENTS = 0.5
 LONGEST_REASON = 300  # characters
@@ -28,12 +38,15 @@ def attempt(
     how: Execution,
     send: Send,
     asked_to_stop: Callable[[], bool],
+    to_log: Callable[[Path], AbstractContextManager[None]] = lambda path: nullcontext(),
 ) -> Event:
     """Perform a run that nobody else has in hand; returns the event that ends it.
 
     finished (with the status and the last row of its record), taken (by another process), stopped
     (after a checkpoint), or failed (with the reason; fatal if every other run would fail as well).
-    ``send`` hears of its progress. Tracebacks go to stderr.
+    A run that failed in other hands since this sweep began has failed, unless failed runs are
+    retried. ``send`` hears of its progress. Tracebacks go to stderr, ``to_log`` leads it to the
+    run's log: of the owner of the run alone.
     """
     try:
         with claim(lock_of(run, folder)) as mine:
@@ -41,10 +54,12 @@ def attempt(
                 return {"kind": "taken"}
             if done := read_record(run, folder):
                 return finished(done)
+            if not how.retry_failed and (failure := read_failure(run, folder)):
+                return failed(run, folder, failure.reason)
             failure_path(run, folder).unlink(missing_ok=True)
-            return claimed(run, place, folder, how, send, asked_to_stop)
+            with to_log(log_of(run, folder)):
+                return claimed(run, place, folder, how, send, asked_to_stop)
     except (BadInput, RunFailed) as error:
-        traceback.print_exc()
         return failed(run, folder, reason(error), fatal=True)
 
 
@@ -74,8 +89,10 @@ def claimed(
     except Stopped:
         return {"kind": "stopped"}
     except (BadInput, RunFailed):
+        traceback.print_exc()
         raise
     except ProcessLost as error:  # no fault of the run: it may be tried again
+        print(error, file=sys.stderr)
         return failed(run, folder, reason(error))
     except Exception as error:
         traceback.print_exc()

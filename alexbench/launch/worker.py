@@ -12,6 +12,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -49,15 +51,20 @@ def main() -> None:
     threading.Thread(target=listen, args=(jobs, stop), daemon=True).start()
     while not stop.is_set() and (line := jobs.get()):
         job = json.loads(line)
-        log = Path(job["log"])
-        with log.open("w", encoding="utf-8") as file:
-            os.dup2(file.fileno(), 2)
         run, folder = from_json(job["run"]), Path(job["folder"])
-        event = attempt(run, place, folder, how, send, stop.is_set)
-        sys.stderr.flush()
-        if event["kind"] != "failed" and log.stat().st_size == 0:
-            log.unlink()
-        send(event)
+        send(attempt(run, place, folder, how, send, stop.is_set, to_log))
+
+
+@contextmanager
+def to_log(path: Path) -> Iterator[None]:
+    """From here to the next run, stderr goes to the file, which is removed if it stays empty."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as file:
+        os.dup2(file.fileno(), 2)
+    yield
+    sys.stderr.flush()
+    if path.stat().st_size == 0:
+        path.unlink()
 
 
 def listen(jobs: Jobs, stop: threading.Event) -> None:

@@ -1,0 +1,43 @@
+"""One attempt at a run: of two commands that want it, the one that has it in hand decides."""
+
+from typing import Any
+
+import pytest
+
+from alexbench.claim import claim
+from alexbench.execution import Execution
+from alexbench.launch.elsewhere import attempt_here
+from alexbench.launch.events import Event
+from alexbench.sweep import Sweep
+from alexbench.unfinished import lock_of, log_of, write_failure
+from tests.sweeps import prepare, runs_of
+
+
+@pytest.fixture
+def prepared(tmp_path: Any) -> Sweep:
+    return prepare(tmp_path, seeds=1)
+
+
+def attempt(prepared: Sweep, how: Execution) -> Event:
+    run = runs_of(prepared)[0]
+    return attempt_here(run, prepared.places[0], prepared.folder, how, lambda: False)
+
+
+def test_a_run_in_other_hands_keeps_the_log_of_its_owner(prepared):
+    run = runs_of(prepared)[0]
+    log = log_of(run, prepared.folder)
+    log.parent.mkdir(parents=True)
+    log.write_text("what the owner says")
+    with claim(lock_of(run, prepared.folder)):
+        assert attempt(prepared, prepared.how) == {"kind": "taken"}
+    assert log.read_text() == "what the owner says"
+    assert attempt(prepared, prepared.how)["kind"] == "finished"
+    assert not log.exists()  # it had nothing to say
+
+
+def test_a_run_that_failed_in_other_hands_is_tried_again_only_if_asked(prepared):
+    write_failure(runs_of(prepared)[0], prepared.folder, "it was killed")
+    event = attempt(prepared, prepared.how)
+    assert (event["kind"], event["reason"], event["fatal"]) == ("failed", "it was killed", False)
+    again = prepared.how.model_copy(update={"retry_failed": True})
+    assert attempt(prepared, again)["kind"] == "finished"
