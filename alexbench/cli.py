@@ -1,5 +1,6 @@
 """The commands: parsing and printing only; what they do is elsewhere."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -175,6 +176,7 @@ def report(
     """Make the tables and figures again from the records alone, those of `bench` too; no torch."""
     from alexbench import report as reports
     from alexbench.bench import table as bench_table
+    from alexbench.claim import claim
 
     formats = format_ or list(reports.FORMATS)
     for name in formats:
@@ -188,22 +190,26 @@ def report(
         raise BadInput(f"{root}: no records here; --results names the folder that holds them")
     for own in () if names else sorted(set(found) - set(config.shipped())):
         warn(f"{root / own}: not a shipped ablation: `alexbench report FILE` needs its file")
-    for name in names or [name for name in found if name in config.shipped()]:
-        stem = Path(name).stem
+    for stem in (Path(name).stem for name in names):
         if stem not in found:
             raise BadInput(f"{root}: no records of '{stem}'; `alexbench run {stem}` makes some")
-        for folder in sorted(root.glob(f"{stem}/*/runs")):
-            label = folder.parent.name
-            loaded = config.load(name, label.partition(",")[0])
-            paths, _ = reports.write(loaded, label, folder.parent, warn, formats)
-            for path in paths:
-                typer.echo(path)
-    if "html" in formats:
-        typer.echo(reports.write_index(root))
-    if not names and not format_:
-        for measured in sorted(root.glob("benchmarks/*.json")):
-            for path in bench_table.write(measured):
-                typer.echo(path)
+    refused = []
+    with claim(root / ".report.lock", wait=True):  # one command at a time
+        for name in names or [name for name in found if name in config.shipped()]:
+            for folder in sorted(root.glob(f"{Path(name).stem}/*/runs")):
+                label = folder.parent.name
+                try:
+                    loaded = config.load(name, label.partition(",")[0])
+                    echo(reports.write(loaded, label, folder.parent, warn, formats)[0])
+                except BadInput as error:
+                    refused.append(f"{folder.parent}: {error}")
+        if "html" in formats:
+            echo([reports.write_index(root)])
+        if not names and not format_:
+            for measured in sorted(root.glob("benchmarks/*.json")):
+                echo(bench_table.write(measured))
+    if refused:  # the others have their reports
+        raise BadInput("; ".join(refused))
 
 
 @app.command()
@@ -215,6 +221,7 @@ def claims(
 ) -> None:
     """Every claim with its source, file, measurements and verdicts; then cifar10-short alone."""
     from alexbench import report as reports
+    from alexbench.record import write_text_safely
     from alexbench.report.claims import put_into
 
     tables = reports.readme_tables(Path(results))
@@ -225,8 +232,13 @@ def claims(
     if not path.is_file():
         raise BadInput(f"--readme {readme}: no such file")
     text = put_into(path.read_text(encoding="utf-8"), tables, readme)
-    path.write_text(text, encoding="utf-8", newline="\n")
+    write_text_safely(text, path)
     typer.echo(path)
+
+
+def echo(paths: Sequence[Path]) -> None:
+    for path in paths:
+        typer.echo(path)
 
 
 def warn(line: str) -> None:

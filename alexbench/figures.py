@@ -24,7 +24,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from alexbench import stats
 from alexbench.metrics import Metric
-from alexbench.record import RunRecord
+from alexbench.record import RunRecord, write_safely
 
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
@@ -257,9 +257,11 @@ def draw_mark(ax: Axes, y: float, mark: Mark) -> None:
 
 
 def save_png(figure: Figure, path: Path) -> None:
-    """Write the figure as PNG without dates or versions in it."""
+    """Write the figure as PNG without dates or versions in it; raises RunFailed."""
+    buffer = io.BytesIO()
     with plain_style():
-        figure.savefig(path, dpi=120, format="png", metadata={"Software": None})
+        figure.savefig(buffer, dpi=120, format="png", metadata={"Software": None})
+    write_safely([buffer.getbuffer()], path)
 
 
 def to_svg(figure: Figure, name: str, alternative: str) -> str:

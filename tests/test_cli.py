@@ -47,6 +47,17 @@ def test_report_makes_tables_and_figures_of_runs_and_kernels_again(tmp_path):
     assert {path.parts[0] for path in made} == {"weight_decay", "benchmarks", "index.html"}
 
 
+def test_a_folder_without_a_report_is_named_after_the_reports_of_the_others(tmp_path):
+    for folder in ("lrn/old/runs", "weight_decay/laptop/runs"):
+        (tmp_path / folder).mkdir(parents=True)
+    for path in RESULTS.glob("weight_decay/laptop/runs/*"):
+        shutil.copy(path, tmp_path / "weight_decay/laptop/runs")
+    done = alexbench("report", "--results", str(tmp_path))
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {tmp_path}/lrn/old: unknown profile 'old'")
+    assert f"{tmp_path}/weight_decay/laptop/report.md" in done.stdout.splitlines()
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

@@ -1,7 +1,5 @@
 """The roofline: measured ceilings, each kernel a point. No torch here."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,7 +9,7 @@ COLOURS = {"conv": "tab:blue", "pool": "tab:green", "lrn": "tab:red", "train_ste
 MARKERS = {"forward": "o", "backward": "^", "step": "s"}
 
 
-def draw(table: pd.DataFrame, path: Path) -> None:
+def draw(table: pd.DataFrame) -> Figure:
     """Draw GFLOP/s over FLOPs a byte, both logarithmic, beside what a product and a copy reach.
 
     One point a shape and direction: the fastest of its arms.
@@ -35,7 +33,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     axes.set(xscale="log", yscale="log", xlabel="FLOPs a byte", ylabel="GFLOP/s")
     axes.set_title("Fastest arm of each kernel, a matrix product and a copy", fontsize="medium")
     axes.legend(fontsize="x-small", frameon=False)
-    figure.savefig(path, dpi=120, metadata={"Software": None})
+    return figure
 
 
 def draw_ceilings(axes: Axes, table: pd.DataFrame) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from alexbench import record
 from alexbench.errors import BadInput
 
 KEYS = ["kind", "shape", "direction", "implementation", "memory_format", "precision"]
@@ -78,9 +79,10 @@ def markdown(table: pd.DataFrame, machine: dict[str, Any]) -> str:
 def write(measured: Path) -> list[Path]:
     """Write CSV, Markdown and roofline beside what pytest-benchmark measured; returns their paths.
 
-    Raises BadInput for a JSON that is not of ``alexbench bench``.
+    Raises BadInput for a JSON that is not of ``alexbench bench``, and RunFailed.
     """
-    from alexbench.bench.roofline import draw
+    from alexbench import figures
+    from alexbench.bench import roofline
 
     try:
         stored = json.loads(measured.read_text())
@@ -89,7 +91,8 @@ def write(measured: Path) -> list[Path]:
         raise BadInput(f"{measured}: is not what `alexbench bench` wrote; move it away") from None
     assert not table.isna().any(axis=None), "a blank in the table"
     paths = [measured.with_suffix(suffix) for suffix in (".csv", ".md", ".png")]
-    table.to_csv(paths[0], index=False, float_format="%.6g", lineterminator="\n")
-    paths[1].write_text(markdown(table, machine))
-    draw(table, paths[2])
+    text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    record.write_text_safely(text, paths[0])
+    record.write_text_safely(markdown(table, machine), paths[1])
+    figures.save_png(roofline.draw(table), paths[2])
     return paths

@@ -143,5 +143,5 @@ def six_digits(number: object) -> str:
 
 
 def write_text(text: str, path: Path) -> Path:
-    path.write_text(text, encoding="utf-8", newline="\n")
+    record.write_text_safely(text, path)
     return path
