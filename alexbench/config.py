@@ -28,6 +28,7 @@ from alexbench.schema import (
 from alexbench.strict_yaml import hint, known_keys, read_yaml, validate
 
 PROFILES = ("laptop", "cifar10-short", "cifar10", "imagenet")
+SET_BY_HAND = "--set fixes it"  # why something is not tuned
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 
@@ -114,7 +115,7 @@ def load(
     tune = next((part for part in parts if part.tune is not None), ProfilePart(tune="none"))
     grid, reason = ({}, tune.tune_reason) if isinstance(tune.tune, str) else (tune.tune, None)
     if set(grid or {}) & set(fixed):
-        grid, reason = {}, "--set fixes it"
+        grid, reason = {}, SET_BY_HAND
     ablation = Ablation(
         name=path.stem,
         file=str(path),

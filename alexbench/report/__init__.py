@@ -73,14 +73,15 @@ def write(
     ``tell`` hears a line for each record that was refused; the others still make their report.
     """
     records, refusals = read(ablation, folder, planned)
+    tuning, not_tuning = record.read_folder(folder / "tuning", tuned.stray(records))
     kept, not_pictures = pictures.read_folder(folder, [each.run_id for each in records])
-    for line in [*refusals, *not_pictures]:
+    refused = [*refusals, *not_tuning, *not_pictures]
+    for line in refused:
         tell(line)
-    left_out = [line.replace(f"{folder}/", "") for line in [*refusals, *not_pictures]]
+    left_out = [line.replace(f"{folder}/", "") for line in refused]
     compared = comparison(ablation, profile, records)
     summed = summary(ablation, profile, records)
-    tuning, _ = record.read_folder(folder / "tuning")
-    tried = tuned.grid(ablation, records, [run for run in tuning if run.purpose == "tune"])
+    tried = tuned.grid(ablation, records, tuning)
     paths = []
     if "csv" in formats:
         paths += [

@@ -66,7 +66,7 @@ def render(
         notes=markdown.NOTES.replace("`", ""),
         figures=drawn.figures(ablation, records, comparison),
         arms=text_table(markdown.arms(ablation, records)),
-        tuning=markdown.tuning_line(ablation),
+        tuning=markdown.tuning_line(ablation, records),
         tried=None if tuning.empty else text_table(tuning),
         tuning_note=markdown.tuning_note(ablation),
         summary=summary_table(summary),

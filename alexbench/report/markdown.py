@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 from tabulate import tabulate
 
-from alexbench.config import Ablation
+from alexbench.config import SET_BY_HAND, Ablation
 from alexbench.record import RunRecord
 from alexbench.report import words
 from alexbench.report.pairs import chosen
@@ -32,7 +32,7 @@ def render(
         "![error against epoch](curves.png)",
         "## Arms",
         table(arms(ablation, measured)),
-        tuning_line(ablation),
+        tuning_line(ablation, measured),
         *([] if tuning.empty else ["## Tuning", table(tuning), tuning_note(ablation)]),
     ]
     if refusals:
@@ -89,9 +89,11 @@ def arms(ablation: Ablation, records: Sequence[RunRecord]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def tuning_line(ablation: Ablation) -> str:
+def tuning_line(ablation: Ablation, records: Sequence[RunRecord]) -> str:
     if ablation.tune_reason:
         return f"Not tuned: {ablation.tune_reason}"
+    if not any(map(chosen, records)):  # the file alone does not know
+        return f"Not tuned: {SET_BY_HAND}"
     return "Tuned settings were chosen for each variant on seeds that are not measured."
 
 

@@ -1,7 +1,8 @@
 """What tuning saw: each variant at each value, and so the comparison that tuning replaces."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -10,6 +11,7 @@ from alexbench.config import Ablation
 from alexbench.record import RunRecord
 from alexbench.report import words
 from alexbench.report.pairs import chosen
+from alexbench.schema import differences
 
 Seen = dict[tuple[str, float], list[metrics.Reading]]
 
@@ -23,7 +25,9 @@ def grid(
     records: the measured runs, which say what was chosen. Empty where nothing was tuned.
     """
     best = {run.variant: run.tuned[key] for run in records for key in keys(run)}
-    key = next((key for run in records for key in keys(run)), "")
+    key = next((key for run in records for key in keys(run)), None)
+    if key is None:
+        return pd.DataFrame()
     seen: Seen = {}
     for run in tuning:
         reading = metrics.read(ablation.metrics[0], run)
@@ -43,6 +47,31 @@ def grid(
             )
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def stray(records: Sequence[RunRecord]) -> Callable[[RunRecord], str | None]:
+    """What is wrong with a record as one that these measured runs were tuned by, or None."""
+    measured = {run.variant: (keys(run), besides(run, keys(run))) for run in records}
+
+    def complaint(run: RunRecord) -> str | None:
+        if run.purpose != "tune":
+            return "is no tuning run, its place is the folder 'runs'"
+        tuned, config = measured.get(run.variant, ([], None))
+        if tuned and besides(run, tuned) != config:
+            return f"was trained with other settings than the runs of '{run.variant}'; move it away"
+        return None
+
+    return complaint
+
+
+def besides(run: RunRecord, tuned: Sequence[str]) -> dict[str, Any]:
+    """What a run's configuration says beside the defaults and beside what was tuned."""
+    return {
+        f"{section}.{key}": value
+        for section, values in differences(run.config).items()
+        for key, value in values.items()
+        if f"{section}.{key}" not in tuned
+    }
 
 
 def keys(run: RunRecord) -> list[str]:

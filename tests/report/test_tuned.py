@@ -1,6 +1,10 @@
 """The table of what tuning saw, by hand."""
 
-from alexbench.report import tuned
+from dataclasses import replace
+
+import pytest
+
+from alexbench.report import markdown, tuned
 from tests.records import LRN, make
 
 
@@ -51,3 +55,25 @@ def test_a_value_that_only_one_arm_tried_has_no_difference() -> None:
 
 def test_nothing_tuned_no_table() -> None:
     assert tuned.grid(LRN, [make("none"), make("both")], []).empty
+
+
+def test_a_tuning_run_of_other_settings_has_no_say() -> None:
+    complaint = tuned.stray([measured("none", 0.1), measured("both", 0.2)])
+    run = tried("none", 0.2, 1000, 40.0)
+    assert complaint(run) is None  # another rate is what tuning is about
+    longer = replace(run, config=run.config | {"train": run.config["train"] | {"epochs": 77}})
+    assert complaint(longer) == (
+        "was trained with other settings than the runs of 'none'; move it away"
+    )
+    assert complaint(measured("none", 0.1)) == "is no tuning run, its place is the folder 'runs'"
+
+
+@pytest.mark.parametrize(
+    ("runs", "line"),
+    [
+        ([measured("none", 0.1), measured("both", 0.2)], "Tuned settings were chosen"),
+        ([make("none"), make("both")], "Not tuned: --set fixes it"),
+    ],
+)
+def test_the_records_say_whether_they_were_tuned(runs, line) -> None:
+    assert markdown.tuning_line(LRN, runs).startswith(line)
