@@ -15,7 +15,8 @@ from pathlib import Path
 
 from alexbench import metrics, references
 from alexbench.errors import BadInput
-from alexbench.layers import Layer, in_force, override, parse_settings, resolve, same_net
+from alexbench.knobs import in_force
+from alexbench.layers import Layer, override, parse_settings, resolve, same_net
 from alexbench.schema import (
     AblationFile,
     AblationPart,

@@ -70,7 +70,7 @@ def done_and_not(sweep: Sweep, ablation: Ablation) -> Found:
 
 
 def rows(sweep: Sweep, ablation: Ablation, found: Found) -> pd.DataFrame:
-    """A row a run: how it stands, how large it is, and how long it takes."""
+    """A row a run: how it stands, how large it is, how long it takes, and with how many at once."""
     done = {run: record for run, record in found.items() if record is not None}
     states = standings(found, sweep.folder, done)
     costs = estimate(sweep, ablation, list(done.values()))
@@ -85,6 +85,7 @@ def rows(sweep: Sweep, ablation: Ablation, found: Found) -> pd.DataFrame:
                 "flops": costs[run.variant].flops,
                 "memory_bytes": costs[run.variant].memory_bytes,
                 "seconds": costs[run.variant].seconds,
+                "jobs": len(sweep.places_for(run.config.train)),
             }
             for run, state in zip(found, states, strict=True)
         ]
@@ -134,7 +135,7 @@ def made_here(record: RunRecord) -> bool:
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
     """The rows with units that a reader can weigh."""
-    shown = table.rename(columns={"memory_bytes": "memory", "seconds": "time"})
+    shown = table.drop(columns="jobs").rename(columns={"memory_bytes": "memory", "seconds": "time"})
     shown["memory"] = [f"{each / 1e6:.0f} MB" for each in table["memory_bytes"]]
     shown["time"] = [duration(each) for each in table["seconds"]]
     return shown
@@ -145,11 +146,12 @@ def total(table: pd.DataFrame, tuning: int, sweep: Sweep) -> str:
     counts = table["state"].value_counts()
     states = [f"{counts[state]} {state}" for state in get_args(Standing) if state in counts]
     left = table[table["state"].isin(["to do", "resumable"])]
-    seconds = float(left["seconds"].sum()) + tuning * float(table["seconds"].mean())
-    jobs = len(sweep.places)
+    shares = table["seconds"] / table["jobs"]  # of the time of the whole machine
+    seconds = float(shares[left.index].sum()) + tuning * float(shares.mean())
+    jobs = " or ".join(map(str, sorted(table["jobs"].unique())))
     return (
         f"{', '.join(states)}; {len(left)} runs to train, after {tuning} to tune: about "
-        f"{duration(seconds / jobs)} with {jobs} job(s) on {sweep.places[0].device}"
+        f"{duration(seconds)} with {jobs} job(s) on {sweep.places[0].device}"
     )
 
 

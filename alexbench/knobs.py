@@ -1,10 +1,13 @@
-"""Which knobs of the model section each net has, so that none is accepted and then ignored.
+"""Which knobs do something in a run, so that none is accepted and then ignored.
 
 No torch here: configurations are checked before anything is built.
 """
 
-from alexbench.schema import ModelConfig
+from typing import TypeVar
 
+from alexbench.schema import AugmentConfig, Config, ModelConfig, Section, TrainConfig
+
+S = TypeVar("S", bound=Section)
 EIGHT_LAYERS = ("alexnet", "alexnet_small")
 # convolutions of the VGG nets
 VGG_CONVS = {"vgg_a": 8, "vgg_b": 10, "vgg_c": 13, "vgg_d": 13, "vgg_e": 16}
@@ -23,6 +26,12 @@ NETS_WITH = {
 SMALLEST_INPUT = {"alexnet": 36, "alexnet_small": 8, "cifar4": 8, "cifar_local": 4} | {
     name: 32 for name in VGG_CONVS
 }
+KNOBS_OF_SCHEDULES = (
+    ({"lr_drop_epochs"}, ("step",)),
+    ({"lr_drop_factor"}, ("step", "plateau")),
+    ({"plateau_drops", "plateau_patience"}, ("plateau",)),
+    ({"stairs", "stairs_ratio"}, ("stairs",)),
+)
 SMALLEST_ROUNDED_DOWN = {"alexnet": 67, "alexnet_small": 15}
 
 
@@ -80,11 +89,37 @@ def layer_names(model: ModelConfig) -> list[str]:
     return [name for name in names if name != model.removed_layer]
 
 
-def in_force(model: ModelConfig) -> ModelConfig:
-    """The same net with every knob that does nothing in it back at its default.
+def in_force(config: Config) -> Config:
+    """The same run with every knob that does nothing in it back at its default.
 
-    Two configurations whose knobs in force are equal are one net under two names.
+    Two configurations whose knobs in force are equal are one run under two names.
     """
+    sections = {
+        "augment": at_default(config.augment, idle_in_augmentation(config.augment)),
+        "model": at_default(config.model, idle_in_model(config.model)),
+        "train": at_default(config.train, idle_in_training(config.train)),
+    }
+    return config.model_copy(update=sections)
+
+
+def at_default(section: S, idle: set[str]) -> S:
+    defaults = {knob: type(section).model_fields[knob].default for knob in idle}
+    return section.model_copy(update=defaults)
+
+
+def idle_in_augmentation(augment: AugmentConfig) -> set[str]:
+    return {"pca_sd", "pca_epochs", "pca_rescale"} if augment.pca_colour == "none" else set()
+
+
+def idle_in_training(train: TrainConfig) -> set[str]:
+    idle = {"momentum"} if train.optimizer == "adam" else set()
+    for knobs, schedules in KNOBS_OF_SCHEDULES:
+        if train.schedule not in schedules:
+            idle |= knobs
+    return idle
+
+
+def idle_in_model(model: ModelConfig) -> set[str]:
     idle = {"form", *lacking(model)}
     if not model.dropout:
         idle.add("dropout_place")
@@ -94,5 +129,4 @@ def in_force(model: ModelConfig) -> ModelConfig:
         idle |= {"lrn_beta", "lrn_k"}
         if not model.within_map_norm:
             idle.add("lrn_order")
-    defaults = {knob: ModelConfig.model_fields[knob].default for knob in idle}
-    return model.model_copy(update=defaults)
+    return idle

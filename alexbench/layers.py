@@ -66,6 +66,18 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
         yield "train.", reason
     if config.train.stop_at_target and config.train.target_train_error is None:
         yield "train.stop_at_target", "train.stop_at_target needs a train.target_train_error"
+    if config.train.stop_at_target and config.evaluate.train_images == 0:
+        yield (
+            "evaluate.train_images",
+            "evaluate.train_images is 0, but train.stop_at_target needs the training error: allow "
+            "some, or null for all",
+        )
+    default = type(config.train).model_fields["momentum"].default
+    if config.train.optimizer == "adam" and config.train.momentum != default:
+        yield (
+            "train.momentum",
+            f"train.momentum is for sgd, and adam has none: leave it at {default}",
+        )
 
 
 def last_that(layers: Sequence[Layer], sets: Callable[[str], bool]) -> str:
@@ -84,11 +96,6 @@ def override(config: Config, values: Overrides, where: str) -> Config:
     return resolve([Layer("the resolved configuration", flat), Layer(where, values)])
 
 
-def in_force(config: Config) -> Config:
-    """The configuration without the knobs that do nothing in it."""
-    return config.model_copy(update={"model": knobs.in_force(config.model)})
-
-
 def same_net(first: Config, second: Config) -> bool:
     """Whether two configurations train one net, and differ at most in how it is tested."""
     tested = {"views": "centre", "nets": 1}
@@ -96,7 +103,7 @@ def same_net(first: Config, second: Config) -> bool:
         config.model_copy(update={"evaluate": config.evaluate.model_copy(update=tested)})
         for config in (first, second)
     ]
-    return in_force(configs[0]) == in_force(configs[1])
+    return knobs.in_force(configs[0]) == knobs.in_force(configs[1])
 
 
 def parse_settings(settings: Sequence[str]) -> Overrides:

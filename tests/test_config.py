@@ -157,6 +157,18 @@ def test_values_tuned_earlier_reach_their_variant_alone(tmp_path):
         (("  both: {model.lrn: both}", ""), "a comparison needs two variants or more"),
         (("model.lrn: none", "augment.crop_size: 64"), "augment.crop_size is 64, at most"),
         (("model.lrn: none", "train.stop_at_target: true"), "needs a train.target_train_error"),
+        (
+            (
+                "model.lrn: none",
+                "train.stop_at_target: true, train.target_train_error: 25.0, "
+                "evaluate.train_images: 0",
+            ),
+            "train.stop_at_target needs the training error",
+        ),
+        (
+            ("model.lrn: none", "train.optimizer: adam, train.momentum: 0.5"),
+            "train.momentum is for sgd, and adam has none: leave it at 0.9",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(tmp_path, change, expected):

@@ -5,6 +5,7 @@ from typing import get_args
 import pytest
 
 from alexbench.knobs import in_force, layer_names, too_small, unsupported
+from alexbench.layers import Layer, resolve
 from alexbench.models import blueprint
 from alexbench.schema import ModelConfig
 
@@ -66,14 +67,27 @@ def test_an_input_that_would_vanish_is_refused(name, least):
 
 
 def test_knobs_that_do_nothing_do_not_make_another_net():
-    none = ModelConfig(lrn="none")
-    assert in_force(none) == in_force(ModelConfig(lrn="none", lrn_k=1.0, lrn_order="after_pool"))
-    assert in_force(none) != in_force(ModelConfig(lrn="gain_only"))
-    gains = [in_force(ModelConfig(lrn="gain_only", lrn_k=k, lrn_alpha=k)) for k in (1.0, 2.0)]
-    assert gains[0] != gains[1]
-    assert in_force(ModelConfig(lrn_k=1.0)) != in_force(ModelConfig())
-    with_and_without = [ModelConfig(name="cifar4", dropout=p) for p in (0.5, 0.0)]
-    assert in_force(with_and_without[0]) == in_force(with_and_without[1])
+    def alike(first: dict[str, object], second: dict[str, object]) -> bool:
+        """Whether the configurations that differ from the paper's in these keys are one run."""
+        one, two = (resolve([Layer("a test", values)]) for values in (first, second))
+        assert one != two
+        return in_force(one) == in_force(two)
+
+    none, gain = {"model.lrn": "none"}, {"model.lrn": "gain_only"}
+    assert alike(none, none | {"model.lrn_k": 1.0, "model.lrn_order": "after_pool"})
+    assert not alike(none, gain)
+    assert alike(gain, gain | {"model.lrn_alpha": 1.0})
+    assert not alike(gain, gain | {"model.lrn_k": 1.0})
+    assert not alike({}, {"model.lrn_k": 1.0})
+    cifar4 = {"model.name": "cifar4"}
+    assert alike(cifar4, cifar4 | {"model.dropout": 0.0})
+    assert alike({}, {"train.stairs": 9, "train.lr_drop_epochs": [3]})  # of other schedules
+    assert not alike({}, {"train.plateau_patience": 3})
+    assert not alike({}, {"train.lr_drop_factor": 3.0})
+    assert alike(
+        {"augment.pca_colour": "none"}, {"augment.pca_colour": "none", "augment.pca_sd": 1.0}
+    )
+    assert not alike({}, {"augment.pca_sd": 1.0})
 
 
 @pytest.mark.parametrize(("name", "least"), [("alexnet", 67), ("alexnet_small", 15)])

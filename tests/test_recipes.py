@@ -12,7 +12,7 @@ from torch import nn
 
 from alexbench import config, models
 from alexbench.data import load
-from alexbench.layers import in_force
+from alexbench.knobs import in_force
 from alexbench.models.layers import LocallyConnected, LocalResponseNorm, WithinMapNorm
 from alexbench.optimizer import build_optimizer, learning_rate, set_learning_rate
 from alexbench.train import train
