@@ -1,5 +1,6 @@
 """The commands: parsing and printing only; what they do is elsewhere."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -140,11 +141,23 @@ def number_of(jobs: str) -> int | None:
     return int(jobs)
 
 
+def positive(value: float) -> float:
+    if not 0 < value < math.inf:
+        raise BadInput(f"scale: {value:g} is not allowed, rates should be above 0")
+    return value
+
+
 @app.command()
 def scale(
-    tflops: Annotated[float, typer.Option(help="10^12 FLOPs a second that a device reaches.")],
-    link: Annotated[float, typer.Option(help="10^9 bytes a second that a device sends.")],
-    loader: Annotated[float, typer.Option(help="Images a second that all hosts decode.")],
+    tflops: Annotated[
+        float, typer.Option(help="10^12 FLOPs a second that a device reaches.", callback=positive)
+    ],
+    link: Annotated[
+        float, typer.Option(help="10^9 bytes a second that a device sends.", callback=positive)
+    ],
+    loader: Annotated[
+        float, typer.Option(help="Images a second that all hosts decode.", callback=positive)
+    ],
     batch: Annotated[int, typer.Option(min=1, help="Images, over all devices.")] = 128,
 ) -> None:
     """Predict what an epoch of ImageNet costs the paper's net on 1 to 8 devices: a lower bound."""

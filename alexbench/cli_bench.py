@@ -27,7 +27,11 @@ def suite(
     select: Annotated[str | None, typer.Option(help="Only these, as for pytest -k.")] = None,
 ) -> None:
     """Every shape and arm of benchmarks/, with a table and a roofline figure."""
-    if context.invoked_subcommand:
+    if chosen := context.invoked_subcommand:
+        for name in context.params:
+            source = context.get_parameter_source(name)
+            if source and source.name == "COMMANDLINE":
+                raise BadInput(f"bench: --{name} goes behind {chosen}, if {chosen} knows it")
         return
     from alexbench.bench.suite import run_suite
 
@@ -77,12 +81,14 @@ def gate(
         raise BadInput("gate: give one of --base, --baseline, --save and --self-test")
     if busy and not self_test:
         raise BadInput("gate: --busy goes with --self-test alone")
+    if allow_dirty and not base:
+        raise BadInput("gate: --allow-dirty goes with --base alone")
     from alexbench.bench import baseline as stored
     from alexbench.bench import self_test as itself
     from alexbench.bench.gate import gate as compare
 
     if self_test:
-        table = itself.self_test(rounds=rounds, busy=busy)
+        table = itself.self_test(device=device, rounds=rounds, busy=busy)
         print_rows(table, "Of the slowed heads all should fail, of the equal ones none")
         itself.raise_for_errors(table)
     elif save:

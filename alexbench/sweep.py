@@ -90,6 +90,9 @@ def prepare(
     launcher(asked)  # is installed
     if jobs is not None and asked.launcher != "local":
         raise BadInput("--jobs is for --launcher local: a cluster knows what it has room for")
+    for option, given, of in (("address", asked.address, "ray"), ("slurm", asked.slurm, "slurm")):
+        if given and asked.launcher != of:
+            raise BadInput(f"--{option} is for --launcher {of}, and this is {asked.launcher}")
     if asked.tensorboard and not importlib.util.find_spec("tensorboard"):
         raise BadInput("--tensorboard needs it: pip install 'alexbench[tensorboard]'")
     scout = Scout(here="torch" in sys.modules)

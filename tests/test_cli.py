@@ -65,6 +65,11 @@ def test_a_folder_without_a_report_is_named_after_the_reports_of_the_others(tmp_
         (("run", "lrn", "--set", "model.lnr=none"), "did you mean 'model.lrn'?"),
         (("run", "lrn", "--profile", "labtop"), "did you mean 'laptop'?"),
         (("report", "lnr"), "did you mean 'lrn'?"),
+        (("run", "lrn", "--slurm", "timeout_min=5"), "--slurm is for --launcher slurm"),
+        (("run", "lrn", "--address", "auto"), "--address is for --launcher ray"),
+        (("bench", "--threads", "1", "throughput"), "--threads goes behind throughput"),
+        (("gate", "--self-test", "--allow-dirty"), "--allow-dirty goes with --base alone"),
+        (("scale", "--tflops", "0", "--link", "1", "--loader", "1"), "0 is not allowed"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(arguments, expected, tmp_path):

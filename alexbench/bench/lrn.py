@@ -32,7 +32,7 @@ def lrn_table(
     chosen = torch.device(devices(device)[0])
     if chosen.type == "cpu":
         torch.set_num_threads(threads or cores())
-    here = [name for name in IMPLEMENTATIONS if not why_not(name, chosen, torch.float32)]
+    here = [name for name in IMPLEMENTATIONS if not why_not(name, chosen)]
     names = [name for name in here if compiled or name != "compiled"]
     tables = [compare(shape, names, chosen, rounds, memory_format) for shape in SHAPES]
     return pd.concat(tables, ignore_index=True)

@@ -18,10 +18,6 @@ class Peaks:
     gemm_gflop_per_second: float
     copy_gigabyte_per_second: float
 
-    def gflop_per_second_at(self, intensity: float) -> float:
-        """The most that so many FLOPs a byte allow."""
-        return min(self.gemm_gflop_per_second, intensity * self.copy_gigabyte_per_second)
-
 
 def measure_peaks(
     device: torch.device, dtype: torch.dtype = torch.float32, rounds: int = 15

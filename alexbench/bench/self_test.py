@@ -10,6 +10,7 @@ import pandas as pd
 from alexbench.bench.gate import CASES, compare
 from alexbench.bench.revisions import checkout
 from alexbench.errors import RunFailed
+from alexbench.places import devices
 
 SLOWDOWN = 1.3  # the head makes 13 calls where the base makes 10
 
@@ -20,6 +21,7 @@ def self_test(
     cases: Sequence[str] = CASES[:1],
     rounds: int = 40,
     busy: int = 0,
+    device: str = "cpu",
 ) -> pd.DataFrame:
     """Run the gate on this tree against itself, slowed down and not; a row a case and kind.
 
@@ -27,11 +29,12 @@ def self_test(
     must be ``fail`` in every run, the ``equal`` ones in none.
     """
     tree = checkout()
+    (device, *_) = devices(device)
     rows = []
     with burners(busy):
         for kind, runs, slowdown in (("slow", slow_runs, SLOWDOWN), ("equal", equal_runs, 1.0)):
             for run in range(runs):
-                report = compare(tree, tree, "cpu", rounds, cases, slowdown, seed=run)
+                report = compare(tree, tree, device, rounds, cases, slowdown, seed=run)
                 rows.append(report.timings.assign(kind=kind))
     return tally(pd.concat(rows))
 

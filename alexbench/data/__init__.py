@@ -52,6 +52,7 @@ def describe(data: Dataset, augment: AugmentConfig) -> dict[str, Any]:
         "name": data.name,
         "source": data.source,
         "sha256": data.sha256,
+        "sha256_of": data.sha256_of,
         "classes": list(data.classes),
         "train_images": len(data.train.labels),
         "test_images": len(data.test.labels),

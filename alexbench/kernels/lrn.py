@@ -43,8 +43,8 @@ def local_response_norm(
     window = Window(size, alpha, beta, k)
     check(x, window, groups)
     if implementation == "auto":
-        implementation = resolve(x.device, x.dtype)
-    elif reason := why_not(implementation, x.device, x.dtype):
+        implementation = resolve(x.device)
+    elif reason := why_not(implementation, x.device):
         raise BadInput(f"local_response_norm: implementation {implementation!r}: {reason}")
     if implementation == "torch":
         return torch_lrn(x, window, groups)
@@ -78,8 +78,8 @@ OF_COLUMNS: dict[str, Callable[[Tensor, Window], Tensor]] = {
 }
 
 
-def resolve(device: torch.device | str, dtype: torch.dtype = torch.float32) -> str:
-    """Name what ``auto`` runs here. It depends on device, dtype and machine, never on the tensor.
+def resolve(device: torch.device | str) -> str:
+    """Name what ``auto`` runs here. It depends on device and machine, never on the tensor.
 
     On the CPU ``native`` where it can be built (built now if it never was, which it says on
     stderr), else ``banded``; on CUDA ``triton``, else ``slices``. The two of a pair differ in the
@@ -87,10 +87,10 @@ def resolve(device: torch.device | str, dtype: torch.dtype = torch.float32) -> s
     """
     device = torch.device(device)
     preferred = {"cpu": ("native", "banded"), "cuda": ("triton",)}.get(device.type, ())
-    return next((name for name in preferred if not why_not(name, device, dtype)), "slices")
+    return next((name for name in preferred if not why_not(name, device)), "slices")
 
 
-def why_not(implementation: str, device: torch.device | str, dtype: torch.dtype) -> str | None:
+def why_not(implementation: str, device: torch.device | str) -> str | None:
     """None where that implementation can take such a tensor, else the reason in a few words."""
     device = torch.device(device)
     if implementation not in IMPLEMENTATIONS:

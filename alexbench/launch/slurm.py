@@ -15,6 +15,7 @@ import submitit
 from submitit.core.job_environment import JobEnvironment
 from submitit.core.utils import DelayedSubmission
 
+from alexbench.errors import BadInput
 from alexbench.execution import Execution, Place
 from alexbench.launch import elsewhere
 from alexbench.launch.events import Event, Notify, Perform
@@ -50,11 +51,21 @@ class Job:
 
 
 @contextmanager
+def refused() -> Iterator[None]:
+    """What submitit refuses is bad input: no such parameter, no Slurm on this machine."""
+    try:
+        yield
+    except (NameError, TypeError, ValueError, RuntimeError) as error:
+        raise BadInput(f"--launcher slurm: {str(error).splitlines()[0]}") from None
+
+
+@contextmanager
 def launch(folder: Path, how: Execution, soon: Sequence[Place] = ()) -> Iterator[Perform]:
     """As in ``local.launch``, but nothing gets ready."""
     settings = dict(setting.split("=", 1) for setting in how.slurm)
     cluster = settings.pop("cluster", "slurm")
-    executor = submitit.AutoExecutor(folder.resolve() / "logs" / "submitit", cluster=cluster)
+    with refused():
+        executor = submitit.AutoExecutor(folder.resolve() / "logs" / "submitit", cluster=cluster)
     numbers = {key: int(value) if value.isdecimal() else value for key, value in settings.items()}
 
     def perform(runs: Sequence[Run], places: Sequence[Place], notify: Notify) -> list[Failure]:
@@ -66,7 +77,8 @@ def launch(folder: Path, how: Execution, soon: Sequence[Place] = ()) -> Iterator
             "cpus_per_task": place.num_threads * devices,
             "gpus_per_node": devices if on_cuda else 0,
         }
-        executor.update_parameters(**(asked | numbers))
+        with refused():
+            executor.update_parameters(**(asked | numbers))
         names = tuple(f"cuda:{index}" for index in range(devices))  # Slurm shows a job its own
         at = replace(place, device="cuda:0", devices=names) if on_cuda else place
         job = partial(Job, place=at, folder=folder.resolve(), how=how)

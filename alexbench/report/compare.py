@@ -160,7 +160,7 @@ def answer(question: Question, ablation: str, profile: str, records: Sequence[Ru
         delta=shown(metric, interval.estimate),
         ci_low=shown(metric, interval.low),
         ci_high=shown(metric, interval.high),
-        p_value=p_value(metric, differences, pairs),
+        p_value=p_value(differences, pairs),
         p_holm=math.nan,
         t_p_value=stats.t_test(differences),
         t_p_holm=math.nan,

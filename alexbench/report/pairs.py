@@ -61,7 +61,7 @@ def confidence(metric: Metric, differences: list[float], pairs: Pairs) -> stats.
     return stats.censored_interval(differences, *censored)
 
 
-def p_value(metric: Metric, differences: list[float], pairs: Pairs) -> float:
+def p_value(differences: list[float], pairs: Pairs) -> float:
     """The sign-flip p; the log-rank p where a run was censored."""
     arms = (pairs.baseline, pairs.variant)
     times = [[reading.value for reading in arm] for arm in arms]

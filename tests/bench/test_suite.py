@@ -10,7 +10,7 @@ from alexbench.bench import lrn
 from alexbench.bench.arms import Arm, settings
 from alexbench.bench.calls import fit, make_call
 from alexbench.bench.machine import machine_name
-from alexbench.bench.peaks import Peaks, measure_peaks
+from alexbench.bench.peaks import measure_peaks
 from alexbench.bench.shapes import NORMS, POOLS, Conv
 from alexbench.bench.suite import run_suite
 from alexbench.bench.throughput import summary, throughput
@@ -78,11 +78,6 @@ def test_a_call_computes_what_its_arm_says(shape, memory_format):
 def test_a_cpu_has_no_switches_to_set():
     with settings(Arm("forward", precision="ieee"), CPU):
         pass
-
-
-def test_the_ceiling_is_the_lower_of_the_two():
-    peaks = Peaks(gemm_gflop_per_second=100, copy_gigabyte_per_second=10)
-    assert [peaks.gflop_per_second_at(x) for x in (1, 10, 50)] == [10, 100, 100]
 
 
 def test_peaks_are_measured():

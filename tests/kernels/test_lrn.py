@@ -16,7 +16,7 @@ FORMATS = {"nchw": torch.contiguous_format, "channels_last": torch.channels_last
 
 
 def implementation(name):
-    reason = why_not(name, CPU, torch.float32)
+    reason = why_not(name, CPU)
     mark = pytest.mark.skipif(reason is not None, reason=f"{name}: {reason}")
     return pytest.param(name, marks=mark)
 
@@ -208,7 +208,7 @@ def test_compiled_agrees_with_the_formula_and_is_differentiated_rightly(name):
 
 
 def test_auto_on_the_cpu_is_native_where_it_can_be_built_and_else_banded():
-    expected = "banded" if why_not("native", CPU, torch.float32) else "native"
+    expected = "banded" if why_not("native", CPU) else "native"
     assert resolve("cpu") == expected
     x, g = random_case((2, 8, 4, 4))
     assert all(

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -47,9 +48,16 @@ def outcome(process):
 
 
 needs_native = pytest.mark.skipif(
-    why_not("native", "cpu", torch.float32) is not None,
-    reason=f"native: {why_not('native', 'cpu', torch.float32)}",
+    why_not("native", "cpu") is not None,
+    reason=f"native: {why_not('native', 'cpu')}",
 )
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or not shutil.which("g++"), reason="needs Linux and g++"
+)
+def test_the_kernel_is_there_where_a_compiler_is():
+    assert why_not("native", "cpu") is None
 
 
 @needs_native

@@ -50,6 +50,18 @@ def test_a_cluster_is_asked_for_in_its_own_words_and_needs_its_extra(name, tmp_p
         prepare(tmp_path, launcher=name, jobs=2)
 
 
+@pytest.mark.parametrize("setting", ["cluster=cloud", "slurm_partitoin=gpu"])
+def test_what_submitit_does_not_know_is_bad_input(setting, tmp_path):
+    pytest.importorskip("submitit", reason="needs alexbench[slurm]")
+    prepared = prepare(tmp_path, launcher="slurm", jobs=None, slurm=("cluster=local", setting))
+    launch = launcher(prepared.how)
+    with (
+        pytest.raises(BadInput, match=r"^--launcher slurm: "),
+        launch(prepared.folder, prepared.how) as perform,
+    ):
+        perform(runs_of(prepared), prepared.places, lambda run, event: None)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # Ray's own
 def test_ray_finishes_every_run_when_a_node_is_killed(cluster, local, tmp_path):
