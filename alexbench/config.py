@@ -239,6 +239,14 @@ def check(ablation: Ablation) -> None:
         override(ablation.variants[variant], values, f"{where}: {tuned}.{variant}")
     for key, grid in (ablation.tune or {}).items():
         known("tune: key", key, known_keys())
+        if len(set(grid)) < len(grid):
+            raise BadInput(f"{where}: tune.{key}: a value is given twice")
+        if not metrics.METRICS[ablation.metrics[0]].tunes:
+            allowed = ", ".join(name for name in metrics.names() if metrics.METRICS[name].tunes)
+            raise BadInput(
+                f"{where}: tuning takes the lowest of the first metric, and {ablation.metrics[0]} "
+                f"is not to be minimised; put one of these first: {allowed}"
+            )
         for value, arm in itertools.product(grid, ablation.variants.values()):
             override(arm, {key: value}, f"{where}: tune")
         section, _, field = key.partition(".")

@@ -36,7 +36,8 @@ class Metric:
 
     Arms are compared by the difference of their values, by their ratio, or as times to an event
     that a run may never reach. ``timing``: depends on the machine, so that only runs of one
-    machine make a pair.
+    machine make a pair. ``exact``: counted and not measured, so that there is nothing to test.
+    ``tunes``: what tuning can minimise, on the images of the training or of the test.
     """
 
     name: str
@@ -45,6 +46,8 @@ class Metric:
     read: Callable[[RunRecord], Reading]
     title: str
     timing: bool = False
+    exact: bool = False
+    tunes: Literal["training", "test"] | None = None
 
 
 def names() -> list[str]:
@@ -106,7 +109,8 @@ def _train_error(record: RunRecord) -> Reading:
 def _generalisation_gap(record: RunRecord) -> Reading:
     if record.status == "diverged":
         return MISSING
-    return Reading(_final(record, "test_error") - _train_error(record).value)
+    tested = _number(record.history[-1].get("test_error"))  # on the centre, as the training images
+    return Reading(tested - _train_error(record).value)
 
 
 def _early_train_error(record: RunRecord) -> Reading:
@@ -230,16 +234,24 @@ def _diverged(record: RunRecord) -> bool:
 
 
 _ALL = [
-    Metric("test_error", "%", "difference", _last("test_error", guessing_error), "test error"),
+    Metric(
+        "test_error",
+        "%",
+        "difference",
+        _last("test_error", guessing_error),
+        "test error",
+        tunes="test",
+    ),
     Metric(
         "top5_error",
         "%",
         "difference",
         _last("top5_error", lambda record: guessing_error(record, 5)),
         "top-5 test error",
+        tunes="test",
     ),
     Metric("test_accuracy", "%", "difference", _test_accuracy, "test accuracy"),
-    Metric("train_error", "%", "difference", _train_error, "training error"),
+    Metric("train_error", "%", "difference", _train_error, "training error", tunes="training"),
     Metric(
         "generalisation_gap", "%", "difference", _generalisation_gap, "test minus training error"
     ),
@@ -249,6 +261,7 @@ _ALL = [
         "difference",
         _early_train_error,
         "training error over the first tenth of the epochs",
+        tunes="training",
     ),
     Metric(
         "test_loss",
@@ -256,6 +269,7 @@ _ALL = [
         "difference",
         _last("test_loss", lambda record: math.log(len(record.data["classes"]))),
         "test loss",
+        tunes="test",
     ),
     Metric(
         "epochs_to_target",
@@ -263,6 +277,7 @@ _ALL = [
         "time_to_target",
         _epochs_to_target,
         "epochs to the target training error",
+        tunes="training",
     ),
     Metric(
         "seconds_to_target",
@@ -271,9 +286,15 @@ _ALL = [
         _seconds_to_target,
         "seconds to the target training error",
         timing=True,
+        tunes="training",
     ),
     Metric(
-        "epochs_to_converge", "epochs", "time_to_target", _epochs_to_converge, "epochs to converge"
+        "epochs_to_converge",
+        "epochs",
+        "time_to_target",
+        _epochs_to_converge,
+        "epochs to converge",
+        tunes="test",
     ),
     Metric("step_seconds", "s", "ratio", _measured("step_seconds"), "seconds a step", timing=True),
     Metric(
@@ -301,6 +322,7 @@ _ALL = [
         "difference",
         _exchanged_megabytes,
         "exchanged between devices a step",
+        exact=True,
     ),
     Metric(
         "specialisation",
@@ -315,6 +337,7 @@ _ALL = [
         "ratio",
         lambda record: Reading(float(record.model["parameters"])),
         "parameters",
+        exact=True,
     ),
     Metric(
         "flops",
@@ -322,6 +345,7 @@ _ALL = [
         "ratio",
         lambda record: Reading(float(record.model["flops"])),
         "FLOPs of the forward pass of an image",
+        exact=True,
     ),
 ]
 METRICS = {metric.name: metric for metric in _ALL}

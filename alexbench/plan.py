@@ -63,7 +63,7 @@ def tuning_runs(
     ablation: Ablation, variant: str, key: str, values: list[float], identity: Identity
 ) -> Iterator[Run]:
     """One variant with each value of a tuned key, on seeds that are not measured."""
-    for value in dict.fromkeys(values):
+    for value in values:
         config = override(ablation.variants[variant], {key: value}, f"{ablation.file}: tune")
         for seed in range(FIRST_TUNE_SEED, FIRST_TUNE_SEED + ablation.tune_seeds):
             yield make_run(ablation, variant, seed, "tune", config, identity)

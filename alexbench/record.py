@@ -69,6 +69,11 @@ def unpack_correct(record: RunRecord) -> np.ndarray | None:
     return np.unpackbits(packed, count=record.data["test_images"]).astype(bool)
 
 
+def was_trained(record: RunRecord) -> bool:
+    """Say whether the run was trained: that of an average was not."""
+    return "step_seconds" in record.measurements
+
+
 def write(record: RunRecord, path: Path) -> None:
     """Write ``record`` so that ``path`` holds all of it or does not change.
 

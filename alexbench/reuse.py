@@ -71,8 +71,7 @@ def own_copy(run: Run, path: Path) -> RunRecord | None:
     except BadInput:
         return None
     profile, ablation = path.parents[1].name, path.parents[2].name
-    trained = "step_seconds" in found.measurements  # and not an average of outputs
-    if found.run_id != run.run_id or found.ablation != ablation or not trained:
+    if found.run_id != run.run_id or found.ablation != ablation or not record.was_trained(found):
         return None
     return replace(
         found,

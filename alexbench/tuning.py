@@ -24,7 +24,8 @@ def tune(
 ) -> dict[str, Overrides]:
     """What each variant that has no value yet should use: the best of its grid.
 
-    Tuning runs are scored on training images that they hold back: the test set has no say.
+    Tuning runs hold a part of the training images back: the test set has no say. They are scored
+    on that part, or, by a metric of training, on the images that they are trained on.
     A grid whose best is at its edge is extended by its own ratio, up to MOST_EXTENSIONS times, so
     that it brackets the optimum. Variants are extended together, to keep every job busy.
     """

@@ -134,6 +134,11 @@ def test_values_tuned_earlier_reach_their_variant_alone(tmp_path):
         (("variants:", "matrix: {model.lrn: []}\nx:"), "unknown key 'x'"),
         (("baseline: none", "baseline: none\ntune: {train.lr: []}"), "tune.train.lr: [] is not"),
         (("baseline: none", "baseline: none\ntune: {train.momentum: [1.5]}"), "1.5 is not allowed"),
+        (("baseline: none", "baseline: none\ntune: {train.lr: [1, 1.0]}"), "value is given twice"),
+        (
+            ("metrics: [test_error]", "metrics: [test_accuracy]"),
+            "tuning takes the lowest of the first metric, and test_accuracy is not to be minimised",
+        ),
         (
             ("baseline: none", "baseline: none\ntuned: {none: {train.lr: 0.1}}"),
             "belongs under prof",

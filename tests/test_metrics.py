@@ -30,7 +30,7 @@ def test_the_final_test_has_its_own_errors_where_it_averaged_views_or_nets() -> 
     assert value("test_accuracy", **errors) == 62
     assert value("top5_error", **errors) == 9
     assert value("test_loss", **errors) == 1.1
-    assert value("generalisation_gap", **errors) == 13
+    assert value("generalisation_gap", **errors) == 15  # of the centre view, as the training error
 
 
 def test_a_diverged_run_has_the_errors_of_guessing_and_no_gap() -> None:

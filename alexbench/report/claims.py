@@ -70,10 +70,9 @@ def told(folder: Path, row: Row) -> str:
 
 
 def verdict(row: Row) -> str:
-    """The verdict; an inconclusive one with the seeds that it would need."""
-    seeds = row["seeds_for_80_power"]
-    if row["verdict"] == "inconclusive" and not pd.isna(seeds):
-        return f"inconclusive ({int(seeds):,} seeds)"
+    """The verdict; an inconclusive one with the seeds that it would need, where seeds would do."""
+    if seeds := words.seeds_wanted(row):
+        return f"inconclusive ({seeds:,} seeds)"
     return str(row["verdict"]) or "no size claimed"
 
 

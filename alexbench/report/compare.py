@@ -41,7 +41,8 @@ class Row:
     """A row of comparison.csv. ``delta`` and its bounds are percentage points, or ratios.
 
     The means are over the pairs: arithmetic for differences, geometric for ratios. ``p_value`` is
-    the sign-flip test's, ``t_p_value`` the paired t test's; both are adjusted in judge.
+    the sign-flip test's, ``t_p_value`` the paired t test's; both are adjusted in judge, and there
+    are none of what is counted and not measured.
     ``paper_se`` is computed from the released runs behind the paper's number where the paper
     gives a delta only.
     """
@@ -160,12 +161,12 @@ def answer(question: Question, ablation: str, profile: str, records: Sequence[Ru
         delta=shown(metric, interval.estimate),
         ci_low=shown(metric, interval.low),
         ci_high=shown(metric, interval.high),
-        p_value=p_value(differences, pairs),
+        p_value=math.nan if metric.exact else p_value(differences, pairs),
         p_holm=math.nan,
-        t_p_value=stats.t_test(differences),
+        t_p_value=math.nan if metric.exact else stats.t_test(differences),
         t_p_holm=math.nan,
         mcnemar_p=mcnemar(pairs) if metrics.is_per_example(metric.name) else math.nan,
-        equivalence_p=equivalence(target, differences),
+        equivalence_p=math.nan if censored else equivalence(target, differences),
         paper_delta=size(paper),
         claimed_direction=direction(target),
         paper_se=standard_error(paper, notebook if paper else None),

@@ -37,10 +37,10 @@ def claimed(folder: Path, table: pd.DataFrame) -> Iterator[list[str]]:
 
 
 def records(folder: Path) -> list[RunRecord]:
-    """Return the records of a folder, measured and of tuning."""
+    """Return the records of a folder, whatever they were trained for."""
     return [
         record.read(path)
-        for kind in ("runs", "tuning")
+        for kind in ("runs", "members", "tuning")
         for path in sorted(folder.glob(f"{kind}/*.json"))
     ]
 
@@ -48,9 +48,9 @@ def records(folder: Path) -> list[RunRecord]:
 def cost(runs: Sequence[RunRecord]) -> str:
     """``On cifar10 (...): 44 runs, of which 15 to tune, in 2.6 core hours of AMD EPYC (AVX2).``
 
-    A run that two ablations share counts once.
+    A run that two ablations share counts once, an average of trained nets not at all.
     """
-    runs = list({run.run_id: run for run in runs}.values())
+    runs = list({run.run_id: run for run in runs if record.was_trained(run)}.values())
     seconds = sum(
         run.environment["num_threads"] * (row["train_seconds"] + row["evaluate_seconds"])
         for run in runs

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 from tabulate import tabulate
 
+from alexbench import metrics
 from alexbench.config import SET_BY_HAND, Ablation
 from alexbench.record import RunRecord
 from alexbench.report import words
@@ -98,9 +99,13 @@ def tuning_line(ablation: Ablation, records: Sequence[RunRecord]) -> str:
 
 
 def tuning_note(ablation: Ablation) -> str:
+    metric = metrics.METRICS[ablation.metrics[0]]
+    which = "training images that are held back"
+    if metric.tunes == "training":
+        which = "the images trained on, none of them of the test"
     return (
-        f"{ablation.metrics[0]} on training images that are held back, on seeds that are not "
-        f"measured ({ablation.tune_seeds} a value); * is what the variant was measured with."
+        f"{metric.name} on {which}, on seeds that are not measured "
+        f"({ablation.tune_seeds} a value); * is what the variant was measured with."
     )
 
 

@@ -73,13 +73,14 @@ def p_value(differences: list[float], pairs: Pairs) -> float:
 
 def mcnemar(pairs: Pairs) -> float:
     """McNemar's p over the test images of all pairs of which both runs finished."""
-    baseline_only = variant_only = 0
+    baseline_only = variant_only = finished = 0
     for runs in pairs.runs:
         correct = [unpack_correct(run) for run in runs]
         if correct[0] is not None and correct[1] is not None:
+            finished += 1
             baseline_only += int(np.sum(correct[0] & ~correct[1]))
             variant_only += int(np.sum(~correct[0] & correct[1]))
-    return stats.mcnemar_p(baseline_only, variant_only) if pairs.runs else math.nan
+    return stats.mcnemar_p(baseline_only, variant_only) if finished else math.nan
 
 
 def arm_mean(metric: Metric, readings: Sequence[Reading]) -> float:

@@ -171,10 +171,20 @@ def why(row: Row) -> str:
     null = 0 if row["kind"] == "difference" else 1
     if row["ci_low"] > null or row["ci_high"] < null:
         return " The interval excludes no effect, but not after Holm's adjustment over the claims."
-    if not math.isnan(row["seeds_for_80_power"]):
-        seeds = int(row["seeds_for_80_power"])
+    if seeds := seeds_wanted(row):
         return f" About {seeds:,} seeds would give 80% power at the claimed size."
+    if not math.isnan(row["seeds_for_80_power"]):
+        return " The spread would do to see the claimed size; it is too wide to say that none is."
     return ""
+
+
+def seeds_wanted(row: Row) -> int | None:
+    """The seeds that would settle an inconclusive row: more than there are, or None."""
+    null = 0 if row["kind"] == "difference" else 1
+    seeds = row["seeds_for_80_power"]
+    if row["verdict"] != "inconclusive" or math.isnan(seeds) or seeds <= row["num_pairs"]:
+        return None
+    return int(seeds) if row["ci_low"] <= null <= row["ci_high"] else None
 
 
 def others(row: Row) -> str:

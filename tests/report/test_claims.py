@@ -8,7 +8,7 @@ import pytest
 
 from alexbench import config, record, references, report
 from alexbench.errors import BadInput
-from alexbench.report import claims, evidence
+from alexbench.report import claims, evidence, words
 from tests.records import LRN, MACHINE, make, with_delta
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +53,16 @@ def test_a_measured_claim_says_where_how_often_and_with_what_verdict(tmp_path):
     assert row[4].endswith(" seeds)")
 
 
+def test_seeds_that_there_are_already_are_not_asked_for(tmp_path):
+    # so little spread that these pairs would have shown -1.4, and too much to say "no effect"
+    table = report.comparison(LRN, "laptop", with_delta(0.2, noise=3.5))
+    (each,) = table.to_dict("records")
+    assert (each["verdict"], each["num_pairs"]) == ("inconclusive", 6)
+    assert each["seeds_for_80_power"] <= 6
+    assert lines(claims.render([(tmp_path / "lrn" / "laptop", table)]))["lrn"][4] == "inconclusive"
+    assert "too wide to say that none is" in words.sentence(each)
+
+
 def test_the_table_of_a_profile_has_paper_notebook_measurement_and_cost(tmp_path):
     folder, runs = tmp_path / "lrn" / "cifar10-short", with_delta(-1.4)
     for run in runs:
@@ -78,6 +88,7 @@ def test_what_a_profile_cost_counts_tuning_evaluation_and_every_thread():
         make(**hour, run_id="b", purpose="tune"),
         make(**hour, run_id="c", environment=two_threads),
         make(**hour, run_id="c", environment=two_threads, ablation="other"),  # a copy
+        make(**hour, run_id="d", measurements={"views": "ten_crop"}),  # an average
     ]
     said = "3 runs, of which 1 to tune, in 4.0 core hours of a processor."
     assert evidence.cost(runs) == f"On glyphs (embedded): {said}"

@@ -246,6 +246,21 @@ def test_mcnemar_pools_the_images_that_one_arm_alone_got_right() -> None:
     assert only_row(records)["mcnemar_p"] == pytest.approx(2 / 2**6)
 
 
+def test_where_no_pair_finished_there_are_no_images_to_test() -> None:
+    records = [make("none", s) for s in range(3)]
+    records += [make("both", s, status="diverged") for s in range(3)]
+    assert math.isnan(only_row(records)["mcnemar_p"])
+
+
+def test_what_is_counted_is_not_tested_and_no_member_of_a_family() -> None:
+    counted = dataclasses.replace(LRN, claims={}, metrics=("test_error", "parameters"))
+    records = arms([30.0, 31.0, 32.0], [29.0, 29.5, 29.0])
+    frame = report.comparison(counted, "laptop", records).set_index("metric")
+    assert frame.loc["parameters", "delta"] == 1
+    assert frame.loc["parameters", ["p_value", "t_p_value", "p_holm", "t_p_holm"]].isna().all()
+    assert frame.loc["test_error", "t_p_holm"] == frame.loc["test_error", "t_p_value"]
+
+
 # Times to a target.
 
 RELU = Question(
@@ -289,6 +304,7 @@ def test_two_arms_that_never_get_there_are_inconclusive() -> None:
     assert row["verdict"] == "inconclusive"
     assert (row["ci_low"], row["ci_high"]) == (0, math.inf)
     assert math.isnan(row["seeds_for_80_power"])
+    assert math.isnan(row["equivalence_p"])
     assert "more epochs" in sentence(row)
 
 
