@@ -59,9 +59,9 @@ def numbers(study: Study) -> str:
 
 def effect_in_words(effect: Effect) -> str:
     arms = f" ({effect.arms[0]} to {effect.arms[1]})" if effect.arms else ""
-    about = "about " if effect.about else ""
+    said = f"{effect.said} " if effect.said else ""
     if effect.size is None:
         return f"{effect.metric}{arms} {effect.direction}"
     size = f"x{effect.size:.3g}" if effect.is_ratio else f"{effect.size:+.2f}"
     error = "" if effect.standard_error is None else f" (SE {effect.standard_error:.2f})"
-    return f"{effect.metric}{arms} {about}{size}{error}"
+    return f"{effect.metric}{arms} {said}{size}{error}"

@@ -113,8 +113,12 @@ def claimed(row: Row, who: str) -> str:
         has_sign = who == "paper" and row["claim"] and row["claimed_direction"]
         sign_only = has_sign and math.isnan(row["notebook_delta"])
         return str(row["claimed_direction"]) if sign_only else MISSING
+    claim, arms = references.claim(str(row["claim"])), (row["baseline"], row["variant"])
+    effect_of = claim.effect if who == "paper" else claim.notebook_effect
+    effect = effect_of(str(row["metric"]), arms)
+    said = f"{effect.said} " if effect and effect.said else ""
     spread = "" if math.isnan(error) else f" (SE {error:.2f})"
-    return size(row["kind"], number) + spread
+    return said + size(row["kind"], number) + spread
 
 
 def p_value(number: float) -> str:

@@ -285,6 +285,7 @@ def test_six_times_sooner_is_reproduced() -> None:
     assert row["delta"] == pytest.approx(1 / 6, abs=0.01)
     assert row["verdict"] == "reproduced"
     assert row["paper_delta"] == pytest.approx(1 / 6, abs=1e-6)
+    assert report.headline(pd.DataFrame([row]))["paper"][0] == "about x0.167"
 
 
 def test_a_baseline_that_never_gets_there_is_censored_and_gives_a_bound() -> None:
