@@ -8,6 +8,7 @@ from pathlib import Path
 from alexbench import metrics, record
 from alexbench.config import Ablation
 from alexbench.plan import Identity, Run, tuning_runs
+from alexbench.readings import train_errors
 from alexbench.reuse import known
 from alexbench.schema import Overrides
 
@@ -65,7 +66,7 @@ def choose(ablation: Ablation, grid: list[float], runs: list[Run], folder: Path)
         done = records.get(run) or record.read(run.record_path(folder))  # or says what is wrong
         reading = metrics.read(ablation.metrics[0], done)
         value = math.inf if reading.censored or math.isnan(reading.value) else reading.value
-        scores[grid[index // per_value]].append((value, metrics.train_errors(done)[-1] or math.inf))
+        scores[grid[index // per_value]].append((value, train_errors(done)[-1] or math.inf))
     means = {
         value: tuple(statistics.fmean(column) for column in zip(*rows, strict=True))
         for value, rows in scores.items()

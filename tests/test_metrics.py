@@ -5,6 +5,7 @@ import math
 import pytest
 
 from alexbench import metrics
+from alexbench.readings import Reading
 from tests.records import CIFAR10, make
 
 NAN = math.nan
@@ -54,7 +55,7 @@ def test_the_target_is_crossed_between_epochs() -> None:
     reading = metrics.read(
         "epochs_to_target", make(test_errors=(60.0, 40.0, 20.0), target=25.0, seconds=8.0)
     )
-    assert reading == metrics.Reading(2.75)
+    assert reading == Reading(2.75)
 
 
 def test_training_seconds_to_the_target_run_evenly_within_an_epoch() -> None:
@@ -77,14 +78,14 @@ def test_a_run_that_rises_again_counts_from_the_first_crossing() -> None:
 
 def test_a_run_that_never_gets_there_is_censored_at_its_end() -> None:
     record = make(test_errors=(60.0, 50.0, 40.0), target=25.0, seconds=8.0)
-    assert metrics.read("epochs_to_target", record) == metrics.Reading(3.0, censored=True)
-    assert metrics.read("seconds_to_target", record) == metrics.Reading(24.0, censored=True)
+    assert metrics.read("epochs_to_target", record) == Reading(3.0, censored=True)
+    assert metrics.read("seconds_to_target", record) == Reading(24.0, censored=True)
 
 
 def test_a_run_that_diverges_is_censored_at_the_end_of_its_whole_budget() -> None:
     record = make(test_errors=(60.0, 90.0), target=25.0, seconds=8.0, epochs=10, status="diverged")
-    assert metrics.read("epochs_to_target", record) == metrics.Reading(10.0, censored=True)
-    assert metrics.read("seconds_to_target", record) == metrics.Reading(80.0, censored=True)
+    assert metrics.read("epochs_to_target", record) == Reading(10.0, censored=True)
+    assert metrics.read("seconds_to_target", record) == Reading(80.0, censored=True)
 
 
 def test_without_a_target_there_is_no_time_to_it() -> None:
@@ -104,7 +105,7 @@ def test_convergence_is_coming_near_the_final_level() -> None:
 def test_a_run_that_still_falls_at_its_end_has_not_converged() -> None:
     errors = tuple(90.0 - 4 * epoch for epoch in range(1, 21))
     reading = metrics.read("epochs_to_converge", make(test_errors=errors, data=CIFAR10))
-    assert reading == metrics.Reading(18.0, censored=True)
+    assert reading == Reading(18.0, censored=True)
 
 
 def test_a_run_has_not_converged_while_the_line_through_its_last_third_falls_by_the_band() -> None:
@@ -119,7 +120,7 @@ def test_a_run_has_not_converged_while_the_line_through_its_last_third_falls_by_
 
 def test_a_run_that_learns_nothing_never_converges() -> None:
     record = make(test_errors=(90.0,) * 12, data=CIFAR10)
-    assert metrics.read("epochs_to_converge", record) == metrics.Reading(12.0, censored=True)
+    assert metrics.read("epochs_to_converge", record) == Reading(12.0, censored=True)
 
 
 def test_a_target_that_guessing_meets_is_no_target() -> None:
@@ -128,7 +129,7 @@ def test_a_target_that_guessing_meets_is_no_target() -> None:
 
 def test_a_diverged_run_never_converges() -> None:
     record = make(status="diverged", epochs=12)
-    assert metrics.read("epochs_to_converge", record) == metrics.Reading(12.0, censored=True)
+    assert metrics.read("epochs_to_converge", record) == Reading(12.0, censored=True)
 
 
 def test_the_early_training_error_is_the_mean_over_a_tenth_of_the_epochs() -> None:
@@ -165,4 +166,4 @@ def test_what_was_not_measured_is_missing() -> None:
 def test_every_metric_reads_every_kind_of_record() -> None:
     for record in (make(), make(status="diverged"), make(target=25.0), make(test_errors=(9.0,))):
         for name in metrics.names():
-            assert isinstance(metrics.read(name, record), metrics.Reading)
+            assert isinstance(metrics.read(name, record), Reading)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from alexbench import stats
-from alexbench.metrics import Metric, Reading
+from alexbench.metrics import Metric
+from alexbench.readings import Reading
 from alexbench.record import RunRecord, unpack_correct
 
 # equal, or no timing

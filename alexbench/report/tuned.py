@@ -8,12 +8,13 @@ import pandas as pd
 
 from alexbench import metrics, stats
 from alexbench.config import Ablation
+from alexbench.readings import Reading
 from alexbench.record import RunRecord
 from alexbench.report import words
 from alexbench.report.pairs import chosen
 from alexbench.schema import differences
 
-Seen = dict[tuple[str, float], list[metrics.Reading]]
+Seen = dict[tuple[str, float], list[Reading]]
 
 
 def grid(
@@ -83,7 +84,7 @@ def setting(run: RunRecord, key: str) -> float:
     return float(run.config[section][field])
 
 
-def cell(ablation: Ablation, readings: Sequence[metrics.Reading]) -> str:
+def cell(ablation: Ablation, readings: Sequence[Reading]) -> str:
     """The mean over the tuning seeds; a bound where a run never got there."""
     if not readings:
         return words.MISSING
@@ -92,7 +93,7 @@ def cell(ablation: Ablation, readings: Sequence[metrics.Reading]) -> str:
     return bound + words.value(unit, stats.mean([reading.value for reading in readings]))
 
 
-def untuned(baseline: Sequence[metrics.Reading], variant: Sequence[metrics.Reading]) -> str:
+def untuned(baseline: Sequence[Reading], variant: Sequence[Reading]) -> str:
     """The difference of the means, where both arms were tried at that value and got there."""
     both = [*baseline, *variant]
     if not baseline or not variant or any(reading.censored for reading in both):
