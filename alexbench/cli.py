@@ -1,7 +1,6 @@
 """The commands: parsing and printing only; what they do is elsewhere."""
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -141,9 +140,9 @@ def number_of(jobs: str) -> int | None:
     return int(jobs)
 
 
-def positive(value: float) -> float:
+def positive(option: typer.CallbackParam, value: float) -> float:
     if not 0 < value < math.inf:
-        raise BadInput(f"scale: {value:g} is not allowed, rates should be above 0")
+        raise BadInput(f"--{option.name} {value:g}: should be a finite number above 0")
     return value
 
 
@@ -187,42 +186,10 @@ def report(
     ] = [],  # noqa: B006
 ) -> None:
     """Make the tables and figures again from the records alone, those of `bench` too; no torch."""
-    from alexbench import report as reports
-    from alexbench.bench import table as bench_table
-    from alexbench.claim import claim
+    from alexbench.report.again import again
 
-    formats = format_ or list(reports.FORMATS)
-    for name in formats:
-        if name not in reports.FORMATS:
-            raise BadInput(f"--format {name}: allowed are {', '.join(reports.FORMATS)}")
-    root = Path(results)
-    found = sorted({path.parent.parent.name for path in root.glob("*/*/runs")})
-    for name in names:
-        config.find(name)  # refuses a name that is none
-    if not found:
-        raise BadInput(f"{root}: no records here; --results names the folder that holds them")
-    for own in () if names else sorted(set(found) - set(config.shipped())):
-        warn(f"{root / own}: not a shipped ablation: `alexbench report FILE` needs its file")
-    for stem in (Path(name).stem for name in names):
-        if stem not in found:
-            raise BadInput(f"{root}: no records of '{stem}'; `alexbench run {stem}` makes some")
-    refused = []
-    with claim(root / ".report.lock", wait=True):  # one command at a time
-        for name in names or [name for name in found if name in config.shipped()]:
-            for folder in sorted(root.glob(f"{Path(name).stem}/*/runs")):
-                label = folder.parent.name
-                try:
-                    loaded = config.load(name, label.partition(",")[0])
-                    echo(reports.write(loaded, label, folder.parent, warn, formats)[0])
-                except BadInput as error:
-                    refused.append(f"{folder.parent}: {error}")
-        if "html" in formats:
-            echo([reports.write_index(root)])
-        if not names and not format_:
-            for measured in sorted(root.glob("benchmarks/*.json")):
-                echo(bench_table.write(measured))
-    if refused:  # the others have their reports
-        raise BadInput("; ".join(refused))
+    for path in again(Path(results), names, format_, warn):
+        typer.echo(path)
 
 
 @app.command()
@@ -247,11 +214,6 @@ def claims(
     text = put_into(path.read_text(encoding="utf-8"), tables, readme)
     write_text_safely(text, path)
     typer.echo(path)
-
-
-def echo(paths: Sequence[Path]) -> None:
-    for path in paths:
-        typer.echo(path)
 
 
 def warn(line: str) -> None:

@@ -9,7 +9,7 @@ import contextlib
 import itertools
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -147,8 +147,18 @@ def load(
             for variant, chosen in own_part.tuned.items()
         },
     )
+    for key in {key for part in (variants, own_part.variants) for key in keys_of(part)}:
+        if key in (ablation.tune or {}):
+            raise BadInput(
+                f"{path}: {key} is set by a variant and tuned under profile {profile}: it can only "
+                "be one of both; tune: none, with a tune_reason, ends the tuning"
+            )
     check(ablation)
     return ablation
+
+
+def keys_of(variants: Mapping[str, Overrides]) -> set[str]:
+    return {key for values in variants.values() for key in values}
 
 
 def with_baseline(uses: Iterable[ClaimUse], baseline: str) -> tuple[ClaimUse, ...]:
@@ -249,13 +259,6 @@ def check(ablation: Ablation) -> None:
             )
         for value, arm in itertools.product(grid, ablation.variants.values()):
             override(arm, {key: value}, f"{where}: tune")
-        section, _, field = key.partition(".")
-        arms = [getattr(arm, section) for arm in ablation.variants.values()]
-        if any(getattr(arm, field) != getattr(arms[0], field) for arm in arms):
-            raise BadInput(
-                f"{where}: {key} is set by a variant and tuned under profile {ablation.profile}: "
-                "it can only be one of both; tune: none, with a tune_reason, ends the tuning"
-            )
     if not ablation.tune and not ablation.tune_reason:
         raise BadInput(f"{where}: no tune: give a grid, or tune: none with a tune_reason")
     for first, second in itertools.combinations(names, 2):

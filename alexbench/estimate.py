@@ -163,7 +163,8 @@ def seeds_to_settle(ablation: Ablation, found: Found) -> list[str]:
         pairs = pair(metric, question.baseline, question.variant, records)
         claimed = next(filter(None, claimed_effects(question)), None)
         seeds = seeds_wanted(claimed, to_differences(metric, pairs))
-        if not math.isnan(seeds):
+        censored = any(reading.censored for reading in (*pairs.baseline, *pairs.variant))
+        if seeds > len(pairs.runs) and not censored:  # which no NaN is
             lines.append(
                 f"{question.claim}: {question.metric}, {question.variant} vs {question.baseline}: "
                 f"{seeds:.0f} seeds would give 80% power at the claim, by the spread of "

@@ -1,4 +1,5 @@
-"""Which knobs do something in a run, so that none is accepted and then ignored.
+"""Which knobs do something in a run: one that a net lacks is refused, and no idle one tells two
+arms apart.
 
 No torch here: configurations are checked before anything is built.
 """

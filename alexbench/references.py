@@ -50,7 +50,7 @@ class Effect(Section):
     metric: str
     delta: float | None = None
     direction: Literal["lower", "higher"] | None = None
-    said: Literal["", "about", "over"] = ""  # by the source, before the number
+    said: Literal["", "about", "beyond"] = ""  # by the source, before the number
     baseline: float | None = None
     variant: float | None = None
     arms: Annotated[tuple[str, str], Field(strict=False)] | None = None

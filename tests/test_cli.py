@@ -69,7 +69,10 @@ def test_a_folder_without_a_report_is_named_after_the_reports_of_the_others(tmp_
         (("run", "lrn", "--address", "auto"), "--address is for --launcher ray"),
         (("bench", "--threads", "1", "throughput"), "--threads goes behind throughput"),
         (("gate", "--self-test", "--allow-dirty"), "--allow-dirty goes with --base alone"),
-        (("scale", "--tflops", "0", "--link", "1", "--loader", "1"), "0 is not allowed"),
+        (
+            ("scale", "--tflops", "0", "--link", "1", "--loader", "1"),
+            "--tflops 0: should be a finite",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(arguments, expected, tmp_path):

@@ -190,6 +190,7 @@ def test_a_key_that_a_variant_sets_cannot_be_tuned_as_well(tmp_path):
     "text",
     [
         LRN.replace("model.lrn: none", "train.lr: 0.1"),
+        LRN.replace("model.lrn: none", "train.lr: 0.01"),  # the default, but set
         LRN + "profiles: {laptop: {variants: {none: {train.lr: 0.1}}}}\n",
         LRN + "profiles: {laptop: {extra_variants: {slow: {train.lr: 0.1}}}}\n",
     ],

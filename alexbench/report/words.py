@@ -183,7 +183,8 @@ def why(row: Row) -> str:
 
 
 def seeds_wanted(row: Row) -> int | None:
-    """The seeds that would settle an inconclusive row: more than there are, or None."""
+    """The seeds that would give an inconclusive row 80% power at d: more than there are, where its
+    interval has room for no effect; else None."""
     null = 0 if row["kind"] == "difference" else 1
     seeds = row["seeds_for_80_power"]
     if row["verdict"] != "inconclusive" or math.isnan(seeds) or seeds <= row["num_pairs"]:
