@@ -66,7 +66,8 @@ def perform(
         return make_record(run, data, outcome, outcome.scores, device, where)
     still_here = functools.partial(watch, len(outcome.history), 0.0, outcome.history)
     if run.purpose == "measure" and run.seed == 0 and outcome.status == "finished":
-        pictures.write(take_pictures(run, data, outcome.net, device, still_here), folder)
+        taken = take_pictures(run, data, outcome.net, device, still_here)
+        pictures.write(taken, folder, data.source)
     scores, kept = final_test(run, data, outcome, device, still_here)
     if kept:
         outputs.write(kept, data.test.labels.numpy(), run.outputs_path(folder))

@@ -1,13 +1,14 @@
 """What a net looks like: its kernels, and test images with its predictions and their neighbours.
 
 One file a variant beside the records, ``pictures/<variant>-seed<n>.json``; the page shows it where
-it is kept. Images are stored as PNG, so that a report only embeds them. No torch here.
+it is kept. Images of a data set that alexbench has no right to hand on are apart, in ``examples/``.
+Images are stored as PNG, so that a report only embeds them. No torch here.
 """
 
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from alexbench.record import write_text_safely
 
+EMBEDDED = "embedded"  # the source of the letters that alexbench draws itself
 SIDE = 64  # pixels: larger test images are reduced to it
 
 
@@ -108,23 +110,35 @@ def to_png(pixels: np.ndarray) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def write(pictures: Pictures, folder: Path) -> Path:
-    """Write below results/<ablation>/<profile>; raises RunFailed if the disk does not take it."""
-    path = folder / "pictures" / f"{pictures.variant}-seed{pictures.seed}.json"
-    write_text_safely(_ADAPTER.dump_json(pictures, indent=1).decode() + "\n", path)
-    return path
+def write(pictures: Pictures, folder: Path, source: str) -> None:
+    """Write below results/<ablation>/<profile>; raises RunFailed if the disk does not take it.
+
+    source: of the data set; examples of any but the embedded one lie apart, where git ignores them.
+    """
+    kinds = {"pictures": pictures}
+    if source != EMBEDDED:
+        kinds = {
+            "examples": replace(pictures, kernels=[]),
+            "pictures": replace(pictures, examples=[]),
+        }
+    for kind, content in kinds.items():
+        text = _ADAPTER.dump_json(content, indent=1).decode() + "\n"
+        write_text_safely(text, folder / kind / f"{pictures.variant}-seed{pictures.seed}.json")
 
 
 def read_folder(folder: Path, run_ids: Sequence[str]) -> tuple[list[Pictures], list[str]]:
     """Return the pictures of these runs, and a line a file that is not one; older ones of other
     runs are passed over."""
-    found, refusals = [], []
-    for path in sorted((folder / "pictures").glob("*.json")):
-        try:
-            pictures = _ADAPTER.validate_json(path.read_bytes())
-        except (ValidationError, OSError):
-            refusals.append(f"{path}: is not a file of pictures; delete it")
-            continue
-        if pictures.run_id in run_ids:
-            found.append(pictures)
-    return found, refusals
+    kept: dict[str, list[Pictures]] = {"pictures": [], "examples": []}
+    refusals = []
+    for kind, found in kept.items():
+        for path in sorted((folder / kind).glob("*.json")):
+            try:
+                found.append(_ADAPTER.validate_json(path.read_bytes()))
+            except (ValidationError, OSError):
+                refusals.append(f"{path}: is not a file of pictures; delete it")
+    apart = {each.run_id: each.examples for each in kept["examples"]}
+    shown = [each for each in kept["pictures"] if each.run_id in run_ids]
+    return [
+        replace(each, examples=apart.get(each.run_id, each.examples)) for each in shown
+    ], refusals

@@ -35,7 +35,7 @@ def take(runs: Iterable[Run], folder: Path) -> list[str]:
             if mine and not is_done(run, folder):
                 shown, _ = pictures.read_folder(origin, [run.run_id])
                 for each in shown[:1]:
-                    pictures.write(replace(each, variant=run.variant), folder)
+                    pictures.write(replace(each, variant=run.variant), folder, copy.data["source"])
                 record.write(copy, run.record_path(folder))  # last, as in perform
                 taken.append(copy.environment["trained_for"])
     return taken

@@ -46,8 +46,19 @@ def test_pictures_are_read_back_for_the_runs_that_are_reported(tmp_path: Path) -
     mine = Pictures("id-1", "none", 0, ["AA=="], [Example("AA==", "a", [("a", 99.5)])])
     other = Pictures("id-2", "both", 0, [], [])
     for each in (mine, other):
-        pictures.write(each, tmp_path)
+        pictures.write(each, tmp_path, "embedded")
     assert pictures.read_folder(tmp_path, ["id-1"]) == ([mine], [])
+    assert not (tmp_path / "examples").exists()
+
+
+def test_images_that_are_not_our_own_lie_apart_and_are_read_back(tmp_path: Path) -> None:
+    mine = Pictures("id-1", "none", 0, ["AA=="], [Example("BB==", "a", [("a", 99.5)])], 7)
+    pictures.write(mine, tmp_path, "image folder")
+    assert "BB==" not in (tmp_path / "pictures" / "none-seed0.json").read_text()
+    assert pictures.read_folder(tmp_path, ["id-1"]) == ([mine], [])
+    (tmp_path / "examples" / "none-seed0.json").unlink()  # as in a fresh clone
+    ((kept,), _) = pictures.read_folder(tmp_path, ["id-1"])
+    assert (kept.kernels, kept.examples) == (["AA=="], [])
 
 
 def test_a_file_that_holds_no_pictures_is_named(tmp_path: Path) -> None:

@@ -22,6 +22,12 @@ def assert_same_figure(committed: Path, made: Path) -> None:
     assert compare_images(str(committed), str(made), tol=TOLERANCE) is None
 
 
+def test_no_image_of_a_data_set_is_committed() -> None:
+    pictured = list(RESULTS.glob("*/cifar10*/pictures/*.json"))
+    assert pictured
+    assert [path for path in pictured if '"image"' in path.read_text()] == []
+
+
 def test_every_table_has_its_records_beside_it() -> None:
     assert FOLDERS == sorted(path.parent for path in RESULTS.glob("*/*/comparison.csv"))
     assert FOLDERS

@@ -66,7 +66,7 @@ def fill(question: Question, folder: Path, data: dict[str, object] = DATA) -> No
     near = pictures.neighbours(images, range(6), rng.random(6).tolist(), list(data["classes"]))  # type: ignore[call-overload]
     shown = [replace(each, neighbours=near) for each in shown]
     kernels = pictures.kernels_to_png(rng.normal(0, 1, (8, 3, 5, 5)))
-    pictures.write(pictures.Pictures("none-0", "none", 0, kernels, shown, 1000), folder)
+    pictures.write(pictures.Pictures("none-0", "none", 0, kernels, shown, 1000), folder, "embedded")
     report.write(question, question.profile, folder)
 
 
