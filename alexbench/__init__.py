@@ -10,9 +10,9 @@ def run(ablation: str, profile: str = "laptop", **options: Any) -> "pd.DataFrame
     """Train an ablation and return its comparison: a row a claim or metric and variant.
 
     The options are those of ``alexbench.sweep.prepare``: seeds, settings, device, data_root,
-    results, jobs, threads, and those of ``execution.Execution``. Raises BadInput before anything
+    results, jobs, threads, and those of ``execution.RunOptions``. Raises BadInput before anything
     trains, RunFailed when a run failed.
     """
-    from alexbench.sweep import carry_out, prepare  # late: workers and reports need no sweep
+    from alexbench.launch.sweep import carry_out, prepare
 
     return carry_out(prepare(ablation, profile, **options))

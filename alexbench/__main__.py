@@ -3,11 +3,11 @@
 import os
 import sys
 
-from alexbench.cli import app
-from alexbench.cli_bench import bench, gate
-from alexbench.cli_data import data
+from alexbench.cli.app import app
+from alexbench.cli.bench import bench, gate
+from alexbench.cli.data import data
+from alexbench.config.placement import torchrun_is_on
 from alexbench.errors import BadInput, RunFailed
-from alexbench.parallel.needs import torchrun_is_on
 
 app.add_typer(bench, name="bench")
 app.add_typer(data, name="data")
@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def under_torchrun() -> None:
-    from alexbench.parallel import torchrun
+    from alexbench.launch import torchrun
 
     if os.environ["RANK"] != "0":
         torchrun.follow()

@@ -4,20 +4,20 @@ from dataclasses import asdict
 
 import pytest
 import torch
+from clock import Clock
 
-from alexbench.allocator import keep_memory
 from alexbench.bench.arms import Arm, arms, conv_arms, settings
 from alexbench.bench.calls import fit, make_call
-from alexbench.bench.clock import Clock
 from alexbench.bench.cost import cost
-from alexbench.bench.counters import peak_memory_bytes
+from alexbench.bench.gate.counters import peak_memory_bytes
 from alexbench.bench.machine import fingerprint
 from alexbench.bench.peaks import measure_peaks
 from alexbench.bench.shapes import CONVS, NORMS, POOLS, STEPS
 from alexbench.bench.steps import step_call, step_config, step_cost
 from alexbench.bench.timing import clocks, measure
 from alexbench.kernels import IMPLEMENTATIONS, why_not
-from alexbench.places import devices
+from alexbench.launch.slots import devices
+from alexbench.training.allocator import keep_memory
 
 CLOCK = Clock()
 SHAPES = {"conv": CONVS, "norm": NORMS, "pool": POOLS, "step": STEPS}

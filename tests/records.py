@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from alexbench import record
-from alexbench.record import SCHEMA_VERSION, RunRecord, pack_correct
-from alexbench.schema import ClaimUse
+from alexbench.config.schema import ClaimUse
+from alexbench.runs import record
+from alexbench.runs.record import SCHEMA_VERSION, RunRecord, pack_correct
 
 GLYPHS = {
     "name": "glyphs",

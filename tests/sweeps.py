@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from alexbench import sweep
-from alexbench.plan import Run, measured_runs
-from alexbench.sweep import Sweep
+from alexbench.launch import sweep
+from alexbench.launch.sweep import Sweep
+from alexbench.runs.run import Run, measured_runs
 
 ABLATION = """
 title: A tiny question

@@ -8,34 +8,35 @@ import pytest
 import torch
 from PIL import Image
 
-from alexbench import config, models, references
-from alexbench.averages import trained_variant
-from alexbench.config import Ablation
+from alexbench import models
+from alexbench.config import references
+from alexbench.config.ablation import PROFILES, Ablation, load_ablation, shipped_ablations
+from alexbench.config.schema import Config, DataConfig
 from alexbench.data import Dataset, load
-from alexbench.estimate import on_one_device
-from alexbench.schema import Config, DataConfig
-from alexbench.train import start, train, train_step
+from alexbench.launch.estimate import on_one_device
+from alexbench.runs.ensembles import trained_variant
+from alexbench.training.train import start, train, train_step
 from tests.tiny import CPU
 
-FILES = [(name, profile) for name in config.shipped() for profile in config.PROFILES]
+FILES = [(name, profile) for name in shipped_ablations() for profile in PROFILES]
 CLASSES = {"laptop": 26, "cifar10-short": 10, "cifar10": 10, "imagenet": 1000}
 # Recipes and write-ups are compared as they were published, with their own epochs and schedules.
 WHOLE_RECIPES = ("recipes", "reimplementations", "schedules")
 
 
 def test_every_claim_is_claimed_by_a_file():
-    claimed = {claim for name in config.shipped() for claim in config.load(name).claims}
+    claimed = {claim for name in shipped_ablations() for claim in load_ablation(name).claims}
     assert set(references.claim_ids()) <= claimed
 
 
 @pytest.mark.parametrize("claim", references.claim_ids())
 def test_the_file_that_a_claim_names_claims_it(claim):
-    assert claim in config.load(references.claim(claim).ablation).claims
+    assert claim in load_ablation(references.claim(claim).ablation).claims
 
 
 @pytest.mark.parametrize(("name", "profile"), FILES)
 def test_every_arm_is_a_net_that_fits_its_images(name, profile):
-    for arm in config.load(name, profile).variants.values():
+    for arm in load_ablation(name, profile).variants.values():
         net = models.blueprint(arm.model, CLASSES[profile], arm.augment.crop_size)
         parameters, flops = models.count(net, arm.augment.crop_size)
         assert parameters > 0
@@ -86,16 +87,16 @@ def loss_after_a_step(arm: Config, data: Dataset) -> float:
 
 @pytest.mark.parametrize(("name", "profile"), FILES)
 def test_every_arm_takes_a_step_on_its_own_kind_of_images(name, profile, folders):
-    ablation: Ablation = config.load(name, profile, settings=[*TINY, *ONE_STEP])
+    ablation: Ablation = load_ablation(name, profile, settings=[*TINY, *ONE_STEP])
     for variant, arm in ablation.variants.items():
         if trained_variant(ablation, variant) == variant:
             data = data_for(arm.data, folders.get(arm.data.name), folders["cache"])
             assert np.isfinite(loss_after_a_step(arm, data)), variant
 
 
-@pytest.mark.parametrize("name", config.shipped())
+@pytest.mark.parametrize("name", shipped_ablations())
 def test_a_step_changes_every_weight_of_every_arm(name):
-    for arm in config.load(name, "laptop", settings=["model.width=0.06"]).variants.values():
+    for arm in load_ablation(name, "laptop", settings=["model.width=0.06"]).variants.values():
         state = start(on_one_device(arm), 26, 0, CPU)
         before = [weight.clone() for weight in state.net.parameters()]
         side = arm.augment.crop_size
@@ -107,7 +108,7 @@ def test_a_step_changes_every_weight_of_every_arm(name):
 
 @pytest.mark.parametrize(("name", "profile"), FILES)
 def test_every_arm_gets_the_same_budget_and_tuning(name, profile):
-    ablation = config.load(name, profile)
+    ablation = load_ablation(name, profile)
     arms = ablation.variants.values()
     budgets = {(arm.train.epochs, arm.train.schedule, arm.train.batch_size) for arm in arms}
     assert len(budgets) == 1 or name in WHOLE_RECIPES
@@ -116,6 +117,6 @@ def test_every_arm_gets_the_same_budget_and_tuning(name, profile):
         assert set(ablation.tuned) == set(ablation.variants)
 
 
-@pytest.mark.parametrize("name", config.shipped())
+@pytest.mark.parametrize("name", shipped_ablations())
 def test_the_laptop_measures_at_least_four_seeds(name):
-    assert config.load(name, "laptop").seeds >= 4
+    assert load_ablation(name, "laptop").seeds >= 4

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from matplotlib.testing.compare import compare_images
 
-from alexbench import config, report
-from alexbench.bench import table
+from alexbench.config.ablation import load_ablation
+from alexbench.report import build, kernel_table
 
 RESULTS = Path(__file__).parent.parent / "results"
 FOLDERS = sorted(path.parent for path in RESULTS.glob("*/*/runs"))
@@ -40,9 +40,9 @@ def test_the_committed_tables_are_made_from_the_committed_records(
     for kind in ("runs", "tuning", "pictures"):
         if (folder / kind).exists():
             shutil.copytree(folder / kind, tmp_path / kind)
-    ablation = config.load(folder.parent.name, folder.name.partition(",")[0])
+    ablation = load_ablation(folder.parent.name, folder.name.partition(",")[0])
     heard: list[str] = []
-    report.write(ablation, folder.name, tmp_path, heard.append, ["csv", "markdown", "latex"])
+    build.write(ablation, folder.name, tmp_path, heard.append, ["csv", "markdown", "latex"])
     assert heard == []
     for name in TABLES:
         committed = folder / name
@@ -57,7 +57,7 @@ def test_the_committed_tables_are_made_from_the_committed_records(
 def test_the_tables_of_the_kernels_are_made_from_what_was_measured(tmp_path: Path) -> None:
     assert MEASURED
     for measured in MEASURED:
-        for made in table.write(Path(shutil.copy(measured, tmp_path))):
+        for made in kernel_table.write(Path(shutil.copy(measured, tmp_path))):
             committed = measured.parent / made.name
             if made.suffix == ".png":
                 assert_same_figure(committed, made)

@@ -3,12 +3,12 @@
 import pandas as pd
 import torch
 
-from alexbench.allocator import keep_memory
 from alexbench.bench.arms import FORMATS, Arm
 from alexbench.bench.calls import PAPER_NORM, random
 from alexbench.bench.timing import Call, interleave, spread
 from alexbench.kernels import IMPLEMENTATIONS, local_response_norm, resolve, why_not
-from alexbench.places import cores, devices
+from alexbench.launch.slots import cores, devices
+from alexbench.training.allocator import keep_memory
 
 SHAPES = ((128, 32, 16, 16), (128, 64, 16, 16), (64, 96, 27, 27))
 PASSES = 5  # over memory: forward reads x, writes y; backward reads x and g, writes dx

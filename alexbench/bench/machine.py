@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from alexbench.environment import processor
+from alexbench.training.environment import processor
 
 
 def fingerprint(device: torch.device) -> dict[str, Any]:

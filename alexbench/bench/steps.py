@@ -9,8 +9,8 @@ from alexbench import models
 from alexbench.bench.cost import Cost
 from alexbench.bench.shapes import Step
 from alexbench.bench.timing import Call
-from alexbench.schema import AugmentConfig, Config, ModelConfig
-from alexbench.train import start, train_step
+from alexbench.config.schema import AugmentConfig, Config, ModelConfig
+from alexbench.training.train import start, train_step
 
 OPTIMIZER_VALUES = 5  # a weight: reads it, its gradient and its velocity, writes it and the latter
 

@@ -6,10 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from alexbench.bench import table
 from alexbench.bench.machine import machine_name
+from alexbench.config.paths import shipped_folder
 from alexbench.errors import BadInput, RunFailed
-from alexbench.places import cores, devices
+from alexbench.launch.slots import cores, devices
+from alexbench.report import kernel_table
 
 
 def run_suite(
@@ -24,7 +25,9 @@ def run_suite(
     threads: of the CPU; None: all cores. select: only the benchmarks whose ids match, as for
     ``pytest -k``. Returns the paths written, in results/benchmarks/. Raises BadInput and RunFailed.
     """
-    folder = benchmarks_folder()
+    folder = shipped_folder("benchmarks")
+    if not (folder / "conftest.py").is_file():
+        raise BadInput("the benchmarks are not installed: run alexbench bench from a checkout")
     (device, *_) = devices(device)
     threads = threads or cores()
     if threads > cores() or rounds < 1:
@@ -51,13 +54,4 @@ def run_suite(
         raise RunFailed("a benchmark failed, see above; the table was not written")
     machine = json.loads(unfinished.read_text())["machine_info"]["alexbench"]
     measured = unfinished.replace(target / f"{machine_name(machine)}.json")
-    return [measured, *table.write(measured)]
-
-
-def benchmarks_folder() -> Path:
-    """Beside the package in a checkout, inside it in an installed wheel."""
-    package = Path(__file__).resolve().parents[1]
-    for folder in (package.parent / "benchmarks", package / "benchmarks"):
-        if (folder / "conftest.py").is_file():
-            return folder
-    raise BadInput("the benchmarks are not installed: run alexbench bench from a checkout")
+    return [measured, *kernel_table.write(measured)]

@@ -1,9 +1,11 @@
 """Data sets as batches of uint8 on the device, and what turns them into inputs of the net."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
-from alexbench.cache import cache_folder
+from alexbench.config.paths import cache_folder
+from alexbench.config.schema import AugmentConfig, DataConfig
 from alexbench.data.augment import Pixels, colour_components
 from alexbench.data.batches import batches
 from alexbench.data.cifar10 import load_cifar10
@@ -11,7 +13,6 @@ from alexbench.data.dataset import Dataset, HeldSplit, Split, StreamedSplit
 from alexbench.data.glyphs import load_glyphs
 from alexbench.data.imagefolder import load_folder
 from alexbench.errors import BadInput
-from alexbench.schema import AugmentConfig, DataConfig
 
 __all__ = [
     "Dataset",
@@ -22,7 +23,14 @@ __all__ = [
     "batches",
     "describe",
     "load",
+    "load_data",
 ]
+
+
+@functools.lru_cache(maxsize=1)
+def load_data(data: DataConfig, data_root: str | None) -> Dataset:
+    """The data set of a run; a process keeps the last one for its next run."""
+    return load(data, Path(data_root) if data_root else None)
 
 
 def load(data: DataConfig, data_root: Path | None, cache: Path | None = None) -> Dataset:

@@ -11,11 +11,11 @@ from dataclasses import astuple, dataclass
 import torch
 from torch import Tensor
 
+from alexbench.config.schema import AugmentConfig, DataConfig
 from alexbench.data.dataset import Split
 from alexbench.data.moments import Moments
+from alexbench.data.share import BatchShare
 from alexbench.errors import BadInput
-from alexbench.parallel.share import Share
-from alexbench.schema import AugmentConfig, DataConfig
 
 CORNERS_AND_CENTRE = ((0, 0), (0, 2), (1, 1), (2, 0), (2, 2))  # in halves of the free border
 
@@ -73,7 +73,7 @@ class Pixels:
         images: Tensor,
         generator: torch.Generator,
         epoch: int = 0,
-        share: Share | None = None,
+        share: BatchShare | None = None,
     ) -> Tensor:
         """Training inputs (B, 3, C, C) of (B, S, S, 3) uint8 images, drawn anew for each.
 

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from alexbench.config.schema import DataConfig
 from alexbench.data.dataset import Dataset, HeldSplit, hold
 from alexbench.data.files import balanced
 from alexbench.data.imagefolder import load_folder
 from alexbench.errors import BadInput
-from alexbench.schema import DataConfig
 
 CLASSES = tuple("airplane automobile bird cat deer dog frog horse ship truck".split())
 SIZE = 32

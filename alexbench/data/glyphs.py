@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from alexbench.config.schema import DataConfig
 from alexbench.data import outlines
 from alexbench.data.cache import Arrays, cached
 from alexbench.data.dataset import Dataset, HeldSplit, hold
 from alexbench.data.outlines import fonts_sha256, letter_masks
-from alexbench.schema import DataConfig
 
 TRAIN_FONTS = (
     "DejaVuSans.ttf",

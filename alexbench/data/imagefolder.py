@@ -10,6 +10,7 @@ import PIL
 import torch
 from torch import Tensor
 
+from alexbench.config.schema import DataConfig
 from alexbench.data import shards
 from alexbench.data.cache import Arrays, cached
 from alexbench.data.dataset import Dataset, HeldSplit, StreamedSplit, hold
@@ -18,7 +19,6 @@ from alexbench.data.moments import Moments, no_moments
 from alexbench.data.shards import Shards
 from alexbench.data.stream import Decode, Survey, in_workers
 from alexbench.errors import BadInput
-from alexbench.schema import DataConfig
 
 HELD_GIB = 4.0  # of decoded images in memory; more than that is streamed
 CACHE_VERSION = 1  # of the decoding: change it with the code that makes pixels

@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,7 @@ from alexbench.data.files import Files
 from alexbench.data.moments import Moments, moments, no_moments
 from alexbench.data.stream import Decode, in_workers
 from alexbench.errors import BadInput, RunFailed
-from alexbench.progress import duration
-from alexbench.record import write_text_safely
+from alexbench.runs.record import write_text_safely
 
 Job = tuple[str, int, Tensor]  # a shard: its split, its number, the places of its images
 SHARD_BYTES = 2**30  # what a kill loses at most; a few hundred files for all of ImageNet
@@ -130,7 +130,7 @@ def make(
 def to_go(began: float, left: int, jobs: list[Job]) -> str:
     """How long the images that are left will take, at the pace so far."""
     done = sum(len(places) for _, _, places in jobs) - left
-    return duration((time.monotonic() - began) * left / done)
+    return str(timedelta(seconds=round((time.monotonic() - began) * left / done)))
 
 
 def state_size(

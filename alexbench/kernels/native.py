@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from alexbench.cache import cache_folder
+from alexbench.config.paths import cache_folder
 from alexbench.kernels.fused import Fused
 from alexbench.kernels.window import Window
 

@@ -4,15 +4,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from alexbench.execution import Place
-from alexbench.plan import Run
-from alexbench.unfinished import Failure, log_of
+from alexbench.config.execution import Slot
+from alexbench.runs.run import Run
+from alexbench.runs.status import Failure, log_of
 
 Event = dict[str, Any]
 Send = Callable[[Event], None]
 Notify = Callable[[Run, Event], None]
-# what a launcher gives: performs runs in places, tells how they fare, returns those that failed
-Perform = Callable[[Sequence[Run], Sequence[Place], Notify], list[Failure]]
+# what a launcher gives: performs runs in slots, tells how they fare, returns those that failed
+Perform = Callable[[Sequence[Run], Sequence[Slot], Notify], list[Failure]]
 
 
 def failed(run: Run, folder: Path, why: str, fatal: bool = False) -> Event:

@@ -15,13 +15,13 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from alexbench.claim import claim
+from alexbench.config.execution import RunOptions, Slot
 from alexbench.errors import RunFailed
-from alexbench.execution import Execution, Place
 from alexbench.launch.events import Event, Notify, Perform, failed
-from alexbench.launch.interrupts import Interrupts
-from alexbench.plan import Run, to_json
-from alexbench.unfinished import Failure, is_done, lock_of, write_failure
+from alexbench.launch.signals import Interrupts
+from alexbench.runs.lock import lock
+from alexbench.runs.run import Run, to_json
+from alexbench.runs.status import Failure, is_done, lock_of, write_failure
 
 SECONDS_BETWEEN_LOOKS = 0.2  # for Ctrl-C and for hung workers
 SECONDS_FOR_TRACEBACK = 1.0
@@ -32,10 +32,10 @@ class Worker:
     """One process and the run that it has in hand."""
 
     def __init__(
-        self, place: Place, how: Execution, events: "queue.Queue[tuple[Worker, Event]]"
+        self, slot: Slot, how: RunOptions, events: "queue.Queue[tuple[Worker, Event]]"
     ) -> None:
-        threads = str(place.num_threads)
-        self.place = place
+        threads = str(slot.num_threads)
+        self.slot = slot
         self.run: Run | None = None
         self.heard: float | None = None  # on the monotonic clock: the last sign of life, once up
         self.hung = self.leaving = False
@@ -46,7 +46,7 @@ class Worker:
             start_new_session=True,  # Ctrl-C reaches the launcher alone, which decides
             env=os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
         )
-        self.send({"place": asdict(place), "how": how.model_dump()})
+        self.send({"slot": asdict(slot), "how": how.model_dump()})
         self.listener = threading.Thread(target=self.listen, args=(events,), daemon=True)
         self.listener.start()
 
@@ -83,10 +83,10 @@ class Worker:
 class Pool:
     """Workers, the runs that wait for one, and what became of the others."""
 
-    def __init__(self, folder: Path, how: Execution) -> None:
+    def __init__(self, folder: Path, how: RunOptions) -> None:
         self.folder, self.how = folder, how
-        self.places: Sequence[Place] = ()  # of the runs in hand
-        self.workers = list[Worker]()  # of earlier places too, which may be asked for again
+        self.slots: Sequence[Slot] = ()  # of the runs in hand
+        self.workers = list[Worker]()  # of earlier slots too, which may be asked for again
         self.events: queue.Queue[tuple[Worker, Event]] = queue.Queue()
         self.waiting = deque[Run]()
         self.taken = deque[tuple[float, Run]]()  # and when to try again
@@ -94,12 +94,10 @@ class Pool:
         self.stopped: str | None = None  # why no further run is handed out
         self.notify: Notify = lambda run, event: None
 
-    def perform(
-        self, runs: Sequence[Run], places: Sequence[Place], notify: Notify
-    ) -> list[Failure]:
-        """Perform every run, one at a time in each place; returns the failures."""
+    def perform(self, runs: Sequence[Run], slots: Sequence[Slot], notify: Notify) -> list[Failure]:
+        """Perform every run, one at a time in each slot; returns the failures."""
         self.waiting.extend(runs)
-        self.places, self.notify, self.failures = places, notify, []
+        self.slots, self.notify, self.failures = slots, notify, []
         with Interrupts() as interrupts:
             while self.at_work() and interrupts.count < 2:
                 if interrupts.count:
@@ -116,7 +114,7 @@ class Pool:
         return any(worker.run for worker in self.workers) or bool(to_come and not self.stopped)
 
     def hand_out(self) -> None:
-        """Give every worker that is idle a run; start workers for places that have none."""
+        """Give every worker that is idle a run; start workers for slots that have none."""
         while self.taken and self.taken[0][0] <= time.monotonic():
             self.waiting.append(self.taken.popleft()[1])
         while self.waiting and not self.stopped and (worker := self.idle_worker()):
@@ -124,9 +122,9 @@ class Pool:
 
     def idle_worker(self) -> Worker | None:
         for worker in self.workers:
-            if worker.run is None and not worker.leaving and worker.place in self.places:
+            if worker.run is None and not worker.leaving and worker.slot in self.slots:
                 return worker
-        missing = Counter(self.places) - Counter(worker.place for worker in self.workers)
+        missing = Counter(self.slots) - Counter(worker.slot for worker in self.workers)
         if not missing:
             return None
         self.workers.append(Worker(next(iter(missing)), self.how, self.events))
@@ -165,7 +163,7 @@ class Pool:
             return {"kind": "stopped"}
         hung = f"no step within {self.how.hang_seconds:g} seconds: killed"
         reason = hung if worker.hung else describe(status)
-        with claim(lock_of(run, self.folder)) as mine:
+        with lock(lock_of(run, self.folder)) as mine:
             if mine:
                 write_failure(run, self.folder, reason)
         return failed(run, self.folder, reason)
@@ -206,7 +204,7 @@ def describe(status: int) -> str:
 
 
 @contextmanager
-def launch(folder: Path, how: Execution, soon: Sequence[Place] = ()) -> Iterator[Perform]:
+def launch(folder: Path, how: RunOptions, soon: Sequence[Slot] = ()) -> Iterator[Perform]:
     """Gives the function that performs runs; its workers live until the block ends.
 
     soon: where the first runs will be; workers get ready there while the caller reads its data.
@@ -215,7 +213,7 @@ def launch(folder: Path, how: Execution, soon: Sequence[Place] = ()) -> Iterator
     failure with on_error ``stop``; runs in hand leave a checkpoint, unless interrupted twice.
     """
     pool = Pool(folder, how)
-    pool.workers = [Worker(place, how, pool.events) for place in soon]
+    pool.workers = [Worker(slot, how, pool.events) for slot in soon]
     try:
         yield pool.perform
     finally:

@@ -12,11 +12,11 @@ from typing import Any
 
 import ray
 
-from alexbench.execution import Execution, Place
-from alexbench.launch import elsewhere
+from alexbench.config.execution import RunOptions, Slot
+from alexbench.launch import cluster
 from alexbench.launch.events import Event, Notify, Perform
-from alexbench.plan import Run
-from alexbench.unfinished import Failure
+from alexbench.runs.run import Run
+from alexbench.runs.status import Failure
 
 RETRIES = 3  # of a run whose process or node died
 
@@ -38,35 +38,35 @@ class Task:
         ray.cancel(self.reference)
 
 
-def attempt(run: Run, place: Place, folder: Path, how: Execution) -> Event:
+def attempt(run: Run, slot: Slot, folder: Path, how: RunOptions) -> Event:
     """What a node does: SIGINT is ``ray.cancel``, SIGTERM the end of the node."""
-    stop = elsewhere.stop_on(signal.SIGINT, signal.SIGTERM)
-    return elsewhere.attempt_here(run, place, folder, how, stop)
+    stop = cluster.stop_on(signal.SIGINT, signal.SIGTERM)
+    return cluster.attempt_here(run, slot, folder, how, stop)
 
 
 @contextmanager
-def launch(folder: Path, how: Execution, soon: Sequence[Place] = ()) -> Iterator[Perform]:
+def launch(folder: Path, how: RunOptions, soon: Sequence[Slot] = ()) -> Iterator[Perform]:
     """As in ``local.launch``, at ``how.address`` or else on this machine; nothing gets ready."""
     connected = ray.is_initialized()
     if not connected:
         ray.init(address=how.address, log_to_driver=False)
 
-    def perform(runs: Sequence[Run], places: Sequence[Place], notify: Notify) -> list[Failure]:
-        place = places[0]  # all are alike; Ray counts how many runs a node has room for
-        devices = max(1, len(place.devices))
-        on_cuda = place.device.startswith("cuda")
+    def perform(runs: Sequence[Run], slots: Sequence[Slot], notify: Notify) -> list[Failure]:
+        slot = slots[0]  # all are alike; Ray counts how many runs a node has room for
+        devices = max(1, len(slot.devices))
+        on_cuda = slot.device.startswith("cuda")
         task = ray.remote(attempt).options(
-            num_cpus=place.num_threads * devices,
+            num_cpus=slot.num_threads * devices,
             num_gpus=devices if on_cuda else 0,
             max_retries=RETRIES,
         )
         names = tuple(f"cuda:{index}" for index in range(devices))  # Ray shows a task its own
-        at = replace(place, device="cuda:0", devices=names) if on_cuda else place
+        at = replace(slot, device="cuda:0", devices=names) if on_cuda else slot
 
         def submit(chosen: Sequence[Run]) -> list[Task]:
             return [Task(task.remote(run, at, folder.resolve(), how)) for run in chosen]
 
-        return elsewhere.perform(runs, submit, len(runs), folder, how, notify)
+        return cluster.perform(runs, submit, len(runs), folder, how, notify)
 
     try:
         yield perform

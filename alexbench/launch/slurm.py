@@ -15,12 +15,12 @@ import submitit
 from submitit.core.job_environment import JobEnvironment
 from submitit.core.utils import DelayedSubmission
 
+from alexbench.config.execution import RunOptions, Slot
 from alexbench.errors import BadInput
-from alexbench.execution import Execution, Place
-from alexbench.launch import elsewhere
+from alexbench.launch import cluster as elsewhere
 from alexbench.launch.events import Event, Notify, Perform
-from alexbench.plan import Run
-from alexbench.unfinished import Failure
+from alexbench.runs.run import Run
+from alexbench.runs.status import Failure
 
 MINUTES = 24 * 60  # of a job, unless told: one that comes to its end is queued again
 
@@ -30,9 +30,9 @@ class Job:
     """A run as submitit calls it, and calls it again where it was preempted."""
 
     run: Run
-    place: Place
+    slot: Slot
     folder: Path
-    how: Execution
+    how: RunOptions
 
     def __call__(self) -> Event:
         preemption = JobEnvironment._usr_sig()
@@ -40,7 +40,7 @@ class Job:
         preempted = elsewhere.stop_on(preemption)
         cancelled = elsewhere.stop_on(signal.SIGINT, signal.SIGTERM)
         asked_to_stop = lambda: preempted() or cancelled()  # noqa: E731
-        event = elsewhere.attempt_here(self.run, self.place, self.folder, self.how, asked_to_stop)
+        event = elsewhere.attempt_here(self.run, self.slot, self.folder, self.how, asked_to_stop)
         if event["kind"] == "stopped" and preempted() and callable(queue_again):
             queue_again(preemption, None)  # submitit's own handler, now that the step is done
         return event
@@ -60,7 +60,7 @@ def refused() -> Iterator[None]:
 
 
 @contextmanager
-def launch(folder: Path, how: Execution, soon: Sequence[Place] = ()) -> Iterator[Perform]:
+def launch(folder: Path, how: RunOptions, soon: Sequence[Slot] = ()) -> Iterator[Perform]:
     """As in ``local.launch``, but nothing gets ready."""
     settings = dict(setting.split("=", 1) for setting in how.slurm)
     cluster = settings.pop("cluster", "slurm")
@@ -68,26 +68,26 @@ def launch(folder: Path, how: Execution, soon: Sequence[Place] = ()) -> Iterator
         executor = submitit.AutoExecutor(folder.resolve() / "logs" / "submitit", cluster=cluster)
     numbers = {key: int(value) if value.isdecimal() else value for key, value in settings.items()}
 
-    def perform(runs: Sequence[Run], places: Sequence[Place], notify: Notify) -> list[Failure]:
-        place, devices = places[0], max(1, len(places[0].devices))
-        on_cuda = place.device.startswith("cuda")
+    def perform(runs: Sequence[Run], slots: Sequence[Slot], notify: Notify) -> list[Failure]:
+        slot, devices = slots[0], max(1, len(slots[0].devices))
+        on_cuda = slot.device.startswith("cuda")
         asked = {
             "name": "alexbench",
             "timeout_min": MINUTES,
-            "cpus_per_task": place.num_threads * devices,
+            "cpus_per_task": slot.num_threads * devices,
             "gpus_per_node": devices if on_cuda else 0,
         }
         with refused():
             executor.update_parameters(**(asked | numbers))
         names = tuple(f"cuda:{index}" for index in range(devices))  # Slurm shows a job its own
-        at = replace(place, device="cuda:0", devices=names) if on_cuda else place
-        job = partial(Job, place=at, folder=folder.resolve(), how=how)
+        at = replace(slot, device="cuda:0", devices=names) if on_cuda else slot
+        job = partial(Job, slot=at, folder=folder.resolve(), how=how)
 
         def submit(chosen: Sequence[Run]) -> list[submitit.Job[Event]]:
             with executor.batch():
                 return [executor.submit(job(run)) for run in chosen]
 
-        at_once = len(places) if cluster == "local" else len(runs)
+        at_once = len(slots) if cluster == "local" else len(runs)
         return elsewhere.perform(runs, submit, at_once, folder, how, notify)
 
     yield perform

@@ -7,17 +7,15 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from alexbench.checkpoint import Checkpoints, Stopped
-from alexbench.claim import claim
+from alexbench.config.execution import RunOptions, Slot
+from alexbench.config.placement import num_processes
 from alexbench.errors import BadInput, ProcessLost, RunFailed
-from alexbench.execution import Execution, Place
+from alexbench.launch import process_group
 from alexbench.launch.events import Event, Send, failed
-from alexbench.perform import perform
-from alexbench.plan import Run
-from alexbench.record import RunRecord
-from alexbench.state import Row
-from alexbench.train import Watch
-from alexbench.unfinished import (
+from alexbench.runs.lock import lock
+from alexbench.runs.record import RunRecord
+from alexbench.runs.run import Run
+from alexbench.runs.status import (
     failure_path,
     folder_of,
     lock_of,
@@ -26,6 +24,10 @@ from alexbench.unfinished import (
     read_record,
     write_failure,
 )
+from alexbench.training import runner
+from alexbench.training.checkpoint import Checkpoints, Stopped
+from alexbench.training.state import Row
+from alexbench.training.train import ProgressCallback
 
 SECONDS_BETWEEN_EVENTS = 0.5
 LONGEST_REASON = 300  # characters
@@ -33,9 +35,9 @@ LONGEST_REASON = 300  # characters
 
 def attempt(
     run: Run,
-    place: Place,
+    slot: Slot,
     folder: Path,
-    how: Execution,
+    how: RunOptions,
     send: Send,
     asked_to_stop: Callable[[], bool],
     to_log: Callable[[Path], AbstractContextManager[None]] = lambda path: nullcontext(),
@@ -49,7 +51,7 @@ def attempt(
     run's log: of the owner of the run alone.
     """
     try:
-        with claim(lock_of(run, folder)) as mine:
+        with lock(lock_of(run, folder)) as mine:
             if not mine:
                 return {"kind": "taken"}
             if done := read_record(run, folder):
@@ -58,16 +60,16 @@ def attempt(
                 return failed(run, folder, failure.reason)
             failure_path(run, folder).unlink(missing_ok=True)
             with to_log(log_of(run, folder)):
-                return claimed(run, place, folder, how, send, asked_to_stop)
+                return claimed(run, slot, folder, how, send, asked_to_stop)
     except (BadInput, RunFailed) as error:
         return failed(run, folder, reason(error), fatal=True)
 
 
 def claimed(
     run: Run,
-    place: Place,
+    slot: Slot,
     folder: Path,
-    how: Execution,
+    how: RunOptions,
     send: Send,
     asked_to_stop: Callable[[], bool],
 ) -> Event:
@@ -83,7 +85,9 @@ def claimed(
     if how.tensorboard:
         tell = with_curves(run, folder, tell)
     try:
-        done = perform(run, place, folder, tell, checkpoints)
+        together = num_processes(run.config.train) > 1
+        perform = process_group.perform if together else runner.perform
+        done = perform(run, slot, folder, tell, checkpoints)
         tell(len(done.history), 0.0, done.history)
         return finished(done)
     except Stopped:
@@ -100,7 +104,7 @@ def claimed(
         return failed(run, folder, reason(error))
 
 
-def watch(send: Send) -> Watch:
+def watch(send: Send) -> ProgressCallback:
     """Sends progress now and then: a sign of life, and something to show."""
     last = 0.0
 
@@ -115,9 +119,9 @@ def watch(send: Send) -> Watch:
     return hear
 
 
-def with_curves(run: Run, folder: Path, tell: Watch) -> Watch:
+def with_curves(run: Run, folder: Path, tell: ProgressCallback) -> ProgressCallback:
     """Also writes the history for TensorBoard, row by row."""
-    from alexbench.curves import Curves  # an extra
+    from alexbench.training.tensorboard import Curves
 
     curves = Curves(run, folder)
 

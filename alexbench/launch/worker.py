@@ -18,11 +18,11 @@ from pathlib import Path
 
 import torch
 
-from alexbench.allocator import keep_memory
-from alexbench.execution import Execution, Place
+from alexbench.config.execution import RunOptions, Slot
 from alexbench.launch.events import Event
 from alexbench.launch.task import attempt
-from alexbench.plan import from_json
+from alexbench.runs.run import from_json
+from alexbench.training.allocator import keep_memory
 
 ORPHAN_SECONDS = 30.0  # for the last step of a worker whose launcher is gone
 
@@ -30,7 +30,7 @@ Jobs = queue.SimpleQueue[str | None]
 
 
 def main() -> None:
-    """Obey the launcher: the first line is the place, each further line one run."""
+    """Obey the launcher: the first line is the slot, each further line one run."""
     stop, jobs = threading.Event(), Jobs()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     pipe = os.dup(1)
@@ -43,8 +43,8 @@ def main() -> None:
             stop.set()
 
     first = json.loads(sys.stdin.readline())
-    place, how = Place(**first["place"]), Execution(**first["how"])
-    torch.set_num_threads(place.num_threads)
+    slot, how = Slot(**first["slot"]), RunOptions(**first["how"])
+    torch.set_num_threads(slot.num_threads)
     keep_memory()
     faulthandler.enable()  # into the log
     send({"kind": "ready"})
@@ -52,7 +52,7 @@ def main() -> None:
     while not stop.is_set() and (line := jobs.get()):
         job = json.loads(line)
         run, folder = from_json(job["run"]), Path(job["folder"])
-        send(attempt(run, place, folder, how, send, stop.is_set, to_log))
+        send(attempt(run, slot, folder, how, send, stop.is_set, to_log))
 
 
 @contextmanager

@@ -5,13 +5,13 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
+from alexbench.config.schema import ModelConfig
 from alexbench.models.alexnet import alexnet, alexnet_small
 from alexbench.models.cifar import cifar4, cifar_local
 from alexbench.models.init import initialise
 from alexbench.models.layers import Dropout
 from alexbench.models.sizes import count, layer_sizes
 from alexbench.models.vgg import DEPTHS, vgg
-from alexbench.schema import ModelConfig
 
 __all__ = ["blueprint", "build", "count", "layer_sizes", "set_dropout_stream"]
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
+from alexbench.config.schema import ModelConfig
 from alexbench.models.layers import ColumnLinear, Dropout
 from alexbench.models.stage import Layers, Pool, pooled, pooling, scaled, stage
-from alexbench.schema import ModelConfig
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from collections import OrderedDict
 
 from torch import nn
 
+from alexbench.config.schema import ModelConfig
 from alexbench.models.layers import Dropout, LocallyConnected
 from alexbench.models.stage import Layers, scaled, stage
-from alexbench.schema import ModelConfig
 
 
 def cifar4(model: ModelConfig, num_classes: int, input_size: int) -> nn.Sequential:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from alexbench.knobs import EIGHT_LAYERS, layer_names
+from alexbench.config.constraints import EIGHT_LAYERS, layer_names
+from alexbench.config.schema import ModelConfig
 from alexbench.models.layers import ColumnLinear, Dropout, LocallyConnected
-from alexbench.schema import ModelConfig
 
 Weighted = nn.Conv2d | nn.Linear | LocallyConnected | ColumnLinear
 

@@ -5,8 +5,8 @@ from typing import Literal
 
 from torch import nn
 
+from alexbench.config.schema import ModelConfig
 from alexbench.models.layers import Gain, LocalResponseNorm, ScaledTanh, WithinMapNorm
-from alexbench.schema import ModelConfig
 
 Layers = list[tuple[str, nn.Module]]  # named, in the order of the forward pass
 Pool = Literal["max", "average"]

@@ -4,9 +4,9 @@ from collections import OrderedDict
 
 from torch import nn
 
+from alexbench.config.schema import ModelConfig
 from alexbench.models.layers import Dropout
 from alexbench.models.stage import Layers, pooled, scaled, stage
-from alexbench.schema import ModelConfig
 
 KERNELS = (64, 128, 256, 512, 512)  # in each of the five blocks that end in a pool
 DEPTHS = {

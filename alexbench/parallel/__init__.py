@@ -1,4 +1,4 @@
 """One run on several devices: the paper's two columns, data parallelism, and the hybrid of both.
 
-Nothing here is imported with the package, so that ``needs`` and ``cost`` load without torch.
+Modules that need torch are imported late, so that ``cost`` loads without it.
 """

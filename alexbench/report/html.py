@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import jinja2
 import pandas as pd
 
-from alexbench.config import Ablation
-from alexbench.pictures import Pictures
-from alexbench.record import RunRecord
-from alexbench.report import drawn, markdown, studies, words
-from alexbench.report.classes import cells, class_rows, pooled_confusion, worst
+from alexbench.analysis.confusion import cells, class_rows, pooled_confusion, worst
+from alexbench.config.ablation import Ablation
+from alexbench.report import markdown, sources, svg
+from alexbench.report import text as words
+from alexbench.runs.pictures import Pictures
+from alexbench.runs.record import RunRecord
 
 Row = Mapping[Hashable, Any]
 TONES = {"reproduced": "good", "same sign": "good", "opposite": "bad", "no effect": "bad"}
@@ -64,7 +65,7 @@ def render(
         cards=[card(row) for row in comparison.to_dict("records") if row["verdict"]],
         comparison=comparison_table(comparison),
         notes=markdown.NOTES.replace("`", ""),
-        figures=drawn.figures(ablation, records, comparison),
+        figures=svg.figures(ablation, records, comparison),
         arms=text_table(markdown.arms(ablation, records)),
         tuning=markdown.tuning_line(ablation, records),
         tried=None if tuning.empty else text_table(tuning),
@@ -142,8 +143,8 @@ def card(row: Row) -> dict[str, Any]:
         "tone": TONES.get(row["verdict"], "open"),
         "measured": words.interval(row),
         "sentence": words.sentence(row),
-        "statement": studies.statement(row["claim"]),
-        "studies": studies.of_claim(row["claim"]),
+        "statement": sources.statement(row["claim"]),
+        "studies": sources.of_claim(row["claim"]),
     }
 
 

@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from alexbench import references
-from alexbench.report import studies, words
+from alexbench.config import references
+from alexbench.report import sources, text
 from alexbench.report.html import ENVIRONMENT, Cell, Table, number, verdict_cell
 
 Row = Mapping[Hashable, Any]
@@ -50,9 +50,9 @@ def measured_row(results: Path, folder: Path, row: Row) -> list[Cell]:
     return [
         claim_cell(claim_id, link(results, folder)),
         Cell(row["metric"], note=f"{row['variant']} vs {row['baseline']}"),
-        number(words.claimed(row, "paper"), row["paper_delta"]),
-        number(words.claimed(row, "notebook"), row["notebook_delta"]),
-        number(words.interval(row), row["delta"])._replace(note=f"pairs: {words.pairs(row)}"),
+        number(text.claimed(row, "paper"), row["paper_delta"]),
+        number(text.claimed(row, "notebook"), row["notebook_delta"]),
+        number(text.interval(row), row["delta"])._replace(note=f"pairs: {text.pairs(row)}"),
         verdict_cell(row)._replace(note=claimed_on(claim_id)),
         Cell(folder.name),
     ]
@@ -61,15 +61,15 @@ def measured_row(results: Path, folder: Path, row: Row) -> list[Cell]:
 def unmeasured_row(claim_id: str) -> list[Cell]:
     return [
         claim_cell(claim_id),
-        Cell(words.MISSING),
-        *[number(words.MISSING, math.nan)] * 3,
+        Cell(text.MISSING),
+        *[number(text.MISSING, math.nan)] * 3,
         Cell("not measured yet", tone="open", note=claimed_on(claim_id)),
-        Cell(words.MISSING),
+        Cell(text.MISSING),
     ]
 
 
 def claim_cell(claim_id: str, address: str | None = None) -> Cell:
-    return Cell(claim_id, link=address, long=True, note=studies.statement(claim_id))
+    return Cell(claim_id, link=address, long=True, note=sources.statement(claim_id))
 
 
 def claimed_on(claim_id: str) -> str:
@@ -81,18 +81,18 @@ def replications() -> Table:
     columns = ["claim", "what", "numbers", "data", "views", "grade", "source", "where", "caveats"]
     rows = []
     for each in references.load().replications:
-        told = studies.told(each)
+        told = sources.told(each)
         rows.append(
             [
-                Cell(each.claim or words.MISSING),
+                Cell(each.claim or text.MISSING),
                 Cell(each.title, long=True),
-                Cell(told.numbers or words.MISSING, long=True),
+                Cell(told.numbers or text.MISSING, long=True),
                 Cell(told.data),
-                Cell(each.views or words.MISSING),
+                Cell(each.views or text.MISSING),
                 Cell(told.grade),
                 Cell(references.source_title(each), link=told.link, long=True),
-                Cell(each.where or words.MISSING, long=True),
-                Cell("; ".join(each.caveats) or words.MISSING, long=True),
+                Cell(each.where or text.MISSING, long=True),
+                Cell("; ".join(each.caveats) or text.MISSING, long=True),
             ]
         )
     return Table(columns, rows)

@@ -3,9 +3,9 @@
 import pandas as pd
 from tabulate import tabulate
 
-from alexbench.config import Ablation
-from alexbench.record import RunRecord
-from alexbench.report import words
+from alexbench.config.ablation import Ablation
+from alexbench.report import text as words
+from alexbench.runs.record import RunRecord
 
 ESCAPES = {
     "\\": r"\textbackslash{}",

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import pandas as pd
 from tabulate import tabulate
 
-from alexbench import metrics
-from alexbench.config import SET_BY_HAND, Ablation
-from alexbench.record import RunRecord
-from alexbench.report import words
-from alexbench.report.pairs import chosen
+from alexbench.analysis.pairs import chosen
+from alexbench.config import metrics
+from alexbench.config.ablation import SET_BY_HAND, Ablation
+from alexbench.report import text
+from alexbench.runs.record import RunRecord
 
 
 def render(
@@ -28,7 +28,7 @@ def render(
         f"Profile `{profile}`. {data_line(measured[0])}",
         *verdicts(comparison),
         "## Comparison",
-        table(words.headline(comparison)),
+        table(text.headline(comparison)),
         NOTES,
         "![error against epoch](curves.png)",
         "## Arms",
@@ -63,7 +63,7 @@ def verdicts(comparison: pd.DataFrame) -> list[str]:
     claims = comparison[comparison["claim"] != ""].to_dict("records")
     lines = [
         f"- **{row['claim']}**, {row['variant']} against {row['baseline']}: "
-        f"**{row['verdict'] or 'no number claimed'}**. {words.sentence(row)}"
+        f"**{row['verdict'] or 'no number claimed'}**. {text.sentence(row)}"
         for row in claims
         if row["verdict"]
     ]

@@ -19,7 +19,7 @@ from alexbench.bench.shapes import (
     Step,
 )
 from alexbench.bench.steps import conv_flops, step_config, step_cost
-from alexbench.schema import ModelConfig
+from alexbench.config.schema import ModelConfig
 
 SMALL = Conv("small", in_channels=4, out_channels=6, side=5, kernel_size=3, padding=1, groups=2)
 

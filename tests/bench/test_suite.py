@@ -13,8 +13,8 @@ from alexbench.bench.machine import machine_name
 from alexbench.bench.peaks import measure_peaks
 from alexbench.bench.shapes import NORMS, POOLS, Conv
 from alexbench.bench.suite import run_suite
-from alexbench.bench.throughput import summary, throughput
 from alexbench.errors import BadInput
+from benchmarks.throughput import summary, throughput
 
 CPU = torch.device("cpu")
 

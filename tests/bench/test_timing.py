@@ -2,8 +2,8 @@
 
 import torch
 
-from alexbench.bench.clock import Clock
 from alexbench.bench.timing import Spread, clocks, interleave, measure, spread
+from benchmarks.clock import Clock
 
 CPU = torch.device("cpu")
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import torch
 
-from alexbench import config
-from alexbench.allocator import keep_memory
+from alexbench.bench.loader import throughput
+from alexbench.config.ablation import load_ablation
 from alexbench.data import load
-from alexbench.data.throughput import throughput
-from alexbench.train import train
+from alexbench.training.allocator import keep_memory
+from alexbench.training.train import train
 
 CPU = torch.device("cpu")
 
@@ -22,7 +22,7 @@ CPU = torch.device("cpu")
 def main(root: str, cache: str, *settings: str) -> None:
     torch.set_num_threads(int(settings[0]))
     keep_memory()
-    arm = config.load("lrn", "imagenet", settings=settings[1:]).variants["both"]
+    arm = load_ablation("lrn", "imagenet", settings=settings[1:]).variants["both"]
     data = load(arm.data, Path(root), Path(cache))
     moments = set()  # the same one in every batch of an evaluation
 

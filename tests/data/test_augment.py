@@ -2,11 +2,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from alexbench.config.schema import AugmentConfig, DataConfig
 from alexbench.data import Dataset, HeldSplit, Pixels, describe
 from alexbench.data.augment import crops, draw, mirrored
 from alexbench.data.moments import moments
 from alexbench.errors import BadInput
-from alexbench.schema import AugmentConfig, DataConfig
 
 CPU = torch.device("cpu")
 PLAIN = AugmentConfig(crop_size=6, crops=False, mirror=False, pca_colour="none")

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alexbench.cache import cache_folder
+from alexbench.config.paths import cache_folder
 from alexbench.data.cache import Arrays, cached
 from alexbench.errors import RunFailed
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 from PIL import Image
 
+from alexbench.config.schema import DataConfig
 from alexbench.data import Dataset, HeldSplit, load
 from alexbench.data.cifar10 import BINARY, CLASSES, PYTHON, TEST_FILE, TRAIN_FILES
 from alexbench.errors import BadInput
-from alexbench.schema import DataConfig
 
 DATA = DataConfig(name="cifar10", image_size=32)
 

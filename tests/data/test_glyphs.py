@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
+from alexbench.config.schema import DataConfig
 from alexbench.data import load
 from alexbench.data.glyphs import TEST_FONTS, TRAIN_FONTS, letters, posed, quads
 from alexbench.errors import BadInput
-from alexbench.schema import DataConfig
 
 
 class Still:

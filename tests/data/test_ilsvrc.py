@@ -7,10 +7,10 @@ import pytest
 import scipy.io
 from PIL import Image
 
+from alexbench.config.schema import DataConfig
 from alexbench.data import HeldSplit, load
 from alexbench.data.ilsvrc import GROUND_TRUTH, LOC_IMAGES, MAPPING, META, SOLUTION
 from alexbench.errors import BadInput
-from alexbench.schema import DataConfig
 from tests.data.images import noise
 
 DATA = DataConfig(name="imagefolder", image_size=8)

@@ -10,11 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
+from alexbench.config.schema import DataConfig
 from alexbench.data import HeldSplit, StreamedSplit, batches, imagefolder, load
 from alexbench.data.files import balanced
 from alexbench.data.imagefolder import load_folder
 from alexbench.errors import BadInput, RunFailed
-from alexbench.schema import DataConfig
 from tests.data.images import noise, write_folder
 
 DATA = DataConfig(name="imagefolder", image_size=8)

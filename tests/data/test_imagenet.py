@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from alexbench import config
+from alexbench.config.ablation import load_ablation
 from tests.data.images import write_photographs
 
 
@@ -19,7 +19,7 @@ def steps(root: Path, cache: Path, threads: int, *settings: str) -> dict:
 
 
 def test_the_pipeline_is_the_paper_s():
-    arm = config.load("lrn", "imagenet").variants["both"]
+    arm = load_ablation("lrn", "imagenet").variants["both"]
     data, augment, train = arm.data, arm.augment, arm.train
     assert (data.name, data.image_size, data.mean, data.scale) == (
         "imagefolder",

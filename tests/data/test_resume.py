@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from alexbench import config
-from alexbench.checkpoint import Checkpoints
+from alexbench.config.ablation import load_ablation
+from alexbench.config.overrides import override
+from alexbench.config.schema import Config
 from alexbench.data import Dataset, shards
 from alexbench.data.imagefolder import keep_decoded, load_folder
 from alexbench.errors import RunFailed
-from alexbench.layers import override
-from alexbench.schema import Config
-from alexbench.streams import spawn
-from alexbench.train import Outcome, Watch, train
+from alexbench.training.checkpoint import Checkpoints
+from alexbench.training.random_streams import spawn
+from alexbench.training.train import Outcome, ProgressCallback, train
 from tests.data.images import write_photographs
 from tests.tiny import CPU, tiny_config
 
@@ -32,7 +32,7 @@ CONFIGS = {
         train={"epochs": 1, "batch_size": BATCH},
         evaluate={"train_images": 0},
     ),
-    "paper": override(config.load("lrn", "imagenet").variants["both"], ONE_EPOCH, "here"),
+    "paper": override(load_ablation("lrn", "imagenet").variants["both"], ONE_EPOCH, "here"),
 }
 
 
@@ -41,7 +41,7 @@ def streamed(config: Config, root: Path, cache: Path) -> Dataset:
 
 
 def run(
-    config: Config, data: Dataset, folder: Path | None, watch: Watch = lambda *_: None
+    config: Config, data: Dataset, folder: Path | None, watch: ProgressCallback = lambda *_: None
 ) -> Outcome:
     kept = Checkpoints(folder, "both-seed0-abc", "abc", seconds=0.0) if folder else None
     return train(config, data, 0, CPU, watch, kept)

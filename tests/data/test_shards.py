@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from alexbench.config.schema import DataConfig
 from alexbench.data import StreamedSplit, batches, shards, stream
 from alexbench.data.imagefolder import keep_decoded, load_folder
 from alexbench.errors import BadInput, RunFailed
-from alexbench.schema import DataConfig
 from tests.data.images import noise, write_folder
 
 DATA = DataConfig(name="imagefolder", image_size=8)

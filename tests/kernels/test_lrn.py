@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from lrn_reference import reference
 
 from alexbench.errors import BadInput
 from alexbench.kernels import IMPLEMENTATIONS, local_response_norm, resolve, why_not
+from tests.kernels.lrn_reference import reference
 
 PAPER = {"size": 5, "alpha": 5e-4, "beta": 0.75, "k": 2.0}
 CPU = torch.device("cpu")

@@ -13,8 +13,7 @@ pytest.importorskip("triton", reason="the triton package is not installed")
 
 INTERPRETED = """
 import numpy as np, sys, torch
-sys.path.insert(0, sys.argv[1])
-from lrn_reference import reference
+from tests.kernels.lrn_reference import reference
 from alexbench.kernels import local_response_norm
 generator = torch.Generator().manual_seed(0)
 worst = 0.0
@@ -45,7 +44,7 @@ print(worst)
 
 def test_the_interpreter_agrees_with_the_formula_on_odd_shapes():
     done = subprocess.run(
-        [sys.executable, "-c", INTERPRETED, str(Path(__file__).parent)],
+        [sys.executable, "-c", INTERPRETED],
         env={**os.environ, "TRITON_INTERPRET": "1"},
         cwd=Path(__file__).parents[2],
         capture_output=True,

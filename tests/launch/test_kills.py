@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import torch
 
-from alexbench.execution import Execution, Place
+from alexbench.config.execution import RunOptions, Slot
+from alexbench.launch.sweep import Sweep
 from alexbench.launch.task import attempt
-from alexbench.plan import Run
-from alexbench.sweep import Sweep
-from alexbench.unfinished import missing, tidy
+from alexbench.runs.run import Run
+from alexbench.runs.status import missing, tidy
 from tests.sweeps import ABLATION, evidence, prepare, runs_of
 
 # eight runs of three epochs, each of four batches and two of evaluations
@@ -27,7 +27,7 @@ TEXT = ABLATION.replace("train.epochs: 1", "train.epochs: 3").replace("_size: 26
 OPTIONS = {"seeds": 4, "checkpoint_seconds": 0.0}  # a checkpoint after each batch
 
 
-def work(runs: list[Run], place: Place, folder: Path, how: Execution, beats: Any = None) -> None:
+def work(runs: list[Run], slot: Slot, folder: Path, how: RunOptions, beats: Any = None) -> None:
     """What a worker does, run after run, in this process; counts batches in ``beats``."""
 
     def beat() -> bool:
@@ -35,13 +35,13 @@ def work(runs: list[Run], place: Place, folder: Path, how: Execution, beats: Any
             beats.value += 1
         return False
 
-    torch.set_num_threads(place.num_threads)
+    torch.set_num_threads(slot.num_threads)
     for run in runs:
-        attempt(run, place, folder, how, send=lambda event: None, asked_to_stop=beat)
+        attempt(run, slot, folder, how, send=lambda event: None, asked_to_stop=beat)
 
 
 def perform_all(prepared: Sweep) -> None:
-    work(runs_of(prepared), prepared.places[0], prepared.folder, prepared.how)
+    work(runs_of(prepared), prepared.slots[0], prepared.folder, prepared.how)
 
 
 def kill_and_restart(prepared: Sweep, kills: int, chance: random.Random) -> None:
@@ -50,7 +50,7 @@ def kill_and_restart(prepared: Sweep, kills: int, chance: random.Random) -> None
     context.set_forkserver_preload([__name__])
     for _ in range(kills // 2):
         beats = [context.Value("i", 0) for _ in range(2)]
-        where = runs_of(prepared), prepared.places[0], prepared.folder, prepared.how
+        where = runs_of(prepared), prepared.slots[0], prepared.folder, prepared.how
         pair = [context.Process(target=work, args=(*where, beat)) for beat in beats]
         for process in pair:
             process.start()
@@ -66,7 +66,7 @@ def kill_and_restart(prepared: Sweep, kills: int, chance: random.Random) -> None
 
 def test_four_processes_at_once_train_each_run_exactly_once(tmp_path):
     prepared = prepare(tmp_path, TEXT, **OPTIONS)
-    where = runs_of(prepared), prepared.places[0], prepared.folder, prepared.how
+    where = runs_of(prepared), prepared.slots[0], prepared.folder, prepared.how
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     beats = [context.Value("i", 0) for _ in range(4)]

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from alexbench.claim import claim
+from alexbench.config.execution import Slot
 from alexbench.errors import RunFailed
-from alexbench.execution import Place
 from alexbench.launch import local
 from alexbench.launch.events import Event
-from alexbench.plan import Run
-from alexbench.sweep import Sweep, train_missing
-from alexbench.unfinished import Failure, is_done, lock_of, missing, read_failure, standings
+from alexbench.launch.sweep import Sweep, train_missing
+from alexbench.runs.lock import lock
+from alexbench.runs.run import Run
+from alexbench.runs.status import Failure, is_done, lock_of, missing, read_failure, standings
 from tests.launch.test_kills import perform_all
 from tests.sweeps import ABLATION, evidence, prepare, runs_of
 
@@ -55,8 +55,8 @@ class Heard:
         ]
 
 
-def execute(prepared: Sweep, notify: Any, places: int = 1) -> list[Failure]:
-    where = [Place("cpu", 1, places)] * places
+def execute(prepared: Sweep, notify: Any, slots: int = 1) -> list[Failure]:
+    where = [Slot("cpu", 1, slots)] * slots
     with local.launch(prepared.folder, prepared.how) as perform:
         return perform(runs_of(prepared), where, notify)
 
@@ -143,7 +143,7 @@ def test_on_error_stop_ends_the_sweep_and_keeps_what_the_others_have(tmp_path):
                 os.kill(workers()[1], signal.SIGKILL)
 
     with pytest.raises(RunFailed, match=r"^wide, seed 0: its process was killed \(signal 9\)"):
-        execute(prepared, kill_the_second, places=2)
+        execute(prepared, kill_the_second, slots=2)
     assert states(prepared) == ["resumable", "failed"]
 
 
@@ -174,7 +174,7 @@ def test_a_full_disk_ends_the_sweep_in_one_line_and_the_next_one_completes_it(tm
 def test_a_run_that_another_process_has_in_hand_is_waited_for_and_not_trained_twice(tmp_path):
     prepared = prepare(tmp_path, seeds=1)
     narrow, wide = runs_of(prepared)
-    with claim(lock_of(narrow, prepared.folder)) as mine:
+    with lock(lock_of(narrow, prepared.folder)) as mine:
         assert mine
         heard = Heard()
         thread = threading.Thread(target=execute, args=(prepared, heard))

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from alexbench.claim import claim
-from alexbench.execution import Execution
-from alexbench.launch.elsewhere import attempt_here
+from alexbench.config.execution import RunOptions
+from alexbench.launch.cluster import attempt_here
 from alexbench.launch.events import Event
-from alexbench.sweep import Sweep
-from alexbench.unfinished import lock_of, log_of, write_failure
+from alexbench.launch.sweep import Sweep
+from alexbench.runs.lock import lock
+from alexbench.runs.status import lock_of, log_of, write_failure
 from tests.sweeps import prepare, runs_of
 
 
@@ -18,9 +18,9 @@ def prepared(tmp_path: Any) -> Sweep:
     return prepare(tmp_path, seeds=1)
 
 
-def attempt(prepared: Sweep, how: Execution) -> Event:
+def attempt(prepared: Sweep, how: RunOptions) -> Event:
     run = runs_of(prepared)[0]
-    return attempt_here(run, prepared.places[0], prepared.folder, how, lambda: False)
+    return attempt_here(run, prepared.slots[0], prepared.folder, how, lambda: False)
 
 
 def test_a_run_in_other_hands_keeps_the_log_of_its_owner(prepared):
@@ -28,7 +28,7 @@ def test_a_run_in_other_hands_keeps_the_log_of_its_owner(prepared):
     log = log_of(run, prepared.folder)
     log.parent.mkdir(parents=True)
     log.write_text("what the owner says")
-    with claim(lock_of(run, prepared.folder)):
+    with lock(lock_of(run, prepared.folder)):
         assert attempt(prepared, prepared.how) == {"kind": "taken"}
     assert log.read_text() == "what the owner says"
     assert attempt(prepared, prepared.how)["kind"] == "finished"

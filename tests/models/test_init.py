@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from alexbench.config.schema import ModelConfig
 from alexbench.models import build
-from alexbench.schema import ModelConfig
 
 SMALL = {
     "alexnet": ({"width": 0.1}, 67),

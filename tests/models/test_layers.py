@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from alexbench.config.schema import ModelConfig
 from alexbench.models.layers import (
     ColumnLinear,
     Dropout,
@@ -15,7 +16,6 @@ from alexbench.models.layers import (
     WithinMapNorm,
 )
 from alexbench.models.stage import local_response_norm, pooling
-from alexbench.schema import ModelConfig
 
 
 def pixel(*channels):

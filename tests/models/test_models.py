@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from alexbench.config.schema import ModelConfig
 from alexbench.models import build, set_dropout_stream
-from alexbench.schema import ModelConfig
 
 NETS = [
     (ModelConfig(name="alexnet", width=0.03, init="fan_in"), 67),

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from alexbench.config.schema import ModelConfig
 from alexbench.models import blueprint, build, count, layer_sizes
-from alexbench.schema import ModelConfig
 
 # multiply-adds of one image by hand: outputs x inputs of one output
 TWO_COLUMNS = (

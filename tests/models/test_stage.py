@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from alexbench.config.schema import ModelConfig
 from alexbench.models import blueprint, build
 from alexbench.models.layers import Dropout, Gain, LocalResponseNorm, ScaledTanh, WithinMapNorm
-from alexbench.schema import ModelConfig
 
 SMALL = {
     "alexnet": {"width": 0.02},

@@ -5,10 +5,10 @@ import torch
 import torchvision
 from torch import nn
 
-from alexbench.knobs import VGG_CONVS
+from alexbench.config.constraints import VGG_CONVS
+from alexbench.config.schema import ModelConfig
 from alexbench.models import blueprint, count, layer_sizes
 from alexbench.models.layers import LocalResponseNorm
-from alexbench.schema import ModelConfig
 
 
 def vgg(name, **knobs):

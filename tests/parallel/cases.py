@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from alexbench import models
-from alexbench.config import Config
+from alexbench.config.ablation import Config
+from alexbench.config.schema import ModelConfig, TrainConfig
 from alexbench.parallel.group import find_store, group, talk_at_home
-from alexbench.parallel.place import ALONE, Team, place
-from alexbench.parallel.weights import gather
-from alexbench.schema import ModelConfig, TrainConfig
-from alexbench.train import train
+from alexbench.parallel.placed import ALONE, ProcessGroup, place
+from alexbench.training.train import train
+from alexbench.training.weights import gather
 from tests.tiny import CPU, tiny_config, tiny_data
 
 SIDES = {"alexnet": 67, "alexnet_small": 16}  # pixels; alexnet is narrow, at full width it is slow
@@ -55,7 +55,7 @@ def recipe(placement: str, **keys: Any) -> TrainConfig:
 def one_step(
     net_config: ModelConfig,
     placement: str = "one",
-    team: Team = ALONE,
+    team: ProcessGroup = ALONE,
     device: torch.device = CPU,
     side: int | None = None,
 ) -> tuple[Tensor, dict[str, Tensor], int]:
@@ -102,7 +102,7 @@ def training(name: str, placement: str) -> Config:
 IMAGES_OF = {"ten_steps": 51, "curve": 128}
 
 
-def trained(name: str, placement: str = "one", team: Team = ALONE) -> dict[str, Any]:
+def trained(name: str, placement: str = "one", team: ProcessGroup = ALONE) -> dict[str, Any]:
     """The history of a whole training, its weights and its predictions."""
     data = tiny_data(IMAGES_OF[name])
     outcome = train(training(name, placement), data, 0, CPU, lambda *_: None, None, team)
@@ -114,7 +114,7 @@ def trained(name: str, placement: str = "one", team: Team = ALONE) -> dict[str, 
     }
 
 
-def everything(team: Team) -> dict[str, Any]:
+def everything(team: ProcessGroup) -> dict[str, Any]:
     steps = {
         (placement, index): one_step(net, placement, team)
         for placement in PLACEMENTS
@@ -134,7 +134,7 @@ def main(rank: int, port: int, file: Path) -> None:
     torch.set_num_threads(1)
     talk_at_home()
     with group(find_store(port), "cases", rank, 2, CPU):
-        found = everything(Team(rank, 2))
+        found = everything(ProcessGroup(rank, 2))
     if rank == 0:
         torch.save(found, file)
 

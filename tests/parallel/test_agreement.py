@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 import torch
 
+from alexbench.config.schema import ModelConfig
 from alexbench.parallel import cost
 from alexbench.parallel.group import open_store
-from alexbench.parallel.place import Team
-from alexbench.schema import ModelConfig
+from alexbench.parallel.placed import ProcessGroup
 from tests.parallel import cases
 from tests.tiny import CPU
 
-TWO = Team(devices=(CPU, CPU))
+TWO = ProcessGroup(devices=(CPU, CPU))
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_two_cuda_devices_give_the_outputs_and_gradients_of_one():
     first, second = torch.device("cuda:0"), torch.device("cuda:1")
     for net in cases.NETS:
         theirs = cases.one_step(net, device=first)
-        ours = cases.one_step(net, "two", Team(devices=(first, second)), first)
+        ours = cases.one_step(net, "two", ProcessGroup(devices=(first, second)), first)
         on_cpu = {name: gradient.cpu() for name, gradient in theirs[1].items()}
         assert_agree(ours, (theirs[0], on_cpu, 0))
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from alexbench import models
+from alexbench.config.schema import ModelConfig
 from alexbench.parallel import cost
 from alexbench.parallel.cost import ALEXNET, Machine, Net
-from alexbench.schema import ModelConfig
 
 # 10 and 90 parameters, 100 and 20 FLOPs, 8 features, 6 units over the links, 12 FC units, 3 classes
 TOY = Net(10, 90, 100, 20, features=8, links=6, fc_units=12, classes=3)

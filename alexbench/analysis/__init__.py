@@ -1,0 +1,1 @@
+"""Statistics: records in, comparison rows out. No torch."""

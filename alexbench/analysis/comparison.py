@@ -1,0 +1,259 @@
+"""Records -> the comparison: a row a claim, and a row a metric of each variant, against a baseline.
+
+Runs are paired by seed. A seed that one arm lacks, whose metric was not measured, or (for timings)
+whose two runs were made on different machines or for different ablations, is dropped and counted.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+import pandas as pd
+
+from alexbench.analysis import stats
+from alexbench.analysis.pairs import (
+    arm_mean,
+    confidence,
+    mcnemar,
+    p_value,
+    pair,
+    to_differences,
+    tuned_settings,
+)
+from alexbench.config import metrics, references
+from alexbench.config.ablation import Ablation
+from alexbench.config.metrics import Metric
+from alexbench.config.references import Claim, Effect
+from alexbench.runs.record import RunRecord
+
+
+class Question(NamedTuple):
+    """Which pair of arms is compared on which metric, and what is claimed of it."""
+
+    metric: str
+    baseline: str
+    variant: str
+    claim: str | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of comparison.csv. ``delta`` and its bounds are percentage points, or ratios.
+
+    The means are over the pairs: arithmetic for differences, geometric for ratios. ``p_value`` is
+    the sign-flip test's, ``t_p_value`` the paired t test's; both are adjusted in judge, and there
+    are none of what is counted and not measured.
+    ``paper_se`` is computed from the released runs behind the paper's number where the paper
+    gives a delta only.
+    """
+
+    ablation: str
+    profile: str
+    data: str
+    metric: str
+    baseline: str
+    variant: str
+    num_pairs: int
+    baseline_mean: float
+    variant_mean: float
+    delta: float
+    ci_low: float
+    ci_high: float
+    p_value: float
+    paper_delta: float
+    notebook_delta: float
+    verdict: str
+    same_data: str
+    claim: str
+    claimed_direction: str
+    paper_se: float
+    notebook_se: float
+    unit: str
+    kind: str
+    p_holm: float
+    t_p_value: float
+    t_p_holm: float
+    mcnemar_p: float
+    equivalence_p: float
+    seeds_for_80_power: float
+    dropped_seeds: int
+    baseline_diverged: int
+    variant_diverged: int
+    baseline_censored: int
+    variant_censored: int
+    tuned: str
+
+
+COLUMNS = [field.name for field in fields(Row)]
+TEXTS = [field.name for field in fields(Row) if field.type is str]
+
+
+def comparison(ablation: Ablation, profile: str, records: Sequence[RunRecord]) -> pd.DataFrame:
+    """Return the comparison of the measured ``records``, columns as in Row."""
+    measured = [record for record in records if record.purpose == "measure"]
+    rows = [
+        answer(question, ablation.name, profile, planned(question, ablation, measured))
+        for question in questions(ablation)
+    ]
+    frame = pd.DataFrame([vars(row) for row in rows], columns=COLUMNS)
+    return judge(frame)
+
+
+def planned(
+    question: Question, ablation: Ablation, records: Sequence[RunRecord]
+) -> list[RunRecord]:
+    """Those of the seeds that both arms were to have: others have no pair, and miss none."""
+    limits = [ablation.most_seeds(arm) for arm in (question.baseline, question.variant)]
+    most = min((limit for limit in limits if limit is not None), default=math.inf)
+    return [record for record in records if record.seed < most]
+
+
+def questions(ablation: Ablation) -> Iterator[Question]:
+    """Yield a question a claim and metric, then one for every other metric of every variant."""
+    claimed = list(dict.fromkeys(claim_questions(ablation)))
+    yield from claimed
+    answered = {question[:3] for question in claimed}
+    answered |= {(q.metric, q.variant, q.baseline) for q in claimed}  # the same arms, turned round
+    for variant in ablation.variants:
+        for metric in ablation.metrics:
+            key = (metric, ablation.baseline, variant)
+            if variant != ablation.baseline and key not in answered:
+                yield Question(*key)
+
+
+def claim_questions(ablation: Ablation) -> Iterator[Question]:
+    for claim_id, uses in ablation.claims.items():
+        for use in uses:
+            about = [use.metric] if use.metric else references.claim(claim_id).metrics()
+            for metric in about:
+                yield Question(metric, use.baseline or ablation.baseline, use.variant, claim_id)
+
+
+def answer(question: Question, ablation: str, profile: str, records: Sequence[RunRecord]) -> Row:
+    """Answer one question, but for what depends on the whole table (judge)."""
+    metric = metrics.METRICS[question.metric]
+    pairs = pair(metric, question.baseline, question.variant, records)
+    differences = to_differences(metric, pairs)
+    interval = confidence(metric, differences, pairs)
+    censored = any(reading.censored for reading in (*pairs.baseline, *pairs.variant))
+    paper, notebook = claimed_effects(question)
+    target = paper or notebook
+    data = records[0].data if records else {}
+    claim = references.claim(question.claim) if question.claim else None
+    return Row(
+        ablation=ablation,
+        profile=profile,
+        data=str(data.get("name", "")),
+        metric=metric.name,
+        unit=metric.unit,
+        kind=metric.kind,
+        claim=question.claim or "",
+        baseline=question.baseline,
+        variant=question.variant,
+        num_pairs=len(differences),
+        dropped_seeds=pairs.dropped_seeds,
+        baseline_diverged=sum(run.status == "diverged" for run, _ in pairs.runs),
+        variant_diverged=sum(run.status == "diverged" for _, run in pairs.runs),
+        baseline_censored=sum(reading.censored for reading in pairs.baseline),
+        variant_censored=sum(reading.censored for reading in pairs.variant),
+        baseline_mean=arm_mean(metric, pairs.baseline),
+        variant_mean=arm_mean(metric, pairs.variant),
+        delta=shown(metric, interval.estimate),
+        ci_low=shown(metric, interval.low),
+        ci_high=shown(metric, interval.high),
+        p_value=math.nan if metric.exact else p_value(differences, pairs),
+        p_holm=math.nan,
+        t_p_value=math.nan if metric.exact else stats.t_test(differences),
+        t_p_holm=math.nan,
+        mcnemar_p=mcnemar(pairs) if metrics.is_per_example(metric.name) else math.nan,
+        equivalence_p=math.nan if censored else equivalence(target, differences),
+        paper_delta=size(paper),
+        claimed_direction=direction(target),
+        paper_se=standard_error(paper, notebook if paper else None),
+        notebook_delta=size(notebook),
+        notebook_se=standard_error(notebook),
+        verdict=first_verdict(target, interval),
+        seeds_for_80_power=math.nan if censored else seeds_wanted(target, differences),
+        same_data="" if claim is None or not data else yes(references.same_data(claim, data)),
+        tuned=tuned_settings(pairs),
+    )
+
+
+def judge(frame: pd.DataFrame) -> pd.DataFrame:
+    """Adjust the p values over the table, and take back verdicts that do not survive it.
+
+    Two families: the rows that a claim is about, decided before anything was measured, and the
+    rest. A claim whose interval excludes zero, but not after Holm's adjustment of the paired t
+    tests of all claims in the table, is inconclusive: so the chance that a table without any true
+    effect says reproduced, same sign or opposite anywhere is at most 5%.
+    """
+    frame = frame.copy()
+    is_claim = frame["claim"] != ""
+    for family in (frame[is_claim], frame[~is_claim]):
+        frame.loc[family.index, "p_holm"] = adjusted(family, "p_value")
+        frame.loc[family.index, "t_p_holm"] = adjusted(family, "t_p_value")
+    signed = frame["verdict"].isin(["reproduced", "same sign", "opposite"])
+    frame.loc[signed & (frame["t_p_holm"] > stats.ALPHA), "verdict"] = "inconclusive"
+    return frame
+
+
+def adjusted(family: pd.DataFrame, column: str) -> list[float]:
+    """Holm's adjustment over the tests of a family; two claims about one test count once."""
+    tests = list(zip(family["metric"], family["baseline"], family["variant"], strict=True))
+    p_values = dict(zip(tests, family[column], strict=True))
+    held = dict(zip(p_values, stats.holm(list(p_values.values())), strict=True))
+    return [held[test] for test in tests]
+
+
+def shown(metric: Metric, value: float) -> float:
+    """From the scale of the test to that of the table: a log ratio becomes a ratio."""
+    return value if metric.kind == "difference" else math.exp(value)
+
+
+def claimed_effects(question: Question) -> tuple[Effect | None, Effect | None]:
+    """What the claim's source and the authors' notebook say about the question."""
+    if question.claim is None:
+        return None, None
+    claim: Claim = references.claim(question.claim)
+    arms = (question.baseline, question.variant)
+    return claim.effect(question.metric, arms), claim.notebook_effect(question.metric, arms)
+
+
+def first_verdict(claimed: Effect | None, interval: stats.Interval) -> str:
+    if claimed is None:
+        return ""
+    return stats.verdict(*interval, claimed.log_or_points, sign_only=claimed.size is None)
+
+
+def equivalence(claimed: Effect | None, differences: list[float]) -> float:
+    if claimed is None or claimed.size is None:
+        return math.nan
+    return stats.tost_p(differences, abs(claimed.log_or_points) / 2)
+
+
+def seeds_wanted(claimed: Effect | None, differences: list[float]) -> float:
+    if claimed is None or claimed.size is None:
+        return math.nan
+    seeds = stats.seeds_needed(claimed.log_or_points, stats.sd(differences))
+    return math.nan if seeds is None else seeds
+
+
+def size(effect: Effect | None) -> float:
+    return math.nan if effect is None or effect.size is None else effect.size
+
+
+def direction(effect: Effect | None) -> str:
+    if effect is None:
+        return ""
+    return "higher" if effect.log_or_points > 0 else "lower"
+
+
+def standard_error(*effects: Effect | None) -> float:
+    """The binomial standard error of the first of these that has one."""
+    errors = [effect.standard_error for effect in effects if effect]
+    return next((error for error in errors if error is not None), math.nan)
+
+
+def yes(value: bool) -> str:
+    return "yes" if value else "no"

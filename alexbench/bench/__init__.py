@@ -1,0 +1,1 @@
+"""Timing of kernels, training steps and the loader, and the throughput gate."""

@@ -1,0 +1,1 @@
+"""The throughput gate: two revisions timed in turn."""

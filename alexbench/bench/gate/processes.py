@@ -1,0 +1,127 @@
+"""Processes that hold one revision each, and rounds of calls that go to all of them in turn."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from alexbench.bench.gate.verdict import Rounds
+from alexbench.errors import RunFailed
+
+SCRIPT = Path(__file__).with_name("worker.py")
+CALLS = 10  # in a sample
+ROLES = ("base", "base_again", "head")
+
+
+# One thread, so that its CPU time is all the work. malloc keeps what it has: by default it returns
+# large blocks to the system, in some processes and not in others of the same code, and the page
+# faults of the former were measured to double the time of a kernel.
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
+    "PYTHONHASHSEED": "0",
+    "TORCH_CPP_LOG_LEVEL": "ERROR",
+}
+
+
+class Server:
+    """A revision, imported once: forks a process for each role and passes messages to it."""
+
+    def __init__(self, tree: Path, device: str) -> None:
+        self.tree = tree
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", str(SCRIPT), device],
+            env={**os.environ, **ENVIRONMENT, "PYTHONPATH": str(tree)},
+            cwd=tree,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def ask(self, **request: object) -> dict[str, Any]:
+        """Raises RunFailed where the process is gone; it has said why on stderr."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        try:
+            print(json.dumps(request), file=self.process.stdin, flush=True)
+        except BrokenPipeError:
+            raise self.gone() from None
+        line = self.process.stdout.readline()
+        if not line:
+            raise self.gone()
+        reply: dict[str, Any] = json.loads(line)
+        return reply
+
+    def gone(self) -> RunFailed:
+        return RunFailed(f"gate: the process that ran {self.tree} ended, its message is above")
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+class Worker:
+    """A role: a fork of a revision's server, with its cases made and counted."""
+
+    def __init__(self, server: Server, role: str, cases: Sequence[str], counting: bool) -> None:
+        self.server, self.role = server, role
+        greeting = server.ask(open=role, cases=list(cases), counting=counting)
+        if Path(greeting["package"]).resolve() != server.tree.resolve():
+            raise RunFailed(f"gate: wanted the package of {server.tree}, got {greeting['package']}")
+        self.counters: dict[str, dict[str, int]] = greeting["counters"]
+
+    def seconds(self, case: str, calls: int) -> float:
+        return float(self.server.ask(role=self.role, case=case, calls=calls)["seconds"])
+
+    def close(self) -> None:
+        self.server.ask(close=self.role)
+
+
+@contextmanager
+def servers(trees: dict[str, Path], device: str) -> Iterator[dict[str, Server]]:
+    """A server for each name, ended afterwards whatever happens."""
+    with ExitStack() as stack:
+        started = {}
+        for name, tree in trees.items():
+            started[name] = Server(tree, device)
+            stack.callback(started[name].close)
+        yield started
+
+
+@contextmanager
+def workers(
+    running: dict[str, Server], cases: Sequence[str], counting: bool = False
+) -> Iterator[dict[str, Worker]]:
+    """A new worker for each role. Equal code needs counting once, so base_again never does."""
+    forks = {
+        role: Worker(
+            running[role.removesuffix("_again")], role, cases, counting and role in running
+        )
+        for role in (*running, "base_again")
+        if role.removesuffix("_again") in running
+    }
+    yield forks
+    for fork in forks.values():
+        fork.close()
+
+
+def run_rounds(
+    roles: dict[str, Worker], case: str, rounds: int, order: random.Random, slowdown: float = 1.0
+) -> Rounds:
+    """Let every role run the case once a round, in random order.
+
+    slowdown: the head makes so many times the calls; how the gate tests itself.
+    """
+    samples: dict[str, list[float]] = {role: [] for role in ROLES}
+    for _ in range(rounds):
+        for role in order.sample(ROLES, len(ROLES)):
+            calls = round(CALLS * (slowdown if role == "head" else 1))
+            samples[role].append(roles[role].seconds(case, calls))
+    return Rounds(**samples)

@@ -1,0 +1,133 @@
+"""Which knobs do something in a run: one that a net lacks is refused, and no idle one tells two
+arms apart.
+
+No torch here: configurations are checked before anything is built.
+"""
+
+from typing import TypeVar
+
+from alexbench.config.schema import AugmentConfig, Config, ModelConfig, Section, TrainConfig
+
+S = TypeVar("S", bound=Section)
+EIGHT_LAYERS = ("alexnet", "alexnet_small")
+# convolutions of the VGG nets
+VGG_CONVS = {"vgg_a": 8, "vgg_b": 10, "vgg_c": 13, "vgg_d": 13, "vgg_e": 16}
+NETS_WITH = {
+    "columns": EIGHT_LAYERS,
+    "removed_layer": EIGHT_LAYERS,
+    "rounding": EIGHT_LAYERS,
+    "adaptive_pool": EIGHT_LAYERS,
+    "dropout_place": EIGHT_LAYERS,
+    "hidden_units": ("cifar4",),
+    "local_kernels": ("cifar_local",),
+    "within_map_norm": (*EIGHT_LAYERS, "cifar4"),
+    "dropout": (*EIGHT_LAYERS, *VGG_CONVS, "cifar4 with model.hidden_units"),
+}
+# the side in pixels that leaves at least one pixel after the last pooling layer
+SMALLEST_INPUT = {"alexnet": 36, "alexnet_small": 8, "cifar4": 8, "cifar_local": 4} | {
+    name: 32 for name in VGG_CONVS
+}
+KNOBS_OF_SCHEDULES = (
+    ({"lr_drop_epochs"}, ("step",)),
+    ({"lr_drop_factor"}, ("step", "plateau")),
+    ({"plateau_drops", "plateau_patience"}, ("plateau",)),
+    ({"stairs", "stairs_ratio"}, ("stairs",)),
+)
+SMALLEST_ROUNDED_DOWN = {"alexnet": 67, "alexnet_small": 15}
+
+
+def lacking(model: ModelConfig) -> list[str]:
+    """The knobs that this net does not have."""
+    name = "cifar4 with model.hidden_units" if model.hidden_units else model.name
+    return [knob for knob, nets in NETS_WITH.items() if not {name, model.name} & set(nets)]
+
+
+def unsupported(model: ModelConfig) -> str | None:
+    """One line on the first knob whose value the net cannot obey, or None.
+
+    Defaults pass, as nobody asked for them; so does dropout 0, which is true of a net without it.
+    """
+    if model.name in VGG_CONVS and "as_run" in (model.form, model.init, model.lrn_order):
+        return f"{model.name} was not run in 2012: no knob of model can be as_run"
+    for knob in lacking(model):
+        value, default = getattr(model, knob), ModelConfig.model_fields[knob].default
+        if value != default and (knob, value) != ("dropout", 0):
+            nets = " or ".join(NETS_WITH[knob])
+            return (
+                f"model.{knob} is {value}, but {model.name} has no such knob "
+                f"({nets} has): leave it at {default}"
+            )
+    return None
+
+
+def too_small(model: ModelConfig, input_size: int) -> str | None:
+    """One line if inputs of that side in pixels would vanish in the net's pooling layers."""
+    least = SMALLEST_INPUT[model.name]
+    if model.rounding == "down":
+        least = SMALLEST_ROUNDED_DOWN.get(model.name, least)
+    key, side = (
+        ("model.resize", model.resize) if model.resize else ("augment.crop_size", input_size)
+    )
+    return (
+        None
+        if side >= least
+        else f"{key} is {side}, but {model.name} needs at least {least} pixels"
+    )
+
+
+def layer_names(model: ModelConfig) -> list[str]:
+    """The names of the layers with weights, in forward order."""
+    if model.name in VGG_CONVS:
+        kinds, hidden = ["conv"] * VGG_CONVS[model.name], 2
+    elif model.name == "cifar4":
+        kinds, hidden = ["conv"] * 3, int(model.hidden_units > 0)
+    elif model.name == "cifar_local":
+        kinds, hidden = ["conv", "conv", "local", "local"], 0
+    else:
+        kinds, hidden = ["conv"] * 5, 2
+    kinds += ["fc"] * (hidden + 1)
+    names = [f"{kind}{number}" for number, kind in enumerate(kinds, 1)]
+    return [name for name in names if name != model.removed_layer]
+
+
+def effective(config: Config) -> Config:
+    """The same run with every knob that does nothing in it back at its default.
+
+    Two configurations whose knobs in force are equal are one run under two names.
+    """
+    sections = {
+        "augment": at_default(config.augment, idle_in_augmentation(config.augment)),
+        "model": at_default(config.model, idle_in_model(config.model)),
+        "train": at_default(config.train, idle_in_training(config.train)),
+    }
+    return config.model_copy(update=sections)
+
+
+def at_default(section: S, idle: set[str]) -> S:
+    defaults = {knob: type(section).model_fields[knob].default for knob in idle}
+    return section.model_copy(update=defaults)
+
+
+def idle_in_augmentation(augment: AugmentConfig) -> set[str]:
+    return {"pca_sd", "pca_epochs", "pca_rescale"} if augment.pca_colour == "none" else set()
+
+
+def idle_in_training(train: TrainConfig) -> set[str]:
+    idle = {"momentum"} if train.optimizer == "adam" else set()
+    for knobs, schedules in KNOBS_OF_SCHEDULES:
+        if train.schedule not in schedules:
+            idle |= knobs
+    return idle
+
+
+def idle_in_model(model: ModelConfig) -> set[str]:
+    idle = {"form", *lacking(model)}
+    if not model.dropout:
+        idle.add("dropout_place")
+    if model.lrn in ("none", "gain_only"):
+        idle |= {"lrn_size", "lrn_alpha", "lrn_alpha_reading"}
+    if model.lrn == "none":
+        idle |= {"lrn_beta", "lrn_k"}
+        if not model.within_map_norm:
+            idle.add("lrn_order")
+    return idle

@@ -1,0 +1,124 @@
+"""Layers of dotted keys over the schema's defaults, the later over the earlier."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ValidationError
+
+from alexbench.config import constraints, placement
+from alexbench.config.schema import Config, Overrides
+from alexbench.config.yaml_file import describe, first_line, hint, known_keys
+from alexbench.errors import BadInput
+
+
+class Layer(NamedTuple):
+    where: str  # for messages: the file and the part of it
+    values: Overrides
+
+
+def resolve(layers: Sequence[Layer]) -> Config:
+    """The layers over the defaults, the later over the earlier."""
+    known = known_keys()
+    merged: Overrides = {}
+    for where, values in layers:
+        for key in values:
+            if key not in known:
+                raise BadInput(f"{where}: unknown key '{key}'{hint(key, known)}")
+        merged |= values
+    nested: dict[str, dict[str, Any]] = {}
+    for key, value in merged.items():
+        section, _, field = key.partition(".")
+        nested.setdefault(section, {})[field] = value
+    try:
+        config = Config.model_validate(nested)
+    except ValidationError as error:
+        wrong = ".".join(str(part) for part in error.errors()[0]["loc"][:2])
+        where = last_that(layers, lambda key: key == wrong)
+        raise BadInput(f"{where}: {describe(error, Config)}") from None
+    section, reason = next(contradictions(config), ("", ""))
+    if reason:
+        where = last_that(layers, lambda key: key.startswith(section))
+        raise BadInput(f"{where}: {reason}")
+    return config
+
+
+def contradictions(config: Config) -> Iterator[tuple[str, str]]:
+    """What single keys cannot show: the section to look in, and one line about it."""
+    side, free = config.augment.crop_size, config.data.image_size + 2 * config.augment.padding
+    if reason := constraints.unsupported(config.model):
+        yield "model.", reason
+    if reason := constraints.too_small(config.model, side):
+        yield "augment.", reason
+    known = constraints.layer_names(config.model)
+    for key in ("layer_lr", "layer_lr_factor", "layer_weight_decay"):
+        for layer in getattr(config.train, key):
+            if layer not in known:
+                names = f"{hint(layer, known)}; it has {', '.join(known)}"
+                yield f"train.{key}", f"train.{key}: {config.model.name} has no '{layer}'{names}"
+    if side > free:
+        most = "data.image_size + 2 * augment.padding"
+        yield "augment.", f"augment.crop_size is {side}, at most {most} = {free} is allowed"
+    if reason := placement.misplaced(config):
+        yield "train.", reason
+    if config.train.stop_at_target and config.train.target_train_error is None:
+        yield "train.stop_at_target", "train.stop_at_target needs a train.target_train_error"
+    if config.train.stop_at_target and config.evaluate.train_images == 0:
+        yield (
+            "evaluate.train_images",
+            "evaluate.train_images is 0, but train.stop_at_target needs the training error: allow "
+            "some, or null for all",
+        )
+    default = type(config.train).model_fields["momentum"].default
+    if config.train.optimizer == "adam" and config.train.momentum != default:
+        yield (
+            "train.momentum",
+            f"train.momentum is for sgd, and adam has none: leave it at {default}",
+        )
+
+
+def last_that(layers: Sequence[Layer], sets: Callable[[str], bool]) -> str:
+    """Where the last layer is that sets such a key: the place to look at."""
+    found = (layer.where for layer in reversed(layers) if any(map(sets, layer.values)))
+    return next(found, layers[0].where)
+
+
+def override(config: Config, values: Overrides, where: str) -> Config:
+    """The configuration with dotted keys changed, checked again."""
+    flat = {
+        f"{section}.{key}": value
+        for section, keys in config.model_dump().items()
+        for key, value in keys.items()
+    }
+    return resolve([Layer("the resolved configuration", flat), Layer(where, values)])
+
+
+def same_net(first: Config, second: Config) -> bool:
+    """Whether two configurations train one net, and differ at most in how it is tested."""
+    tested = {"views": "centre", "nets": 1}
+    configs = [
+        config.model_copy(update={"evaluate": config.evaluate.model_copy(update=tested)})
+        for config in (first, second)
+    ]
+    return constraints.effective(configs[0]) == constraints.effective(configs[1])
+
+
+def parse_settings(settings: Sequence[str]) -> Overrides:
+    """``key=value`` texts as dotted keys; values are read as YAML."""
+    for setting in settings:
+        key, equals, _ = setting.partition("=")
+        if not equals or key not in known_keys():
+            raise BadInput(
+                f"--set {setting}: expected key=value with a known key{hint(key, known_keys())}"
+            )
+    try:
+        content: Any = OmegaConf.to_container(OmegaConf.from_dotlist(list(settings)))
+    except (OmegaConfBaseException, yaml.YAMLError) as error:
+        raise BadInput(f"--set {' '.join(settings)}: not valid YAML: {first_line(error)}") from None
+    return {
+        f"{section}.{key}": value
+        for section, keys in content.items()
+        for key, value in keys.items()
+    }

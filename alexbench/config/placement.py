@@ -1,0 +1,52 @@
+"""What a placement asks for, checked before anything is built. No torch here."""
+
+import os
+
+from alexbench.config.constraints import EIGHT_LAYERS
+from alexbench.config.schema import Config, TrainConfig
+
+COLUMNS = 2  # of the paper's net: a device each
+SPLIT = ("two_columns", "no_links")  # values of model.columns in which a column is a net apart
+
+
+def torchrun_is_on() -> bool:
+    """Whether torchrun started this process, or one that this process came from."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def num_devices(train: TrainConfig) -> int:
+    """How many devices a run occupies."""
+    return COLUMNS if train.placement in ("two", "processes") else train.replicas
+
+
+def num_processes(train: TrainConfig) -> int:
+    """How many processes train a run together."""
+    return 1 if train.placement == "two" else num_devices(train)
+
+
+def misplaced(config: Config) -> str | None:
+    """One line on a placement that the net, the batch or the other keys do not allow, or None."""
+    model, train = config.model, config.train
+    placement, replicas = train.placement, train.replicas
+    if placement in ("one", "two", "processes") and replicas > 1:
+        return (
+            f"train.replicas is {replicas}, but train.placement {placement} has none: "
+            "allowed are data_parallel and hybrid"
+        )
+    if placement in ("two", "processes"):
+        if model.name not in EIGHT_LAYERS or model.columns not in SPLIT:
+            return (
+                f"train.placement {placement} puts a column on each device: it needs "
+                f"model.name {' or '.join(EIGHT_LAYERS)} with model.columns {' or '.join(SPLIT)}"
+            )
+    if placement == "hybrid" and (model.name not in EIGHT_LAYERS or model.columns == "no_links"):
+        return (
+            "train.placement hybrid shares FC layers that see all units: it needs "
+            f"model.name {' or '.join(EIGHT_LAYERS)}, and model.columns other than no_links"
+        )
+    if train.batch_size % replicas:
+        return (
+            f"train.batch_size is {train.batch_size}, which {replicas} replicas cannot share "
+            f"evenly: choose a multiple of {replicas}"
+        )
+    return None

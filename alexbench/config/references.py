@@ -1,0 +1,228 @@
+"""What the sources report: the claims, the authors' own runs, and replications, as checked data."""
+
+import functools
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, PositiveInt, field_validator, model_validator
+
+from alexbench.config import metrics
+from alexbench.config.schema import Section
+
+PATH = Path(__file__).with_name("references.yaml")
+NEAR = 0.01  # undecodable images may be missing from a copy of a data set
+
+Grade = Literal["R", "S", "I", "mem"]
+GRADES: dict[str, str] = {
+    "R": "read in the source",
+    "S": "seen in a secondary transcription",
+    "I": "issue or documentation text",
+    "mem": "from memory, not confirmed",
+}
+
+
+class Source(Section):
+    """Where numbers come from."""
+
+    title: str
+    link: str | None
+
+
+class DataSet(Section):
+    """A data set that a source measured on, and how a record would name and count it."""
+
+    title: str
+    names: Annotated[tuple[str, ...], Field(strict=False)]
+    classes: PositiveInt
+    train_images: PositiveInt | None
+    test_images: PositiveInt | None
+
+
+class Effect(Section):
+    """What a technique does to a metric: with it minus without it, or the ratio of the two.
+
+    ``baseline`` and ``variant`` are the values without and with it; ``arms`` their names where a
+    source has several pairs.
+    """
+
+    metric: str
+    delta: float | None = None
+    direction: Literal["lower", "higher"] | None = None
+    said: Literal["", "about", "beyond"] = ""  # by the source, before the number
+    baseline: float | None = None
+    variant: float | None = None
+    arms: Annotated[tuple[str, str], Field(strict=False)] | None = None
+    images: PositiveInt | None = None
+
+    @field_validator("metric")
+    @classmethod
+    def known_metric(cls, metric: str) -> str:
+        if metric not in metrics.METRICS:
+            raise ValueError(f"unknown metric '{metric}'")
+        return metric
+
+    @model_validator(mode="after")
+    def says_something(self) -> "Effect":
+        given = [self.delta is not None, self.direction is not None, self.has_arms]
+        if sum(given) != 1:
+            raise ValueError("give one of: delta, direction, baseline and variant")
+        return self
+
+    @property
+    def has_arms(self) -> bool:
+        return self.baseline is not None and self.variant is not None
+
+    @property
+    def is_ratio(self) -> bool:
+        return metrics.METRICS[self.metric].kind != "difference"
+
+    @property
+    def size(self) -> float | None:
+        """The delta (points) or ratio; None where only a direction is known."""
+        if self.baseline is not None and self.variant is not None:
+            if self.is_ratio:
+                return self.variant / self.baseline
+            return round(self.variant - self.baseline, 6)
+        return self.delta
+
+    @property
+    def log_or_points(self) -> float:
+        """The size on the scale on which zero means no effect; plus or minus 1 for a direction."""
+        if self.size is None:
+            return 1.0 if self.direction == "higher" else -1.0
+        return math.log(self.size) if self.is_ratio else self.size
+
+    @property
+    def standard_error(self) -> float | None:
+        """The binomial standard error of an error difference, in points, arms unpaired.
+
+        Each arm is one run on ``images`` test images; what another seed would give is not in it.
+        """
+        if self.baseline is None or self.variant is None or self.images is None or self.is_ratio:
+            return None
+        variance = sum(error * (100 - error) for error in (self.baseline, self.variant))
+        return math.sqrt(variance / self.images)
+
+
+class Study(Section):
+    """Numbers of one source on one data set. ``runs``: how many an arm is the mean of."""
+
+    source: str
+    where: str | None
+    data: str | None
+    views: str | None = None
+    grade: Grade
+    runs: PositiveInt = 1
+    isolates: bool = True  # the claim's factor and no other
+    effects: Annotated[tuple[Effect, ...], Field(strict=False)] = ()
+    values: dict[str, float] = Field(default_factory=dict)
+    caveats: Annotated[tuple[str, ...], Field(strict=False)] = ()
+
+    def effect(self, metric: str, arms: tuple[str, str] | None = None) -> Effect | None:
+        """Return the effect on ``metric``; where a source has several pairs, that of ``arms``
+        (baseline, variant)."""
+        wanted = tuple(arm.lower() for arm in arms or ())
+        for effect in self.effects:
+            named = tuple(arm.lower() for arm in effect.arms or wanted)
+            if effect.metric == metric and named == wanted:
+                return effect
+        return None
+
+
+class Claim(Study):
+    """What a source says that a technique does."""
+
+    title: str
+    ablation: str
+    statement: str
+    notebook: Annotated[tuple[Study, ...], Field(strict=False)] = ()
+
+    def notebook_effect(self, metric: str, arms: tuple[str, str] | None = None) -> Effect | None:
+        """Return what the authors' released runs record for the claim's own factor."""
+        found = (study.effect(metric, arms) for study in self.notebook if study.isolates)
+        return next((effect for effect in found if effect), None)
+
+    def metrics(self) -> list[str]:
+        """Return the metrics that this claim is about, in the source's order."""
+        studies = [self, *(study for study in self.notebook if study.isolates)]
+        return list(dict.fromkeys(e.metric for study in studies for e in study.effects))
+
+
+class Replication(Study):
+    """What somebody else measured."""
+
+    id: str
+    title: str
+    claim: str | None
+    statement: str | None = None
+
+
+class References(Section):
+    """The whole of references.yaml; every name in it leads somewhere."""
+
+    sources: dict[str, Source]
+    data_sets: dict[str, DataSet]
+    claims: dict[str, Claim]
+    replications: Annotated[tuple[Replication, ...], Field(strict=False)]
+
+    @model_validator(mode="after")
+    def names_lead_somewhere(self) -> "References":
+        notebooks = [study for claim in self.claims.values() for study in claim.notebook]
+        for study in [*self.claims.values(), *notebooks, *self.replications]:
+            if study.source not in self.sources:
+                raise ValueError(f"unknown source '{study.source}'")
+            if study.data is not None and study.data not in self.data_sets:
+                raise ValueError(f"unknown data set '{study.data}'")
+        for replication in self.replications:
+            if replication.claim is not None and replication.claim not in self.claims:
+                raise ValueError(f"{replication.id}: unknown claim '{replication.claim}'")
+        return self
+
+
+@functools.cache
+def load() -> References:
+    """Return references.yaml, checked."""
+    return References.model_validate(yaml.safe_load(PATH.read_text(encoding="utf-8")))
+
+
+def claim_ids() -> list[str]:
+    """Return the ids that an ablation's ``claims`` may name."""
+    return list(load().claims)
+
+
+def claim(claim_id: str) -> Claim:
+    """Return a claim by its id."""
+    return load().claims[claim_id]
+
+
+def replications_of(claim_id: str) -> list[Replication]:
+    """Return what others measured of a claim's technique."""
+    return [each for each in load().replications if each.claim == claim_id]
+
+
+def source_title(study: Study) -> str:
+    """Return the full name of a study's source."""
+    return load().sources[study.source].title
+
+
+def data_title(study: Study) -> str:
+    """Return the name of the data that a study measured on, as a sentence would say it."""
+    return load().data_sets[study.data].title if study.data else "no data set"
+
+
+def same_data(study: Study, data: dict[str, Any]) -> bool:
+    """Say whether a record's data are the study's: name, classes and (within 1%) image counts."""
+    if study.data is None:
+        return False
+    wanted = load().data_sets[study.data]
+    counts = [
+        (wanted.train_images, data["train_images"]),
+        (wanted.test_images, data["test_images"]),
+    ]
+    return (
+        data["name"] in wanted.names
+        and len(data["classes"]) == wanted.classes
+        and all(n is not None and abs(found - n) <= NEAR * n for n, found in counts)
+    )

@@ -1,0 +1,222 @@
+"""What a sweep would cost, before it is started: sizes, and seconds from a short probe."""
+
+import math
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import get_args
+
+import pandas as pd
+import torch
+
+from alexbench import models
+from alexbench.analysis.comparison import claim_questions, claimed_effects, seeds_wanted
+from alexbench.analysis.pairs import pair, to_differences
+from alexbench.config import metrics
+from alexbench.config.ablation import Ablation, with_tuned
+from alexbench.config.schema import Config
+from alexbench.data import load_data
+from alexbench.launch.progress import duration
+from alexbench.launch.sweep import Sweep
+from alexbench.runs.ensembles import trainings
+from alexbench.runs.record import RunRecord
+from alexbench.runs.reuse import known
+from alexbench.runs.run import Run
+from alexbench.runs.status import Standing, standings
+from alexbench.runs.tuning import tune
+from alexbench.training import environment
+from alexbench.training.memory import peak_memory_bytes, step_bytes
+from alexbench.training.train import start, train_step
+
+PROBE_IMAGES = 32
+PROBE_STEPS = 3
+PROBE_SECONDS = 1.0  # of all probes of a plan
+Found = dict[Run, RunRecord | None]
+EVALUATION_COST = 1 / 3  # of training on the same image: the forward pass alone
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one run of a variant."""
+
+    parameters: int
+    flops: int  # forward, one image
+    memory_bytes: float  # of a training step
+    seconds: float
+
+
+class ToTune(Exception):
+    """There are tuning runs without a record: their number."""
+
+
+def settled(sweep: Sweep) -> tuple[Ablation, int]:
+    """The ablation with what tuning chose, and how many tuning runs must be made before it can."""
+
+    def execute(runs: Sequence[Run]) -> None:
+        if left := len(runs) - len(known(runs, sweep.folder)):
+            raise ToTune(left)
+
+    try:
+        chosen = tune(sweep.ablation, sweep.identity, sweep.folder, execute, lambda _: None)
+    except ToTune as pending:
+        return with_tuned(sweep.ablation, sweep.ablation.tuned), int(pending.args[0])
+    return with_tuned(sweep.ablation, chosen), 0
+
+
+def done_and_not(sweep: Sweep, ablation: Ablation) -> Found:
+    """Every run that is trained, with its record if it or another ablation has one."""
+    planned = trainings(ablation, sweep.identity, sweep.folder)
+    records = known(planned, sweep.folder)
+    return {run: records.get(run) for run in planned}
+
+
+def rows(sweep: Sweep, ablation: Ablation, found: Found) -> pd.DataFrame:
+    """A row a run: how it stands, how large it is, how long it takes, and with how many at once."""
+    done = {run: record for run, record in found.items() if record is not None}
+    states = standings(found, sweep.folder, done)
+    costs = estimate(sweep, ablation, list(done.values()))
+    return pd.DataFrame(
+        [
+            {
+                "variant": run.variant,
+                "seed": run.seed,
+                "state": state,
+                "epochs": run.config.train.epochs,
+                "parameters": costs[run.variant].parameters,
+                "flops": costs[run.variant].flops,
+                "memory_bytes": costs[run.variant].memory_bytes,
+                "seconds": costs[run.variant].seconds,
+                "jobs": len(sweep.places_for(run.config.train)),
+            }
+            for run, state in zip(found, states, strict=True)
+        ]
+    )
+
+
+def estimate(sweep: Sweep, ablation: Ablation, records: Sequence[RunRecord]) -> dict[str, Cost]:
+    """What a run of each variant costs: as its records say, else as a short probe says.
+
+    Probes end after PROBE_SECONDS; the seconds of further variants follow from their FLOPs.
+    """
+    costs = {variant: cost for variant in ablation.variants if (cost := seen(variant, records))}
+    began, rates = time.perf_counter(), list[float]()
+    for variant, config in ablation.variants.items():
+        if variant in costs:
+            continue
+        size, images = sizes(config, sweep), images_of(config, sweep)
+        if rates and time.perf_counter() - began > PROBE_SECONDS:
+            seconds = statistics.median(rates) * size.flops * images
+            costs[variant] = replace(size, memory_bytes=memory(config, sweep), seconds=seconds)
+        else:
+            costs[variant] = probe(config, sweep, size, images)
+            rates.append(costs[variant].seconds / (size.flops * images))
+    return costs
+
+
+def seen(variant: str, records: Sequence[RunRecord]) -> Cost | None:
+    """The median of a variant's records that were made on a machine like this; None without."""
+    own = [record for record in records if record.variant == variant and made_here(record)]
+    if not own:
+        return None
+    return Cost(
+        parameters=own[0].model["parameters"],
+        flops=own[0].model["flops"],
+        memory_bytes=own[0].measurements["peak_memory_bytes"],
+        seconds=statistics.median(
+            sum(row["train_seconds"] + row["evaluate_seconds"] for row in record.history)
+            for record in own
+        ),
+    )
+
+
+def made_here(record: RunRecord) -> bool:
+    here = environment.processor()
+    return bool(record.environment["processor"] == here)
+
+
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows with units that a reader can weigh."""
+    shown = table.drop(columns="jobs").rename(columns={"memory_bytes": "memory", "seconds": "time"})
+    shown["memory"] = [f"{each / 1e6:.0f} MB" for each in table["memory_bytes"]]
+    shown["time"] = [duration(each) for each in table["seconds"]]
+    return shown
+
+
+def total(table: pd.DataFrame, tuning: int, sweep: Sweep) -> str:
+    """One line: how many runs are in which state, and how long the rest takes in these slots."""
+    counts = table["state"].value_counts()
+    states = [f"{counts[state]} {state}" for state in get_args(Standing) if state in counts]
+    left = table[table["state"].isin(["to do", "resumable"])]
+    shares = table["seconds"] / table["jobs"]  # of the time of the whole machine
+    seconds = float(shares[left.index].sum()) + tuning * float(shares.mean())
+    jobs = " or ".join(map(str, sorted(table["jobs"].unique())))
+    return (
+        f"{', '.join(states)}; {len(left)} runs to train, after {tuning} to tune: about "
+        f"{duration(seconds)} with {jobs} job(s) on {sweep.slots[0].device}"
+    )
+
+
+def seeds_to_settle(ablation: Ablation, found: Found) -> list[str]:
+    """A line a claim with a size: the seeds that would give 80% power, from the pairs so far."""
+    records, lines = [record for record in found.values() if record is not None], []
+    for question in dict.fromkeys(claim_questions(ablation)):
+        metric = metrics.METRICS[question.metric]
+        pairs = pair(metric, question.baseline, question.variant, records)
+        claimed = next(filter(None, claimed_effects(question)), None)
+        seeds = seeds_wanted(claimed, to_differences(metric, pairs))
+        censored = any(reading.censored for reading in (*pairs.baseline, *pairs.variant))
+        if seeds > len(pairs.runs) and not censored:  # which no NaN is
+            lines.append(
+                f"{question.claim}: {question.metric}, {question.variant} vs {question.baseline}: "
+                f"{seeds:.0f} seeds would give 80% power at the claim, by the spread of "
+                f"{len(pairs.runs)} pairs so far"
+            )
+    return lines
+
+
+def on_one_device(config: Config) -> Config:
+    train = config.train.model_copy(update={"placement": "one", "replicas": 1})
+    return config.model_copy(update={"train": train})
+
+
+def sizes(config: Config, sweep: Sweep) -> Cost:
+    """Parameters and FLOPs of a net, by its shapes alone."""
+    data = load_data(config.data, sweep.slots[0].data_root)
+    side = config.augment.crop_size
+    net = models.blueprint(config.model, len(data.classes), side)
+    parameters, flops = models.count(net, side)
+    return Cost(parameters, flops, math.nan, math.nan)
+
+
+def memory(config: Config, sweep: Sweep) -> int:
+    """Bytes of a training step, without a probe."""
+    data = load_data(config.data, sweep.slots[0].data_root)
+    return step_bytes(on_one_device(config), len(data.classes))
+
+
+def images_of(config: Config, sweep: Sweep) -> float:
+    """Images that a run trains on; one that is only evaluated counts by what it costs."""
+    data = load_data(config.data, sweep.slots[0].data_root)
+    train_images, clean = len(data.train.labels), config.evaluate.train_images
+    evaluated = len(data.test.labels) + (train_images if clean is None else clean)
+    return config.train.epochs * (train_images + EVALUATION_COST * evaluated)
+
+
+def probe(config: Config, sweep: Sweep, size: Cost, images: float) -> Cost:
+    """With the memory, and with the seconds of a run, from a few steps on empty images."""
+    slot = sweep.slots[0]
+    data = load_data(config.data, slot.data_root)
+    side, device = config.augment.crop_size, torch.device(slot.device)
+    torch.set_num_threads(slot.num_threads)
+    state = start(on_one_device(config), len(data.classes), 0, device)
+    inputs = torch.zeros(PROBE_IMAGES, 3, side, side, device=device)
+    inputs = inputs.to(memory_format=torch.channels_last)
+    labels = torch.zeros(PROBE_IMAGES, dtype=torch.int64, device=device)
+    best = float("inf")
+    for _ in range(PROBE_STEPS):
+        began = time.perf_counter()
+        float(train_step(state, inputs, labels)[0])  # reading the loss waits for the device
+        best = min(best, time.perf_counter() - began)
+    memory = peak_memory_bytes(state.net, config, device)
+    return replace(size, memory_bytes=memory, seconds=best / PROBE_IMAGES * images)

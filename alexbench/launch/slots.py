@@ -1,0 +1,118 @@
+"""Which devices a sweep may use, and how many threads each of its jobs gets."""
+
+import os
+from collections.abc import Callable, Sequence
+
+import torch
+
+from alexbench.config.execution import Slot
+from alexbench.errors import BadInput
+
+CONTEXT_BYTES = 700_000_000  # what CUDA and its libraries take for each process
+USED_SHARE = 0.9  # of the free memory: the allocator rounds up
+
+
+def use_threads(threads: int | None) -> None:
+    """Let torch use so many CPU threads in this process; None: every core that it may use."""
+    torch.set_num_threads(threads or cores())
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def find_slots(
+    device: str,
+    jobs: int | None,
+    threads: int | None,
+    data_root: str | None,
+    num_devices: int = 1,
+    run_bytes: Callable[[], int] | None = None,
+) -> list[Slot]:
+    """A slot for each job.
+
+    device: ``auto`` (CUDA where there is one), ``cpu`` (a device is so many cores as there are
+    threads), ``cuda``, ``cuda:<index>``, or a list with commas.
+    jobs: runs at one time; None: as many as the cores or the CUDA devices allow. threads: of each
+    device; None: 1 on the CPU, and with CUDA the cores divided among the devices, which decode
+    images. num_devices: of each run. run_bytes: memory of a run, asked where several may fit on a
+    CUDA device; None: one run a device.
+    Raises BadInput for devices that are not there or not alike, for fewer than a run needs, and
+    for more threads than cores.
+    """
+    if (threads is not None and threads < 1) or (jobs is not None and jobs < 1):
+        raise BadInput("--jobs and --threads should be 1 or more")
+    names = devices(device)
+    on_cpu = set(names) == {"cpu"}
+    if names == ["cpu"]:
+        names *= max(1, cores() // (threads or 1))
+    elif num_devices == 1 and jobs is None and run_bytes and not on_cpu:
+        free = [torch.cuda.mem_get_info(name)[0] for name in names]
+        names = [names[device] for device in fitting(free, run_bytes(), cores())]
+    if jobs and num_devices == 1:
+        names = [names[job % len(names)] for job in range(jobs)]
+    threads = threads or (1 if on_cpu else max(1, cores() // len(names)))
+    if on_cpu and len(names) * threads > cores():
+        raise BadInput(
+            f"{len(names)} jobs x {threads} threads are more than the {cores()} cores here: "
+            "lower --jobs or --threads"
+        )
+    if num_devices > len(names):
+        raise BadInput(
+            f"a run needs {num_devices} devices, and --device {device} means {len(names)} "
+            f"({', '.join(dict.fromkeys(names))}): give {num_devices} with commas, or another "
+            "train.placement"
+        )
+    firsts = range(0, len(names) - num_devices + 1, num_devices)
+    teams = [names[first : first + num_devices] for first in firsts][:jobs]
+    for team in teams:
+        refuse_unequal(team)
+    return [Slot(team[0], threads, len(teams), data_root, tuple(team)) for team in teams]
+
+
+def fitting(free_bytes: Sequence[int], run_bytes: int, most: int) -> list[int]:
+    """The device of each job, by turns: as many as fit in the memory of each, but one at least.
+
+    most: jobs in all, unless there are more devices; each job keeps a core busy.
+    """
+    room = [int(USED_SHARE * free // (run_bytes + CONTEXT_BYTES)) for free in free_bytes]
+    turns = max([1, *room])
+    jobs = [
+        device for turn in range(turns) for device, runs in enumerate(room) if turn < max(1, runs)
+    ]
+    return jobs[: max(most, len(free_bytes))]
+
+
+def refuse_unequal(team: list[str]) -> None:
+    """Raises BadInput for devices of which one would always wait for another."""
+    models = [device_model(name) for name in team]
+    for name, model in zip(team, models, strict=True):
+        if model != models[0]:
+            raise BadInput(
+                f"unequal devices: {team[0]} is {models[0]}, {name} is {model}: a run on several "
+                "devices goes at the pace of the slowest; choose equal ones with --device"
+            )
+
+
+def device_model(name: str) -> str:
+    return "a processor core" if name == "cpu" else torch.cuda.get_device_name(name)
+
+
+def devices(device: str) -> list[str]:
+    """The torch devices that a ``--device`` means."""
+    count = torch.cuda.device_count()
+    single = ["cpu", *(f"cuda:{index}" for index in range(count))]
+    allowed = ["auto", *single[:1], *(["cuda"] if count else []), *single[1:]]
+    several = device.split(",")
+    for name in several:
+        if name not in (single if len(several) > 1 else allowed):
+            listed = ", ".join(single if len(several) > 1 else allowed)
+            raise BadInput(f"--device {device}: not here; allowed are {listed}")
+    if len(set(several)) < len(several) and "cuda" in device:
+        raise BadInput(f"--device {device}: a CUDA device stands there twice")
+    if len(several) > 1:
+        return several
+    if device == "auto":
+        device = "cuda" if count else "cpu"
+    return single[1:] if device == "cuda" else [device]

@@ -1,0 +1,158 @@
+"""From records to tables, pages and figures, without torch: equal records give equal bytes."""
+
+from collections.abc import Callable, Container, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from alexbench.analysis.comparison import COLUMNS, TEXTS, comparison
+from alexbench.analysis.summary import summary
+from alexbench.config.ablation import PROFILES, Ablation
+from alexbench.errors import BadInput
+from alexbench.report import (
+    figures,
+    html,
+    index,
+    kernel_figure,
+    latex,
+    markdown,
+    readme_claims,
+    readme_profile,
+    tuning_table,
+)
+from alexbench.report.text import headline
+from alexbench.runs import pictures, record
+from alexbench.runs.record import RunRecord
+
+__all__ = [
+    "FORMATS",
+    "comparison",
+    "headline",
+    "read",
+    "readme_tables",
+    "summary",
+    "write",
+    "write_index",
+]
+
+FORMATS = ("csv", "markdown", "latex", "html")
+
+
+def read(
+    ablation: Ablation, folder: Path, planned: Container[str] | None = None
+) -> tuple[list[RunRecord], list[str]]:
+    """Return the usable records of results/<ablation>/<profile>, and a line a refused file.
+
+    A record must be of this ablation and of one of its variants, and where run ids are
+    ``planned``, be one of those. Raises BadInput if none is left.
+    """
+
+    def complaint(found: RunRecord) -> str | None:
+        if found.ablation != ablation.name:
+            return f"is a record of ablation '{found.ablation}', not '{ablation.name}'"
+        if found.variant not in ablation.variants:
+            allowed = ", ".join(ablation.variants)
+            return f"its variant '{found.variant}' is not in {ablation.file} (there: {allowed})"
+        if found.purpose != "measure":
+            return "is a tuning run, its place is the folder 'tuning'"
+        if planned is not None and found.run_id not in planned:
+            return "was made with other settings, data or numerics than now; move it away"
+        return None
+
+    records, refusals = record.read_folder(folder / "runs", complaint)
+    if not records:
+        raise BadInput(
+            f"{folder / 'runs'}: holds no usable record"
+            + (f" (first: {refusals[0]})" if refusals else "")
+            + f"; make some with `alexbench run {ablation.name}`"
+        )
+    return records, refusals
+
+
+def write(
+    ablation: Ablation,
+    profile: str,
+    folder: Path,
+    tell: Callable[[str], None] = lambda line: None,
+    formats: Sequence[str] = FORMATS,
+    planned: Container[str] | None = None,
+) -> tuple[list[Path], pd.DataFrame]:
+    """Write the tables and figures of the records below ``folder``; returns their paths, and the
+    comparison.
+
+    ``tell`` hears a line for each record that was refused; the others still make their report.
+    """
+    records, refusals = read(ablation, folder, planned)
+    tuning, not_tuning = record.read_folder(folder / "tuning", tuning_table.stray(records))
+    kept, not_pictures = pictures.read_folder(folder, [each.run_id for each in records])
+    refused = [*refusals, *not_tuning, *not_pictures]
+    for line in refused:
+        tell(line)
+    left_out = [line.replace(f"{folder}/", "") for line in refused]
+    compared = comparison(ablation, profile, records)
+    summed = summary(ablation, profile, records)
+    tried = tuning_table.grid(ablation, records, tuning)
+    paths = []
+    if "csv" in formats:
+        paths += [
+            write_csv(summed, folder / "summary.csv"),
+            write_csv(compared, folder / "comparison.csv"),
+        ]
+    if "markdown" in formats:
+        figures.save_png(figures.curves(list(ablation.variants), records), folder / "curves.png")
+        text = markdown.render(ablation, profile, records, compared, tried, left_out)
+        paths.append(folder / "curves.png")
+        if drawn := kernel_figure.kernels(records, kept):
+            figures.save_png(drawn, folder / "kernels.png")
+            paths.append(folder / "kernels.png")
+        if said := kernel_figure.caption(records):
+            text += f"\n![kernels by column](kernels.png)\n\n{said}\n"
+        paths.append(write_text(text, folder / "report.md"))
+    if "latex" in formats:
+        text = latex.render(ablation, profile, records[0], compared)
+        paths.append(write_text(text, folder / "report.tex"))
+    if "html" in formats:
+        text = html.render(ablation, profile, records, compared, summed, tried, kept, left_out)
+        paths.append(write_text(text, folder / "report.html"))
+    return paths, compared
+
+
+def write_index(results: Path) -> Path:
+    """Write results/index.html over the comparison.csv of every ablation and profile there."""
+    return write_text(index.render(results, read_tables(results)), results / "index.html")
+
+
+def read_tables(results: Path) -> list[tuple[Path, pd.DataFrame]]:
+    """Return the folder and the comparison of every ablation and profile below results/."""
+    return [(path.parent, read_csv(path)) for path in sorted(results.glob("*/*/comparison.csv"))]
+
+
+def readme_tables(results: Path) -> dict[str, str]:
+    """Return what the README shows of the profiles as they are, not of what was set by hand."""
+    tables = [each for each in read_tables(results) if each[0].name in PROFILES]
+    short = [each for each in tables if each[0].name == "cifar10-short"]
+    return {"claims": readme_claims.render(tables), "cifar10-short": readme_profile.render(short)}
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> Path:
+    text = frame.to_csv(index=False, float_format=six_digits, lineterminator="\n")
+    return write_text(text, path)
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Return a comparison as it was before it was written, but for the digits."""
+    frame = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str))
+    if list(frame.columns) != COLUMNS:
+        raise BadInput(f"{path}: is of another alexbench; make it again with `alexbench report`")
+    return frame.fillna(dict.fromkeys(TEXTS, ""))
+
+
+def six_digits(number: object) -> str:
+    """Six significant digits: fewer than machines may disagree about; large numbers in full."""
+    assert isinstance(number, float)
+    return f"{number:.0f}" if 1e6 <= abs(number) < 1e15 else f"{number:.6g}"
+
+
+def write_text(text: str, path: Path) -> Path:
+    record.write_text_safely(text, path)
+    return path

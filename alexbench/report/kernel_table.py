@@ -1,0 +1,97 @@
+"""What pytest-benchmark stored, as a table: a row a shape and arm. No torch here."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from alexbench.errors import BadInput
+from alexbench.runs import record
+
+KEYS = ["kind", "shape", "direction", "implementation", "memory_format", "precision"]
+KEYS += ["cudnn_benchmark", "batch", "side"]
+NUMBERS = {
+    "median_seconds": "{:.4g}",
+    "iqr_seconds": "{:.2g}",
+    "gflop_per_second": "{:.3g}",
+    "gigabyte_per_second": "{:.3g}",
+    "arithmetic_intensity": "{:.3g}",
+    "percent_of_peak": "{:.3g}",
+    "peak_memory_bytes": "{:.0f}",
+}
+
+
+def rows(stored: dict[str, Any]) -> pd.DataFrame:
+    """A row for every benchmark of a pytest-benchmark JSON.
+
+    percent_of_peak: of what the measured matrix product and copy allow at that arithmetic
+    intensity (FLOPs a byte); ``bound`` names the one of the two that does.
+    """
+    return pd.DataFrame([row(benchmark) for benchmark in stored["benchmarks"]])
+
+
+def row(benchmark: dict[str, Any]) -> dict[str, Any]:
+    facts, samples = benchmark["extra_info"], benchmark["stats"]["data"]
+    low, median, high = (float(value) for value in np.percentile(samples, [25, 50, 75]))
+    gflop_per_second = facts["flops"] / median / 1e9
+    intensity = facts["flops"] / facts["bytes"]
+    gemm, copy = facts["gemm_gflop_per_second"], facts["copy_gigabyte_per_second"]
+    ceiling = min(gemm, intensity * copy)
+    return {
+        **{key: facts[key] for key in KEYS},
+        "median_seconds": median,
+        "iqr_seconds": high - low,
+        "rounds": len(samples),
+        "gflop_per_second": gflop_per_second,
+        "gigabyte_per_second": facts["bytes"] / median / 1e9,
+        "arithmetic_intensity": intensity,
+        "percent_of_peak": 100 * gflop_per_second / ceiling,
+        "bound": "gemm" if ceiling == gemm else "copy",
+        "peak_memory_bytes": facts["peak_memory_bytes"],
+        "gemm_gflop_per_second": gemm,
+        "copy_gigabyte_per_second": copy,
+    }
+
+
+def markdown(table: pd.DataFrame, machine: dict[str, Any]) -> str:
+    """The table for people: one section a kind, the machine and the ceilings on top."""
+    lines = ["# Kernel throughput", "", *(f"- {key}: {machine[key]}" for key in sorted(machine))]
+    ceilings = table.groupby("precision", sort=False).first()
+    for precision, first in ceilings.iterrows():
+        lines.append(
+            f"- measured ceilings, {precision}: {first.gemm_gflop_per_second:.3g} GFLOP/s in a "
+            f"matrix product, {first.copy_gigabyte_per_second:.3g} GB/s in a copy"
+        )
+    lines += ["", "percent_of_peak is of the ceiling that binds at that arithmetic intensity."]
+    lines += ["It can exceed 100: a ceiling is what a product or a copy reached, and no limit."]
+    lines += ["The model of FLOPs and bytes is in alexbench/bench/cost.py.", ""]
+    for kind, part in table.groupby("kind", sort=False):
+        shown = part[[key for key in KEYS[1:] if part[key].nunique() > 1 or key == "shape"]].copy()
+        for name, form in NUMBERS.items():
+            shown[name] = [form.format(value) for value in part[name]]
+        text = shown.to_markdown(index=False, disable_numparse=True)
+        lines += [f"## {kind}", "", text, ""]
+    return "\n".join(lines)
+
+
+def write(measured: Path) -> list[Path]:
+    """Write CSV, Markdown and roofline beside what pytest-benchmark measured; returns their paths.
+
+    Raises BadInput for a JSON that is not of ``alexbench bench``, and RunFailed.
+    """
+    from alexbench.report import figures, roofline
+
+    try:
+        stored = json.loads(measured.read_text())
+        table, machine = rows(stored), stored["machine_info"]["alexbench"]
+    except (ValueError, KeyError, TypeError):
+        raise BadInput(f"{measured}: is not what `alexbench bench` wrote; move it away") from None
+    assert not table.isna().any(axis=None), "a blank in the table"
+    paths = [measured.with_suffix(suffix) for suffix in (".csv", ".md", ".png")]
+    text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    record.write_text_safely(text, paths[0])
+    record.write_text_safely(markdown(table, machine), paths[1])
+    figures.save_png(roofline.draw(table), paths[2])
+    return paths

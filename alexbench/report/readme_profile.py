@@ -1,0 +1,69 @@
+"""The README's table of one profile: each claim beside paper and notebook, and what it all cost."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from alexbench.report import readme_claims, text
+from alexbench.runs import record
+from alexbench.runs.record import RunRecord
+
+COLUMNS = ["ablation", "arms", "metric", "paper", "notebook", "measured [95% CI]", "n", "verdict"]
+
+
+def render(tables: Sequence[tuple[Path, pd.DataFrame]]) -> str:
+    """Return the table in Markdown, a row a claim and metric, over (folder, comparison).
+
+    Below it stand the data, the runs (tuning included) and the core hours of their records.
+    """
+    rows = [cells for folder, table in tables for cells in claimed(folder, table)]
+    runs = [run for folder, _ in tables for run in records(folder)]
+    return (
+        f"{readme_claims.markdown(COLUMNS, rows)}\n\n{cost(runs)}"
+        if runs
+        else readme_claims.NOT_YET
+    )
+
+
+def claimed(folder: Path, table: pd.DataFrame) -> Iterator[list[str]]:
+    for row in table[table["claim"] != ""].to_dict("records"):
+        yield [
+            f"`{folder.parent.name}`",
+            f"{row['variant']} vs {row['baseline']}",
+            str(row["metric"]),
+            text.claimed(row, "paper"),
+            text.claimed(row, "notebook"),
+            text.interval(row),
+            text.pairs(row),
+            readme_claims.verdict(row),
+        ]
+
+
+def records(folder: Path) -> list[RunRecord]:
+    """Return the records of a folder, whatever they were trained for."""
+    return [
+        record.read(path)
+        for kind in ("runs", "members", "tuning")
+        for path in sorted(folder.glob(f"{kind}/*.json"))
+    ]
+
+
+def cost(runs: Sequence[RunRecord]) -> str:
+    """``On cifar10 (...): 44 runs, of which 15 to tune, in 2.6 core hours of AMD EPYC (AVX2).``
+
+    A run that two ablations share counts once, an average of trained nets not at all.
+    """
+    runs = list({run.run_id: run for run in runs if record.was_trained(run)}.values())
+    seconds = sum(
+        run.environment["num_threads"] * (row["train_seconds"] + row["evaluate_seconds"])
+        for run in runs
+        for row in run.history
+    )
+    data = sorted({f"{run.data['name']} ({run.data['source']})" for run in runs})
+    processors = sorted({str(run.environment["processor"]) for run in runs})
+    to_tune = sum(run.purpose == "tune" for run in runs)
+    return (
+        f"On {', '.join(data)}: {len(runs)} runs, of which {to_tune} to tune, "
+        f"in {seconds / 3600:.1f} core hours of {', '.join(processors)}."
+    )

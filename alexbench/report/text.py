@@ -1,0 +1,208 @@
+"""Numbers and verdicts as a reader sees them: in the terminal, Markdown, LaTeX and HTML alike."""
+
+import math
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from alexbench.config import metrics, references
+
+Row = Mapping[Hashable, Any]
+MISSING = "-"
+MIB = 2**20
+HEADLINE = [
+    "claim",
+    "metric",
+    "arms",
+    "n",
+    "without",
+    "with",
+    "delta [95% CI]",
+    "paper",
+    "notebook",
+    "p",
+    "verdict",
+]
+
+
+def headline(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the comparison as a compact table of texts: what a person compares."""
+    rows = [
+        {
+            "claim": row["claim"] or MISSING,
+            "metric": row["metric"],
+            "arms": f"{row['variant']} vs {row['baseline']}",
+            "n": pairs(row),
+            "without": value(row["unit"], row["baseline_mean"]),
+            "with": value(row["unit"], row["variant_mean"]),
+            "delta [95% CI]": interval(row),
+            "paper": claimed(row, "paper"),
+            "notebook": claimed(row, "notebook"),
+            "p": p_value(row["p_value"]),
+            "verdict": verdict(row),
+        }
+        for row in frame.to_dict("records")
+    ]
+    return pd.DataFrame(rows, columns=HEADLINE)
+
+
+def pairs(row: Row) -> str:
+    """The number of pairs, and what is behind a number that is less or not whole."""
+    notes = []
+    if row["dropped_seeds"]:
+        notes.append(f"{row['dropped_seeds']} dropped")
+    for event in ("diverged", "censored"):
+        count = row[f"baseline_{event}"] + row[f"variant_{event}"]
+        if count:
+            notes.append(f"{count} {event}")
+    return str(row["num_pairs"]) + (f" ({', '.join(notes)})" if notes else "")
+
+
+def value(unit: str, number: float) -> str:
+    """A metric's value in its unit."""
+    if math.isnan(number):
+        return MISSING
+    if unit == "%":
+        return f"{number:.2f}%"
+    if unit == "bytes":
+        return f"{number / MIB:,.0f} MiB"
+    if unit == "":
+        return f"{number:,.0f}"
+    return f"{significant(number)} {unit}"
+
+
+def significant(number: float) -> str:
+    """Three significant digits, without an exponent where a person would write none."""
+    if math.isinf(number) or number == 0 or abs(number) < 1e-4:
+        return f"{number:.3g}"
+    digits = max(0, 2 - math.floor(math.log10(abs(number))))
+    return f"{number:,.{digits}f}"
+
+
+def size(kind: str, number: float) -> str:
+    """A delta in points with its sign, or a ratio; from the six digits that comparison.csv has."""
+    if math.isnan(number):
+        return MISSING
+    number = float(f"{number:.6g}")  # else two tables round one number in two ways
+    if kind == "difference":
+        return f"{number:+.2f}"
+    return "xinf" if math.isinf(number) else f"x{significant(number)}"
+
+
+def interval(row: Row) -> str:
+    """The measured delta with its interval; a censored ratio is a bound."""
+    kind = row["kind"]
+    if math.isnan(row["delta"]):
+        return MISSING
+    bound = ""
+    if row["baseline_censored"] and not row["variant_censored"]:
+        bound = "at most "
+    if row["variant_censored"] and not row["baseline_censored"]:
+        bound = "at least "
+    if math.isnan(row["ci_low"]):
+        return f"{bound}{size(kind, row['delta'])} [n = 1]"
+    low, high = (size(kind, row[end]).removeprefix("x") for end in ("ci_low", "ci_high"))
+    return f"{bound}{size(kind, row['delta'])} [{low}, {high}]"
+
+
+def claimed(row: Row, who: str) -> str:
+    """What a source reports: its delta with the standard error of a single run, or a direction."""
+    number, error = row[f"{who}_delta"], row[f"{who}_se"]
+    if math.isnan(number):
+        has_sign = who == "paper" and row["claim"] and row["claimed_direction"]
+        sign_only = has_sign and math.isnan(row["notebook_delta"])
+        return str(row["claimed_direction"]) if sign_only else MISSING
+    claim, arms = references.claim(str(row["claim"])), (row["baseline"], row["variant"])
+    effect_of = claim.effect if who == "paper" else claim.notebook_effect
+    effect = effect_of(str(row["metric"]), arms)
+    said = f"{effect.said} " if effect and effect.said else ""
+    spread = "" if math.isnan(error) else f" (SE {error:.2f})"
+    return said + size(row["kind"], number) + spread
+
+
+def p_value(number: float) -> str:
+    if math.isnan(number):
+        return MISSING
+    return "<0.001" if number < 0.001 else f"{number:.3f}"
+
+
+def verdict(row: Row) -> str:
+    """The verdict, and beside it the data where they are not the claim's."""
+    if not row["verdict"]:
+        return MISSING
+    return str(row["verdict"]) + ("" if row["same_data"] == "yes" else f" (on {data(row)})")
+
+
+def data(row: Row) -> str:
+    """The data's name; where the claim's data have that name too, that these are not the same."""
+    study = references.claim(str(row["claim"]))
+    names = references.load().data_sets[study.data].names if study.data else ()
+    differs = row["same_data"] == "no" and row["data"] in names
+    return f"{row['data']}, not the same images" if differs else str(row["data"])
+
+
+def sentence(row: Row) -> str:
+    """One claim in words: what was claimed, what was measured, what follows."""
+    claim = references.claim(str(row["claim"]))
+    unit = "" if row["kind"] != "difference" else " points"
+    said = claimed(row, "paper")
+    if math.isnan(row["paper_delta"]):
+        said = said if said != MISSING else f"{claimed(row, 'notebook')}{unit} (released notes)"
+    else:
+        said += unit
+    title = metrics.METRICS[str(row["metric"])].title
+    text = (
+        f"Claimed for {title}: {said}, one run an arm, on {references.data_title(claim)}. "
+        f"Measured on {row['data'] or 'nothing yet'}: {interval(row)}{unit}, pairs: {pairs(row)}."
+    )
+    if row["same_data"] == "no":
+        text += (
+            f" The claim was made on {references.data_title(claim)}; "
+            f"it was measured here on {data(row)}."
+        )
+    return f"{text}{why(row)}"
+
+
+def why(row: Row) -> str:
+    """What an inconclusive verdict would need."""
+    if row["verdict"] != "inconclusive":
+        return ""
+    if row["num_pairs"] < 2:
+        return " One pair has no interval: more seeds are needed."
+    if row["baseline_censored"] and row["variant_censored"]:
+        return " Runs of both arms never got there: it would take more epochs to tell."
+    null = 0 if row["kind"] == "difference" else 1
+    if row["ci_low"] > null or row["ci_high"] < null:
+        return " The interval excludes no effect, but not after Holm's adjustment over the claims."
+    if seeds := seeds_wanted(row):
+        return f" About {seeds:,} seeds would give 80% power at the claimed size."
+    if not math.isnan(row["seeds_for_80_power"]):
+        return " The spread would do to see the claimed size; it is too wide to say that none is."
+    return ""
+
+
+def seeds_wanted(row: Row) -> int | None:
+    """The seeds that would give an inconclusive row 80% power at d: more than there are, where its
+    interval has room for no effect; else None."""
+    null = 0 if row["kind"] == "difference" else 1
+    seeds = row["seeds_for_80_power"]
+    if row["verdict"] != "inconclusive" or math.isnan(seeds) or seeds <= row["num_pairs"]:
+        return None
+    return int(seeds) if row["ci_low"] <= null <= row["ci_high"] else None
+
+
+def others(row: Row) -> str:
+    """What others measured of the claim's technique on the same metric, each on its own."""
+    if not row["claim"]:
+        return MISSING
+    said = []
+    for replication in references.replications_of(str(row["claim"])):
+        effect = replication.effect(str(row["metric"]))
+        if effect is not None and effect.size is not None:
+            said.append(f"{size(row['kind'], effect.size)} {replication.title}")
+    return "; ".join(said) or MISSING
+
+
+def count(number: float) -> str:
+    return MISSING if math.isnan(number) else f"{number:,.0f}"

@@ -1,0 +1,128 @@
+"""Variants that train nothing: softmax outputs of trained nets, averaged over views or over nets.
+
+Variants that differ in ``evaluate.views`` and ``evaluate.nets`` alone are one net. The first of
+them that asks for one net is trained; its runs keep their outputs on the test images, and the
+records of the others are made of those. No torch here.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from alexbench.config.ablation import Ablation
+from alexbench.config.overrides import same_net
+from alexbench.runs import outputs, record
+from alexbench.runs.record import RunRecord, pack_correct
+from alexbench.runs.run import Identity, Run, make_run, measured_runs
+
+NEXT_NET = 100  # from the seed of one net to that of the next: far from every measured seed
+SMALLEST_PROBABILITY = 1e-38
+
+
+@dataclass(frozen=True)
+class Average:
+    """A run that is not trained, and the runs whose outputs it averages."""
+
+    run: Run
+    members: list[Run]
+
+    def is_made(self, folder: Path) -> bool:
+        return self.run.record_path(folder).exists()
+
+
+def trained_variant(ablation: Ablation, variant: str) -> str:
+    """The variant that trains the nets of this one: as a rule itself."""
+    config = ablation.variants[variant]
+    same = (
+        name
+        for name, other in ablation.variants.items()
+        if other.evaluate.nets == 1 and same_net(config, other)
+    )
+    return next(same, variant)
+
+
+def averages(ablation: Ablation, identity: Identity) -> Iterator[Average]:
+    """Every run that is not trained, in the order of the measured runs."""
+    sources = {name: trained_variant(ablation, name) for name in ablation.variants}
+    for run in measured_runs(ablation, identity):
+        source = sources[run.variant]
+        if source == run.variant:
+            continue
+        tested = [
+            ablation.variants[name].evaluate.views for name in sources if sources[name] == source
+        ]
+        yield Average(
+            run,
+            [
+                make_run(
+                    ablation,
+                    source,
+                    run.seed + NEXT_NET * net,
+                    "member" if net else "measure",
+                    ablation.variants[source],
+                    identity,
+                    tuple(sorted(set(tested))),
+                )
+                for net in range(run.config.evaluate.nets)
+            ],
+        )
+
+
+def trainings(ablation: Ablation, identity: Identity, folder: Path) -> list[Run]:
+    """The runs that are trained: of every variant that is no average, and the nets that the
+    averages without a record still need."""
+    measured = measured_runs(ablation, identity)
+    trained = {name for name in ablation.variants if trained_variant(ablation, name) == name}
+    own = [run for run in measured if run.variant in trained]
+    unmade = [each for each in averages(ablation, identity) if not each.is_made(folder)]
+    needed = {member.run_id: member for each in unmade for member in each.members}
+    return [needed.pop(run.run_id, run) for run in own] + list(needed.values())
+
+
+def make(average: Average, folder: Path) -> RunRecord:
+    """The record of an average: that of its first net, with the scores of the mean outputs.
+
+    A net that diverged has no outputs, and an average with such a net has diverged.
+    """
+    run, views = average.run, average.run.config.evaluate.views
+    nets = [record.read(member.record_path(folder)) for member in average.members]
+    made = replace(
+        nets[0],
+        run_id=run.run_id,
+        variant=run.variant,
+        config=run.config.model_dump(mode="json"),
+        model={key: value * len(nets) for key, value in nets[0].model.items()},
+    )
+    if any(net.status == "diverged" for net in nets):
+        return replace(made, status="diverged", correct="", confusion=None, measurements={})
+    kept = [outputs.read(member.outputs_path(folder)) for member in average.members]
+    mean = np.stack([each[views] for each in kept]).mean(axis=0, dtype=np.float64)
+    labels = kept[0]["labels"]
+    best = np.argsort(-mean, axis=1, kind="stable")[:, :5]
+    return replace(
+        made,
+        correct=pack_correct(best[:, 0] == labels),
+        confusion=confusion(labels, best[:, 0], mean.shape[1]),
+        measurements={"views": views, "nets": len(kept), **scores(mean, best, labels)},
+    )
+
+
+def scores(mean: np.ndarray, best: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Errors in percent and the loss in nats of outputs (test images, classes)."""
+    right = np.maximum(mean[np.arange(len(labels)), labels], SMALLEST_PROBABILITY)
+    return {
+        "test_loss": float(-np.log(right).mean()),
+        "test_error": 100 * int((best[:, 0] != labels).sum()) / len(labels),
+        "top5_error": 100 * int((best != labels[:, None]).all(axis=1).sum()) / len(labels),
+    }
+
+
+def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> list[list[int]] | None:
+    """Counts of true x predicted classes; None where the table would be too large to keep."""
+    if classes > record.MOST_CLASSES_IN_CONFUSION:
+        return None
+    cells = labels.astype(np.int64) * classes + predicted
+    counts: list[list[int]] = np.bincount(cells, minlength=classes**2).reshape(classes, -1).tolist()
+    return counts

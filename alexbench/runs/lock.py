@@ -1,0 +1,61 @@
+"""Which process has a run: a lock on a file, which the system lets go of when its owner dies.
+
+A lock (flock) and not a file that names its owner: nobody has to guess whether an owner on another
+host is alive, and no claim is ever stale. On NFS and on the file systems of clusters the server
+keeps the lock for all hosts, and frees it when a host is gone.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alexbench.errors import RunFailed
+
+
+@contextmanager
+def lock(path: Path, wait: bool = False) -> Iterator[bool]:
+    """Whether this process has ``path`` for itself until the block ends; the file is then removed.
+
+    wait: until it is free. Raises RunFailed where no file can be written or locked.
+    """
+    try:
+        descriptor = acquire(path, wait)
+    except OSError as error:
+        raise RunFailed(
+            f"{path}: cannot be locked ({error.strerror}); finished runs are safe"
+        ) from error
+    try:
+        yield descriptor is not None
+    finally:
+        if descriptor is not None:
+            path.unlink(missing_ok=True)
+            os.close(descriptor)
+
+
+def acquire(path: Path, wait: bool) -> int | None:
+    """The descriptor of the locked file; None where another process has it."""
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except FileNotFoundError:
+            continue  # the folder was empty, and tidied away in between
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except OSError as error:
+            os.close(descriptor)
+            if isinstance(error, BlockingIOError):
+                return None
+            raise
+        if is_at(path, descriptor):
+            return descriptor
+        os.close(descriptor)  # the owner before removed the file that was waited for
+
+
+def is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False

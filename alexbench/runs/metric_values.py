@@ -1,0 +1,222 @@
+"""What single records say: the value of each metric in one run.
+
+A run that diverged has the errors of guessing (so that an arm that diverges pays for it), never
+reaches a target, and has no generalisation gap.
+"""
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from alexbench.runs import kernel_colour
+from alexbench.runs.record import RunRecord
+
+EARLY_SHARE = 0.1  # of the epochs: what early_train_error averages over
+CONVERGED_BAND = 0.05  # of the way from guessing to the final error
+
+
+@dataclass(frozen=True)
+class MetricValue:
+    """The value of a metric in one run; NaN: not measured; censored: at least this much."""
+
+    value: float
+    censored: bool = False
+
+
+MISSING = MetricValue(math.nan)
+
+
+def guessing_error(record: RunRecord, top: int = 1) -> float:
+    """Return the error in percent of guessing ``top`` of the classes."""
+    classes = len(record.data["classes"])
+    return 100 * (1 - min(top, classes) / classes)
+
+
+def train_errors(record: RunRecord) -> list[float | None]:
+    """Return the training error of each epoch: of the clean pass, else the running average."""
+    key = "train_error" if _has(record, "train_error") else "running_train_error"
+    return [row.get(key) for row in record.history]
+
+
+def _has(record: RunRecord, key: str) -> bool:
+    return bool(record.history) and record.history[-1].get(key) is not None
+
+
+def last(key: str, guessing: Callable[[RunRecord], float]) -> Callable[[RunRecord], MetricValue]:
+    def read_last(record: RunRecord) -> MetricValue:
+        if record.status == "diverged":
+            return MetricValue(guessing(record))
+        return MetricValue(_final(record, key))
+
+    return read_last
+
+
+def _final(record: RunRecord, key: str) -> float:
+    """Return the value of the final test: its own where it averaged views or nets, else that of
+    the last epoch."""
+    return _number(record.measurements.get(key, record.history[-1].get(key)))
+
+
+def test_accuracy(record: RunRecord) -> MetricValue:
+    return MetricValue(100 - last("test_error", guessing_error)(record).value)
+
+
+def train_error(record: RunRecord) -> MetricValue:
+    if record.status == "diverged":
+        return MetricValue(guessing_error(record))
+    return MetricValue(_number(train_errors(record)[-1]))
+
+
+def generalisation_gap(record: RunRecord) -> MetricValue:
+    if record.status == "diverged":
+        return MISSING
+    tested = _number(record.history[-1].get("test_error"))  # on the centre, as the training images
+    return MetricValue(tested - train_error(record).value)
+
+
+def early_train_error(record: RunRecord) -> MetricValue:
+    epochs = max(1, math.ceil(EARLY_SHARE * int(record.config["train"]["epochs"])))
+    errors = [_number(error) for error in train_errors(record)[:epochs]]
+    if record.status == "diverged":  # what is missing after the divergence is guessing
+        errors = [guessing_error(record) if math.isnan(error) else error for error in errors]
+        errors += [guessing_error(record)] * (epochs - len(errors))
+    return MetricValue(math.fsum(errors) / len(errors)) if errors else MISSING
+
+
+def epochs_to_target(record: RunRecord) -> MetricValue:
+    target = record.config["train"]["target_train_error"]
+    if target is None or target >= guessing_error(record):  # met before the first step
+        return MISSING
+    epoch = _crossing(train_errors(record), target, guessing_error(record))
+    if epoch is None:
+        reached = record.config["train"]["epochs"] if _diverged(record) else len(record.history)
+        return MetricValue(float(reached), censored=True)
+    return MetricValue(epoch)
+
+
+def seconds_to_target(record: RunRecord) -> MetricValue:
+    """Seconds of training alone; inside an epoch they run evenly."""
+    epochs = epochs_to_target(record)
+    seconds = [_number(row.get("train_seconds")) for row in record.history]
+    if math.isnan(epochs.value) or not seconds:
+        return MISSING
+    if epochs.value > len(seconds):  # diverged: what the whole budget would have taken
+        return MetricValue(math.fsum(seconds) / len(seconds) * epochs.value, epochs.censored)
+    whole = int(epochs.value)
+    begun = (epochs.value - whole) * seconds[whole] if whole < len(seconds) else 0.0
+    return MetricValue(math.fsum(seconds[:whole]) + begun, epochs.censored)
+
+
+def _crossing(errors: list[float | None], target: float, before: float) -> float | None:
+    """Return the first epoch, interpolated, at which ``errors`` is at or below ``target``.
+
+    ``errors[0]`` was measured after epoch 1; ``before`` is the error before training.
+    """
+    earlier = before
+    for index, value in enumerate(errors):
+        error = _number(value)
+        if error <= target:
+            return index + (earlier - target) / (earlier - error) if earlier > target else index
+        if not math.isnan(error):
+            earlier = error
+    return None
+
+
+def epochs_to_converge(record: RunRecord) -> MetricValue:
+    """The epoch at which the test error comes within 5% of the way down from guessing to its
+    final level, and that level is the mean over the last tenth of the epochs.
+
+    The curve is smoothed by a running mean of 3 epochs. A run was still on its way, and is
+    censored, if it comes so near only in that last tenth, or if the line through the last third of
+    its epochs falls by more than that band. So is a run that diverged.
+    """
+    budget = float(record.config["train"]["epochs"])
+    if _diverged(record):
+        return MetricValue(budget, censored=True)
+    errors = [_number(row["test_error"]) for row in record.history]
+    last = max(1, math.ceil(0.1 * len(errors)))
+    final = math.fsum(errors[-last:]) / last
+    smooth = [
+        math.fsum(near) / len(near)
+        for near in (errors[max(0, i - 1) : i + 2] for i in range(len(errors)))
+    ]
+    guessing = guessing_error(record)
+    if final >= guessing:  # it learned nothing
+        return MetricValue(budget, censored=True)
+    band = CONVERGED_BAND * (guessing - final)
+    epoch = _crossing(list(smooth), final + band, guessing)
+    end = len(errors) - last
+    if epoch is None or epoch > end or _fall(errors[-max(2, len(errors) // 3) :]) > band:
+        return MetricValue(float(max(end, 1)), censored=True)
+    return MetricValue(epoch)
+
+
+def _fall(errors: Sequence[float]) -> float:
+    """By how much the least squares line through ``errors`` falls from the first to the last."""
+    steps = len(errors) - 1
+    return -steps * statistics.linear_regression(range(steps + 1), errors).slope if steps else 0.0
+
+
+def median_of(key: str) -> Callable[[RunRecord], MetricValue]:
+    def read_median(record: RunRecord) -> MetricValue:
+        values = sorted(v for row in record.history if (v := row.get(key)) is not None)
+        if not values:
+            return MISSING
+        middle = len(values) // 2
+        return MetricValue((values[middle] + values[-1 - middle]) / 2)
+
+    return read_median
+
+
+def measured(key: str) -> Callable[[RunRecord], MetricValue]:
+    return lambda record: MetricValue(_number(record.measurements.get(key)))
+
+
+def column_specialisation(record: RunRecord) -> MetricValue:
+    """How much further apart the columns are in colour than kernels dealt out by chance."""
+    by_kernel = record.measurements.get("kernel_saturations")
+    if not by_kernel:
+        return MISSING
+    return MetricValue(kernel_colour.gap(by_kernel) - kernel_colour.shuffled_gap(by_kernel))
+
+
+def exchanged_megabytes(record: RunRecord) -> MetricValue:
+    if all("exchanged_bytes" not in row for row in record.history):
+        return MetricValue(0.0)  # on one device there is nobody to exchange with
+    return MetricValue(median_of("exchanged_bytes")(record).value / 1e6)
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _diverged(record: RunRecord) -> bool:
+    return record.status == "diverged"
+
+
+READERS: dict[str, Callable[[RunRecord], MetricValue]] = {
+    "test_error": last("test_error", guessing_error),
+    "top5_error": last("top5_error", lambda record: guessing_error(record, 5)),
+    "test_accuracy": test_accuracy,
+    "train_error": train_error,
+    "generalisation_gap": generalisation_gap,
+    "early_train_error": early_train_error,
+    "test_loss": last("test_loss", lambda record: math.log(len(record.data["classes"]))),
+    "epochs_to_target": epochs_to_target,
+    "seconds_to_target": seconds_to_target,
+    "epochs_to_converge": epochs_to_converge,
+    "step_seconds": measured("step_seconds"),
+    "epoch_seconds": median_of("train_seconds"),
+    "images_per_second": median_of("images_per_second"),
+    "peak_memory_bytes": measured("peak_memory_bytes"),
+    "exchanged_megabytes": exchanged_megabytes,
+    "specialisation": column_specialisation,
+    "parameters": lambda record: MetricValue(float(record.model["parameters"])),
+    "flops": lambda record: MetricValue(float(record.model["flops"])),
+}
+
+
+def read(name: str, record: RunRecord) -> MetricValue:
+    """The value of metric ``name`` in ``record``."""
+    return READERS[name](record)

@@ -1,0 +1,112 @@
+"""Ablation x seeds -> runs, each with an id that says what its result depends on."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from alexbench.config.ablation import Ablation
+from alexbench.config.overrides import override
+from alexbench.config.schema import Config, Overrides, differences
+
+RECIPE_VERSION = 1  # raise it when the training code changes what a configuration gives
+Identity = Callable[[Config], dict[str, Any]]
+FIRST_TUNE_SEED = 1000  # tuning and measuring never share a seed
+Purpose = Literal["measure", "tune", "member"]  # member: trained for an average alone
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One variant with one seed: what to train, and where its record goes."""
+
+    ablation: str
+    profile: str
+    variant: str
+    seed: int
+    purpose: Purpose
+    config: Config
+    tuned: Overrides  # what tuning chose for this variant; empty where nothing was tuned
+    run_id: str
+    keep_views: tuple[str, ...] = ()  # whose outputs are kept, for variants that average them
+
+    @property
+    def stem(self) -> str:
+        """The name of its files, without their endings."""
+        return f"{self.variant}-seed{self.seed}-{self.run_id[:10]}"
+
+    def record_path(self, folder: Path) -> Path:
+        """The record's file below results/<ablation>/<profile>."""
+        kind = {"measure": "runs", "tune": "tuning", "member": "members"}[self.purpose]
+        return folder / kind / f"{self.stem}.json"
+
+    def outputs_path(self, folder: Path) -> Path:
+        """Where the softmax outputs on the test images are, if they are kept."""
+        return folder / "outputs" / f"{self.run_id}.npz"
+
+
+def measured_runs(ablation: Ablation, identity: Identity) -> list[Run]:
+    """Every variant with every seed, seed by seed: the first rows soon hold whole pairs.
+
+    identity: what else decides a configuration's result: the data's SHA-256 and the numerics.
+    """
+    return [
+        make_run(ablation, variant, seed, "measure", config, identity)
+        for seed in range(ablation.seeds)
+        for variant, config in ablation.variants.items()
+        if seed < ablation.seeds_of(variant)
+    ]
+
+
+def tuning_runs(
+    ablation: Ablation, variant: str, key: str, values: list[float], identity: Identity
+) -> Iterator[Run]:
+    """One variant with each value of a tuned key, on seeds that are not measured."""
+    for value in values:
+        config = override(ablation.variants[variant], {key: value}, f"{ablation.file}: tune")
+        for seed in range(FIRST_TUNE_SEED, FIRST_TUNE_SEED + ablation.tune_seeds):
+            yield make_run(ablation, variant, seed, "tune", config, identity)
+
+
+def make_run(
+    ablation: Ablation,
+    variant: str,
+    seed: int,
+    purpose: Purpose,
+    config: Config,
+    identity: Identity,
+    keep_views: tuple[str, ...] = (),
+) -> Run:
+    return Run(
+        ablation=ablation.name,
+        profile=ablation.profile,
+        variant=variant,
+        seed=seed,
+        purpose=purpose,
+        config=config,
+        tuned=ablation.tuned.get(variant, {}),
+        run_id=run_id(config, seed, identity(config)),
+        keep_views=keep_views,
+    )
+
+
+def run_id(config: Config, seed: int, identity: dict[str, Any]) -> str:
+    """SHA-256 over a configuration's differences, the seed, the data, the numerics, the recipe."""
+    content = {
+        "config": differences(config.model_dump(mode="json")),
+        "seed": seed,
+        "identity": identity,
+        "recipe_version": RECIPE_VERSION,
+    }
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def to_json(run: Run) -> dict[str, Any]:
+    """What another process is told of a run."""
+    return asdict(run) | {"config": run.config.model_dump(mode="json")}
+
+
+def from_json(content: dict[str, Any]) -> Run:
+    return Run(**content | {"config": Config.model_validate(content["config"])})

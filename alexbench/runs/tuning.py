@@ -1,0 +1,88 @@
+"""Choosing a value for each variant, as for the paper's Figure 1, away from the test images."""
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from alexbench.config.ablation import Ablation
+from alexbench.config.schema import Overrides
+from alexbench.runs import metric_values, record
+from alexbench.runs.metric_values import train_errors
+from alexbench.runs.reuse import known
+from alexbench.runs.run import Identity, Run, tuning_runs
+
+MOST_EXTENSIONS = 3
+Execute = Callable[[Sequence[Run]], None]
+
+
+def tune(
+    ablation: Ablation,
+    identity: Identity,
+    folder: Path,
+    execute: Execute,
+    warn: Callable[[str], None],
+) -> dict[str, Overrides]:
+    """What each variant that has no value yet should use: the best of its grid.
+
+    Tuning runs hold a part of the training images back: the test set has no say. They are scored
+    on that part, or, by a metric of training, on the images that they are trained on.
+    A grid whose best is at its edge is extended by its own ratio, up to MOST_EXTENSIONS times, so
+    that it brackets the optimum. Variants are extended together, to keep every job busy.
+    """
+    chosen = {name: dict(values) for name, values in ablation.tuned.items()}
+    for key, values in (ablation.tune or {}).items():
+        grids = {
+            name: sorted(values) for name in ablation.variants if key not in chosen.get(name, {})
+        }
+        for _ in range(MOST_EXTENSIONS + 1):
+            runs = {
+                name: list(tuning_runs(ablation, name, key, grid, identity))
+                for name, grid in grids.items()
+            }
+            execute([run for of_variant in runs.values() for run in of_variant])
+            best = {name: choose(ablation, grids[name], runs[name], folder) for name in grids}
+            at_edge = {name for name in grids if best[name] in (grids[name][0], grids[name][-1])}
+            if not at_edge:
+                break
+            for name in at_edge:
+                grids[name] = extend(grids[name], best[name])
+        for name, value in best.items():
+            chosen.setdefault(name, {})[key] = value
+            if name in at_edge:
+                warn(f"{name}: {key} {value:g} is at the edge of what was tried: widen tune")
+    return chosen
+
+
+def choose(ablation: Ablation, grid: list[float], runs: list[Run], folder: Path) -> float:
+    """The value whose runs have the best mean of the ablation's first metric.
+
+    A run that never got there counts by its training error, after all that did.
+    """
+    scores: dict[float, list[tuple[float, float]]] = {value: [] for value in grid}
+    per_value = len(runs) // len(grid)
+    records = known(runs, folder)
+    for index, run in enumerate(runs):
+        done = records.get(run) or record.read(run.record_path(folder))  # or says what is wrong
+        reading = metric_values.read(ablation.metrics[0], done)
+        value = math.inf if reading.censored or math.isnan(reading.value) else reading.value
+        scores[grid[index // per_value]].append((value, train_errors(done)[-1] or math.inf))
+    means = {
+        value: tuple(statistics.fmean(column) for column in zip(*rows, strict=True))
+        for value, rows in scores.items()
+    }
+    return min(means, key=lambda value: means[value])
+
+
+def extend(grid: list[float], best: float) -> list[float]:
+    """The grid with one more value beyond its best end, at the ratio of the values there."""
+    if len(grid) < 2:
+        return [grid[0] / 3, grid[0], grid[0] * 3]
+    if best == grid[0]:
+        return [round_to_digits(grid[0] ** 2 / grid[1]), *grid]
+    return [*grid, round_to_digits(grid[-1] ** 2 / grid[-2])]
+
+
+def round_to_digits(value: float) -> float:
+    """Two significant digits: a learning rate that one can write down."""
+    return float(f"{value:.2g}")

@@ -1,0 +1,1 @@
+"""From a Run to a RunRecord: load, train, evaluate, write."""

@@ -1,0 +1,63 @@
+"""What a result depends on besides its configuration: commit, versions, machine, threads."""
+
+import functools
+import importlib.metadata
+import platform
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from alexbench.config.paths import checkout
+
+PACKAGES = ("alexbench", "torch", "torchvision", "numpy", "pillow")
+
+
+@functools.cache
+def git(*arguments: str) -> str | None:
+    """The output of git in alexbench's own folder; None where that is no checkout."""
+    folder = checkout()
+    if folder is None:
+        return None  # installed: a repository around it is somebody else's
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def processor() -> str:
+    """The processor's own name where the system tells it, with the instructions that torch uses.
+
+    Virtual machines give one name to processors of several generations.
+    """
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(errors="replace").splitlines() if cpuinfo.is_file() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    name = next(names, platform.processor() or platform.machine())
+    return f"{name} ({torch.backends.cpu.get_cpu_capability()})"
+
+
+def describe(device: torch.device, precision: str, jobs: int) -> dict[str, Any]:
+    """Everything to write beside a result made now, on this device, in this process."""
+    on_cuda = device.type == "cuda"
+    return {
+        "commit": git("rev-parse", "HEAD"),
+        "dirty": bool(git("status", "--porcelain", "--untracked-files=no")),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in PACKAGES},
+            "cuda": torch.version.cuda if on_cuda else None,
+            "cudnn": torch.backends.cudnn.version() if on_cuda else None,
+        },
+        "processor": processor(),
+        "device": torch.cuda.get_device_name(device) if on_cuda else "cpu",
+        "num_threads": torch.get_num_threads(),
+        "precision": precision,
+        "jobs": jobs,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

@@ -1,0 +1,63 @@
+"""Memory that one training step needs."""
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+
+from alexbench import models
+from alexbench.config.schema import Config
+from alexbench.data import Dataset, HeldSplit
+
+
+def peak_memory_bytes(net: nn.Module, config: Config, device: torch.device) -> int:
+    """Bytes that one training step must hold at once: weights, gradients, velocities, activations.
+
+    On CUDA activations are the allocator's peak over a forward and backward pass. On a CPU, where a
+    process that is used again hides its peaks, each tensor that the forward pass keeps counts.
+    """
+    weights = sum(weight.numel() * weight.element_size() for weight in net.parameters())
+    copies = 4 if config.train.optimizer == "adam" else 3
+    if device.type != "cuda":
+        return copies * weights + saved_bytes(net, config)
+    net.zero_grad()
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    side = config.augment.crop_size
+    inputs = torch.zeros(config.train.batch_size, 3, side, side, device=device)
+    net.train()(inputs.to(memory_format=torch.channels_last)).sum().backward()
+    added = torch.cuda.max_memory_allocated(device) - before  # gradients are among it
+    return (copies - 1) * weights + added
+
+
+def run_bytes(config: Config, data: Dataset) -> int:
+    """Bytes that a run holds on its device: those of a step, and the images that live there."""
+    splits = [split for split in (data.train, data.test) if isinstance(split, HeldSplit)]
+    return step_bytes(config, len(data.classes)) + sum(split.images.nbytes for split in splits)
+
+
+def step_bytes(config: Config, num_classes: int) -> int:
+    """``peak_memory_bytes`` of a net that was not built yet, as on a CPU."""
+    net = models.build(config.model, num_classes, config.augment.crop_size, seed=0)
+    models.set_dropout_stream(net, torch.Generator().manual_seed(0))
+    return peak_memory_bytes(net, config, torch.device("cpu"))
+
+
+def saved_bytes(net: nn.Module, config: Config) -> int:
+    """Bytes that the forward pass of one batch keeps for the backward, each storage once.
+
+    Counted on two images and scaled to the batch; weights do not count.
+    """
+    side, storages = config.augment.crop_size, dict[int, int]()
+    weights = {weight.untyped_storage().data_ptr() for weight in net.parameters()}
+
+    def keep(saved: Tensor) -> Tensor:
+        storage = saved.untyped_storage()
+        if storage.data_ptr() not in weights:
+            storages[storage.data_ptr()] = storage.nbytes()
+        return saved
+
+    net.train()
+    with saved_tensors_hooks(keep, lambda saved: saved):
+        outputs = net(torch.zeros(2, 3, side, side).to(memory_format=torch.channels_last))
+    assert outputs.requires_grad
+    return sum(storages.values()) * config.train.batch_size // 2

@@ -1,0 +1,193 @@
+"""One run from its plan to its record: load the data, train, measure, write."""
+
+import functools
+import statistics
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from alexbench import models
+from alexbench.config import constraints
+from alexbench.config.execution import Slot
+from alexbench.config.schema import ModelConfig
+from alexbench.data import Dataset, Pixels, describe, load_data
+from alexbench.parallel.placed import ALONE, ProcessGroup
+from alexbench.runs import ensembles, outputs, pictures, record
+from alexbench.runs.kernel_colour import saturations
+from alexbench.runs.run import Run
+from alexbench.training import environment
+from alexbench.training.checkpoint import Checkpoints
+from alexbench.training.evaluate import Scores, evaluate
+from alexbench.training.memory import peak_memory_bytes
+from alexbench.training.predictions import check_pictured, predict
+from alexbench.training.train import Outcome, ProgressCallback, train
+
+PICTURED = 12  # test images
+TUNING_SHARE = 6  # one training image of so many is held back when a value is tuned
+
+
+def perform(
+    run: Run,
+    slot: Slot,
+    folder: Path,
+    watch: ProgressCallback,
+    checkpoints: Checkpoints | None = None,
+    team: ProcessGroup = ALONE,
+) -> record.RunRecord:
+    """Train the run, from its last checkpoint if there is one, and write its record.
+
+    folder: results/<ablation>/<profile>. team: the processes that train it together. Raises Stopped
+    where the run was asked to stop.
+    """
+    if run.config.train.placement == "two":
+        team = replace(team, devices=tuple(map(torch.device, slot.devices)))
+    device = torch.device(slot.device)
+    set_precision(run.config.train.precision)
+    data = load_data(run.config.data, slot.data_root)
+    check_pictured(run.config.evaluate, data)
+    if run.purpose == "tune":
+        data = held_back(data)
+    where = environment.describe(device, run.config.train.precision, slot.jobs)
+    outcome = train(run.config, data, run.seed, device, watch, checkpoints, team)
+    if team.rank:  # the first process writes
+        return make_record(run, data, outcome, outcome.scores, device, where)
+    still_here = functools.partial(watch, len(outcome.history), 0.0, outcome.history)
+    if run.purpose == "measure" and run.seed == 0 and outcome.status == "finished":
+        taken = take_pictures(run, data, outcome.net, device, still_here)
+        pictures.write(taken, folder, data.source)
+    scores, kept = final_test(run, data, outcome, device, still_here)
+    if kept:
+        outputs.write(kept, data.test.labels.numpy(), run.outputs_path(folder))
+    done = make_record(run, data, outcome, scores, device, where)
+    record.write(done, run.record_path(folder))  # last: a run with a record is never done again
+    if checkpoints:
+        checkpoints.remove()
+    return done
+
+
+def take_pictures(
+    run: Run,
+    data: Dataset,
+    net: nn.Module,
+    device: torch.device,
+    between: Callable[[], object] = lambda: None,
+) -> pictures.Pictures:
+    """The kernels of conv1, and some test images with what the net makes of them."""
+    pixels = Pixels(data.train, run.config.data, run.config.augment, device)
+    shown = run.config.evaluate.pictured or range(min(PICTURED, len(data.test.labels)))
+    images = run.config.evaluate.train_images
+    examples, searched = predict(net, data, pixels, torch.tensor(shown), images, between)
+    return pictures.Pictures(
+        run_id=run.run_id,
+        variant=run.variant,
+        seed=run.seed,
+        kernels=pictures.kernels_to_png(net.get_parameter("conv1.weight").detach().cpu().numpy()),
+        examples=examples,
+        searched=searched,
+    )
+
+
+def kernel_saturations(model: ModelConfig, net: nn.Module) -> dict[str, list[float]]:
+    """Of the first layer of a net with columns: whether they split colour from form."""
+    if model.name not in constraints.EIGHT_LAYERS or model.columns == "one_column":
+        return {}
+    kernels = net.get_parameter("conv1.weight").detach().cpu().numpy()
+    return {"kernel_saturations": [round(each, 3) for each in saturations(kernels)]}
+
+
+def set_precision(precision: str) -> None:
+    """float32 products on CUDA: IEEE, or TF32 with 10 bits of mantissa."""
+    torch.backends.cudnn.conv.fp32_precision = precision  # type: ignore[attr-defined]
+    torch.backends.cuda.matmul.fp32_precision = precision
+
+
+def held_back(data: Dataset) -> Dataset:
+    """The data set that tuning sees: every sixth training image is tested on, none of the test set.
+
+    The order is a fixed random one, so that classes mix.
+    """
+    order = torch.randperm(len(data.train.labels), generator=torch.Generator().manual_seed(0))
+    size = len(order) // TUNING_SHARE
+    return replace(data, train=data.train.take(order[size:]), test=data.train.take(order[:size]))
+
+
+def final_test(
+    run: Run,
+    data: Dataset,
+    outcome: Outcome,
+    device: torch.device,
+    between: Callable[[], object],
+) -> tuple[Scores, dict[str, np.ndarray]]:
+    """The net's scores on the views that the run asks for, and the outputs that it keeps."""
+    own = run.config.evaluate.views
+    if outcome.status == "diverged" or (own == "centre" and not run.keep_views):
+        return outcome.scores, {}
+    pixels = Pixels(data.train, run.config.data, run.config.augment, device)
+    found = {
+        views: evaluate(outcome.net, data.test, pixels, device, views, keep=True, between=between)
+        for views in {own, *run.keep_views}
+    }
+    kept = {views: found[views].probabilities for views in run.keep_views}
+    return found[own], {views: each.numpy() for views, each in kept.items() if each is not None}
+
+
+def steps_an_epoch(run: Run, data: Dataset) -> int:
+    """data: as loaded, before tuning holds images back."""
+    images = len(data.train.labels)
+    if run.purpose == "tune":
+        images -= images // TUNING_SHARE
+    return -(-images // run.config.train.batch_size)
+
+
+def make_record(
+    run: Run,
+    data: Dataset,
+    outcome: Outcome,
+    scores: Scores,
+    device: torch.device,
+    where: dict[str, Any],
+) -> record.RunRecord:
+    """The history tells of the centre of each image after every epoch; where the final test
+    averages views, its scores are among the measurements."""
+    finished = outcome.status == "finished"
+    views = run.config.evaluate.views
+    final = {
+        "views": views,
+        "test_loss": scores.loss,
+        "test_error": scores.error,
+        "top5_error": scores.top5_error,
+    }
+    labels, predicted = data.test.labels.cpu().numpy(), scores.predicted.numpy()
+    parameters, flops = models.count(outcome.net, run.config.augment.crop_size)
+    steps = -(-len(data.train.labels) // run.config.train.batch_size)
+    seconds = [row["train_seconds"] for row in outcome.history]
+    return record.RunRecord(
+        schema_version=record.SCHEMA_VERSION,
+        run_id=run.run_id,
+        ablation=run.ablation,
+        profile=run.profile,
+        variant=run.variant,
+        seed=run.seed,
+        purpose=run.purpose,
+        status=outcome.status,
+        config=run.config.model_dump(mode="json"),
+        data=describe(data, run.config.augment),
+        model={"parameters": parameters, "flops": flops},
+        tuned=run.tuned,
+        history=outcome.history,
+        correct=record.pack_correct(scores.correct.numpy()) if finished else "",
+        confusion=ensembles.confusion(labels, predicted, len(data.classes)) if finished else None,
+        measurements={
+            "train_seconds": sum(seconds),
+            "step_seconds": statistics.median(seconds) / steps,
+            "peak_memory_bytes": peak_memory_bytes(outcome.net, run.config, device),
+        }
+        | (final if finished and views != "centre" else {})
+        | kernel_saturations(run.config.model, outcome.net),
+        environment=where,
+    )

@@ -1,0 +1,188 @@
+"""One run: a configuration, a data set and a seed -> a history and the final scores."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from alexbench import models
+from alexbench.config.schema import Config, TrainConfig
+from alexbench.data import Dataset, Pixels, batches
+from alexbench.parallel.placed import ALONE, ProcessGroup, place
+from alexbench.training.checkpoint import Checkpoints
+from alexbench.training.evaluate import Scores, evaluate
+from alexbench.training.optimizer import build_optimizer, learning_rate, set_learning_rate, stalled
+from alexbench.training.random_streams import spawn
+from alexbench.training.state import Row, Running, State, now
+from alexbench.training.weights import gather
+
+# told after each batch: epochs done with their fraction, training images a second, the history
+ProgressCallback = Callable[[float, float, Sequence[Row]], None]
+Status = Literal["finished", "diverged"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left behind; the scores are the last epoch's, on the centre of each image."""
+
+    status: Status
+    history: list[Row]
+    scores: Scores
+    net: nn.Module  # whole, on one device
+
+
+def start(
+    config: Config, num_classes: int, seed: int, device: torch.device, team: ProcessGroup = ALONE
+) -> State:
+    """A net with its initial weights and random streams, before the first step."""
+    streams = spawn(seed, device)
+    side, scale = config.augment.crop_size, config.data.scale
+    net = models.build(config.model, num_classes, side, streams.weights, scale)
+    net.to(device).to(memory_format=torch.channels_last)  # fastest on a CPU; fp16 on CUDA too
+    net, share, traffic = place(net, config.train, team)
+    models.set_dropout_stream(net, streams.dropout)
+    optimizer = build_optimizer(net, config.train)
+    return State(net, optimizer, streams, Running.on(device), share, traffic)
+
+
+def train(
+    config: Config,
+    data: Dataset,
+    seed: int,
+    device: torch.device,
+    watch: ProgressCallback,
+    checkpoints: Checkpoints | None = None,
+    team: ProcessGroup = ALONE,
+) -> Outcome:
+    """Train one net, and measure it after every epoch.
+
+    A loss that is not finite ends the run with the status ``diverged``: a result, not an error.
+    With checkpoints the run goes on where the last one was made, to the bits it would have had.
+    team: the processes that train it together; all of them call this, and have one outcome.
+    """
+    recipe, count = config.train, len(data.train.labels)
+    pixels = Pixels(data.train, config.data, config.augment, device)
+    begin = partial(start, config, len(data.classes), seed, device, team)
+    state = checkpoints.resume(begin) if checkpoints else begin()
+    share = state.share
+    scores = None
+
+    def between_batches() -> float:
+        """Say how far the run is; keep it, or stop it, if it is time. Seconds of the keeping."""
+        speed = state.running.images / state.train_seconds if state.train_seconds else 0.0
+        watch(len(state.history) + state.running.images / count, speed, state.history)
+        return checkpoints.keep(state) if checkpoints else 0.0
+
+    while not (status := ended(state.history, recipe)):
+        state.net.train()
+        epoch, steps = len(state.history), math.ceil(count / recipe.batch_size)
+        test_errors = [row["test_error"] for row in state.history]
+        order = torch.randperm(count, generator=state.streams.order)
+        left = order[state.running.images :]  # all of it, but for a run that was interrupted
+        mine, part = share.order(left, recipe.batch_size), share.part(recipe.batch_size)
+        began = now(device) - state.train_seconds
+        for images, labels in batches(data.train, mine, part, device):
+            share.begin(min(recipe.batch_size, count - state.running.images))
+            step = state.running.images // recipe.batch_size
+            epochs_done = epoch + step / steps
+            state.lr = learning_rate(recipe, epochs_done, test_errors)
+            set_learning_rate(state.optimizer, state.lr, epochs_done)
+            inputs = pixels.augment(images, state.streams.augmentation, epoch, share)
+            labels = share.labels(labels)
+            loss, logits = train_step(state, inputs, labels)
+            state.running.add(loss, logits, labels, share.whole)
+            state.train_seconds = time.perf_counter() - began
+            began += between_batches()
+        state.train_seconds = now(device) - began
+        test = partial(evaluate, state.net, pixels=pixels, between=between_batches, share=share)
+        scores = test(data.test, device=device)
+        train_error = clean_train_error(test, data, config, device)
+        evaluate_seconds = now(device) - began - state.train_seconds
+        state.end_epoch(row_of(state, scores, train_error, evaluate_seconds))
+    if scores is None:  # interrupted after the last epoch
+        scores = evaluate(
+            state.net, data.test, pixels, device, between=between_batches, share=share
+        )
+    net = whole_net(state, config, len(data.classes), device)
+    return Outcome(status, state.history, scores, net)
+
+
+def ended(history: Sequence[Row], recipe: TrainConfig) -> Status | None:
+    """How a run with this history has ended; None while there is an epoch to train."""
+    if not history:
+        return None
+    last = history[-1]
+    if not math.isfinite(last["train_loss"]):
+        return "diverged"
+    at_target = recipe.stop_at_target and reached(last["train_error"], recipe.target_train_error)
+    no_better = stalled(recipe, [row["test_error"] for row in history])
+    return "finished" if at_target or no_better or len(history) == recipe.epochs else None
+
+
+def row_of(state: State, scores: Scores, train_error: float | None, evaluate_seconds: float) -> Row:
+    """The history's row of the epoch in hand."""
+    images, share = state.running.images, state.share
+    loss, wrong = share.total(state.running.loss), share.total(state.running.wrong)
+    traffic = state.traffic
+    return {
+        "epoch": len(state.history) + 1,
+        "lr": state.lr,
+        "train_loss": float(loss) / images,
+        "running_train_error": 100 * int(wrong) / images,
+        "train_error": train_error,
+        "test_loss": scores.loss,
+        "test_error": scores.error,
+        "top5_error": scores.top5_error,
+        "train_seconds": round(state.train_seconds, 3),
+        "evaluate_seconds": round(evaluate_seconds, 3),
+        "images_per_second": round(images / state.train_seconds, 1),
+        **(
+            {"exchanged_bytes": traffic.of_all(loss.device) / traffic.steps}
+            if traffic.possible
+            else {}
+        ),
+    }
+
+
+def whole_net(state: State, config: Config, num_classes: int, device: torch.device) -> nn.Module:
+    """The trained net on one device, wherever its parts were trained."""
+    if not state.traffic.possible:
+        return state.net
+    net = models.blueprint(config.model, num_classes, config.augment.crop_size)
+    net.to_empty(device=device).to(memory_format=torch.channels_last)
+    net.load_state_dict(gather(state.net))
+    models.set_dropout_stream(net, state.streams.dropout)
+    return net
+
+
+def train_step(state: State, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Forward, backward and update on one batch; returns the mean loss and the logits."""
+    logits = state.net(inputs)
+    loss = state.share.loss(logits, labels)
+    state.traffic.steps += 1
+    state.optimizer.zero_grad()
+    loss.backward()
+    state.optimizer.step()
+    return loss.detach(), logits.detach()
+
+
+def clean_train_error(
+    test: Callable[..., Scores], data: Dataset, config: Config, device: torch.device
+) -> float | None:
+    """The training error without augmentation and dropout; None where no pass is asked for.
+
+    test: evaluate, but for what is tested.
+    """
+    images = config.evaluate.train_images
+    if images == 0:
+        return None
+    return test(data.train, device=device, images=images).error
+
+
+def reached(train_error: float | None, target: float | None) -> bool:
+    return train_error is not None and target is not None and train_error <= target

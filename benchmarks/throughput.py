@@ -1,0 +1,172 @@
+"""Training against a bare loop and a textbook's, interleaved: python -m benchmarks.throughput."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from alexbench import models
+from alexbench.bench.steps import conv_flops
+from alexbench.bench.timing import interleave, spread
+from alexbench.cli.app import print_rows
+from alexbench.config.schema import (
+    AugmentConfig,
+    Config,
+    DataConfig,
+    EvaluateConfig,
+    ModelConfig,
+    TrainConfig,
+)
+from alexbench.data import Pixels
+from alexbench.data.dataset import Dataset, HeldSplit, hold
+from alexbench.launch.slots import cores
+from alexbench.training.allocator import keep_memory
+from alexbench.training.train import train
+from benchmarks.textbook import textbook_epochs
+
+BATCH_SIZE, NUM_CLASSES = 128, 10
+GEMM_SIDE = 1024
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """What was measured: a row an arm, and the four ratios that are promised."""
+
+    arms: pd.DataFrame
+    ratios: pd.DataFrame
+
+
+def throughput(
+    threads: int | None = None, rounds: int = 8, steps: int = 12, workers: int = 0
+) -> Throughput:
+    """Train cifar4 on random images in rounds of ``steps`` batches of 128 in each arm, on the CPU.
+
+    alexbench: ``train`` itself, with crops and mirror images. bare: the same net over batches that
+    are inputs already. bare_no_lrn: without normalization. textbook: see ``textbook.py``;
+    ``workers`` are of its DataLoader. gemm: a product of two 1024 x 1024 matrices.
+    """
+    keep_memory()
+    torch.set_num_threads(threads or cores())
+    config, plain = cifar4_config("both"), cifar4_config("none")
+    data = random_data(steps * BATCH_SIZE)
+    held = data.train
+    assert isinstance(held, HeldSplit)
+    textbook = textbook_epochs(held.images.numpy(), held.labels.numpy(), BATCH_SIZE, workers)
+    a = torch.randn(GEMM_SIDE, GEMM_SIDE)
+    own_seconds: list[float] = []
+    calls: dict[str, Callable[[], object]] = {
+        "alexbench": lambda: own_seconds.append(train_seconds(config, data)),
+        "bare": bare_loop(config, data),
+        "bare_no_lrn": bare_loop(plain, data),
+        "textbook": lambda: next(textbook),
+        "gemm": lambda: torch.mm(a, a),
+    }
+    samples = interleave(calls, CPU, rounds)
+    samples["alexbench"] = own_seconds[-rounds:]  # of the training alone, without building the net
+    return summary(samples, steps, conv_flops(config, NUM_CLASSES, BATCH_SIZE))
+
+
+def cifar4_config(lrn: str) -> Config:
+    """The four-layer net with 32, 32 and 64 kernels; crops of 32 pixels out of 40, mirrored."""
+    model = {"name": "cifar4", "lrn": lrn, "lrn_order": "after_pool", "init": "fan_in"}
+    return Config(
+        data=DataConfig(image_size=32, scale=64.0),
+        augment=AugmentConfig(crop_size=32, padding=4, pca_colour="none"),
+        model=ModelConfig.model_validate(model),
+        train=TrainConfig(epochs=1, batch_size=BATCH_SIZE, schedule="constant"),
+        evaluate=EvaluateConfig(train_images=0),
+    )
+
+
+def random_data(images: int) -> Dataset:
+    """Noise in ten classes; so few test images that testing costs nothing."""
+    generator = torch.Generator().manual_seed(0)
+
+    def split(count: int) -> HeldSplit:
+        pixels = torch.randint(256, (count, 32, 32, 3), generator=generator, dtype=torch.uint8)
+        return HeldSplit(pixels, torch.arange(count) % NUM_CLASSES)
+
+    classes = tuple("abcdefghij")
+    return hold("noise", "random numbers", classes, split(images), split(BATCH_SIZE))
+
+
+def train_seconds(config: Config, data: Dataset) -> float:
+    """Seconds of one epoch of ``train`` as its own history tells them."""
+    seconds: float = train(config, data, 0, CPU, lambda *_: None).history[0]["train_seconds"]
+    return seconds
+
+
+def bare_loop(config: Config, data: Dataset) -> Callable[[], None]:
+    """The fewest lines that train the same net: inputs, loss, backward, update."""
+    batches = ready_batches(config, data)
+    net = models.build(config.model, NUM_CLASSES, 32, 0).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+
+    def epoch() -> None:
+        for inputs, labels in batches:
+            loss = F.cross_entropy(net(inputs), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    return epoch
+
+
+def ready_batches(config: Config, data: Dataset) -> list[tuple[Tensor, Tensor]]:
+    assert isinstance(data.train, HeldSplit)
+    pixels = Pixels(data.train, config.data, config.augment, CPU)
+    generator = torch.Generator().manual_seed(0)
+    pairs = zip(*(t.split(BATCH_SIZE) for t in data.train.on(CPU)), strict=True)
+    return [(pixels.augment(images, generator), labels) for images, labels in pairs]
+
+
+def summary(samples: dict[str, list[float]], steps: int, conv_flops: int) -> Throughput:
+    """Rates of the arms, and per-round ratios: their medians and interquartile ranges.
+
+    samples: seconds of ``steps`` training steps, and of one product for ``gemm``.
+    """
+    images = steps * BATCH_SIZE
+    rates = {name: spread([images / s for s in own]) for name, own in samples.items()}
+    arms = pd.DataFrame(
+        [
+            {"arm": name, "images_per_second": rate.median, "iqr": rate.iqr}
+            for name, rate in rates.items()
+            if name != "gemm"
+        ]
+    )
+    gemm = [s * steps * conv_flops / (2 * GEMM_SIDE**3) for s in samples["gemm"]]
+    wanted = [
+        ("alexbench / bare, images a second", samples["bare"], samples["alexbench"], "0.95"),
+        ("alexbench / textbook, images a second", samples["textbook"], samples["alexbench"], "2.5"),
+        (
+            "step with LRN / without, seconds",
+            samples["bare"],
+            samples["bare_no_lrn"],
+            "at most 1.12",
+        ),
+        ("convolutions of a step / matrix product, FLOP/s", gemm, samples["bare"], "0.7"),
+    ]
+    rows = []
+    for name, above, below, promised in wanted:
+        ratio = spread([a / b for a, b in zip(above, below, strict=True)])
+        rows.append({"ratio": name, "median": ratio.median, "iqr": ratio.iqr, "wanted": promised})
+    return Throughput(arms, pd.DataFrame(rows))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, help="CPU threads; default: all cores")
+    parser.add_argument("--rounds", type=int, default=10, help="times that each arm is measured")
+    asked = parser.parse_args()
+    measured = throughput(asked.threads, asked.rounds)
+    print_rows(measured.arms, "Training cifar4 with LRN, batch 128, crops and mirror images")
+    print_rows(measured.ratios, "Ratios a round")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""The gate at work on small repositories, on itself, and on input that it refuses."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from alexbench.bench.gate.gate import GateReport, gate
+from alexbench.config.paths import PACKAGE
+from alexbench.errors import BadInput, RunFailed
+from tests.bench.gate.self_test import raise_for_errors, self_test
+
+IDENTITY = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+
+
+def git(folder, *arguments):
+    subprocess.run(["git", *IDENTITY, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """A repository with this package in it, one commit old."""
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(PACKAGE, tmp_path / "alexbench", ignore=ignore)
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "--message", "first")
+    return tmp_path
+
+
+@pytest.mark.timing
+def test_a_slower_head_fails_and_equal_code_does_not():
+    table = self_test(slow_runs=1, equal_runs=1, cases=["lrn_auto"], rounds=12)
+    assert list(table["kind"]) == ["slow", "equal"]
+    assert table["fail"][1] == 0
+    assert table["pass"][0] == 0  # a fail, or on a machine with more noise than that, no verdict
+
+
+@pytest.mark.slow
+def test_of_ten_slower_heads_all_fail_and_of_twenty_equal_ones_none():
+    raise_for_errors(self_test())
+
+
+@pytest.mark.slow
+def test_a_busy_neighbour_makes_no_equal_head_fail():
+    raise_for_errors(self_test(busy=1))
+
+
+def test_the_self_test_fails_for_a_missed_slowdown_and_for_a_false_alarm():
+    table = pd.DataFrame(
+        {"kind": ["slow", "equal"], "pass": [0, 20], "fail": [10, 0], "inconclusive": [0, 0]}
+    )
+    raise_for_errors(table)
+    for wrong, said in (
+        (table.assign(inconclusive=[1, 1]), "1 slowed head(s) did not fail, 0 equal"),
+        (table.assign(fail=[10, 2]), "0 slowed head(s) did not fail, 2 equal"),
+    ):
+        with pytest.raises(RunFailed, match=re.escape(said)):
+            raise_for_errors(wrong)
+
+
+def test_what_the_head_does_more_is_found_without_a_clock(repository):
+    path = repository / "alexbench" / "data" / "augment.py"
+    source = path.read_text()
+    line = "        corners = torch.full((len(images), 2), self.free // 2)\n"
+    assert line in source
+    path.write_text(source.replace(line, f"{line}        images = images.clone()\n"))
+    git(repository, "commit", "--quiet", "--all", "--message", "one clone more")
+    report = gate("HEAD~1", "cpu", rounds=5, cases=["augment"], repository=repository)
+    (calls, *_) = report.counters.to_dict("records")
+    assert calls["counter"] == "operator_calls"
+    assert calls["head"] > calls["base"]
+    with pytest.raises(
+        RunFailed, match=r"^throughput gate: .*augment has operator_calls \d+ after "
+    ):
+        report.raise_for_failures()
+
+
+def test_a_case_that_the_base_does_not_have_is_left_out_and_said(repository):
+    shutil.rmtree(repository / "alexbench" / "data")
+    git(repository, "commit", "--quiet", "--all", "--message", "without data")
+    shutil.copytree(PACKAGE / "data", repository / "alexbench" / "data")
+    git(repository, "add", ".")
+    git(repository, "commit", "--quiet", "--message", "with data")
+    cases = ["lrn_banded", "augment"]
+    report = gate("HEAD~1", "cpu", rounds=5, cases=cases, repository=repository)
+    assert list(report.timings["case"]) == ["lrn_banded"]
+    assert report.lines()[0] == "not in the base, not compared: augment"
+
+
+def test_a_changed_tree_is_refused_and_names_the_file(repository):
+    (repository / "alexbench" / "errors.py").write_text("changed = True\n")
+    with pytest.raises(
+        BadInput, match=r"1 changed file.*the first is alexbench/errors\.py: commit"
+    ):
+        gate("HEAD", "cpu", repository=repository)
+
+
+def test_a_revision_that_is_not_there_is_refused(repository):
+    with pytest.raises(BadInput, match=r"^--base v9: no such revision in "):
+        gate("v9", "cpu", repository=repository)
+
+
+def test_a_folder_without_history_is_refused(tmp_path):
+    with pytest.raises(BadInput, match=r"is no git checkout"):
+        gate("HEAD", "cpu", repository=tmp_path)
+
+
+def test_too_few_rounds_are_refused():
+    with pytest.raises(BadInput, match=r"^--rounds 4: needs 5 or more$"):
+        gate("HEAD", rounds=4)
+
+
+def report(verdicts, counters=()):
+    rows = [{"case": f"c{i}", "ratio": 1.5, "verdict": word} for i, word in enumerate(verdicts)]
+    columns = ["case", "counter", "base", "head"]
+    return GateReport(pd.DataFrame(rows), pd.DataFrame(counters, columns=columns), ())
+
+
+def test_inconclusive_is_said_loudly_and_is_no_failure():
+    found = report(["pass", "inconclusive"])
+    found.raise_for_failures()
+    assert found.lines() == [
+        "INCONCLUSIVE: c1: too noisy here to say; not counted as a failure",
+        "throughput: 1 pass, 0 fail, 1 inconclusive; 0 counter(s) went up",
+    ]
+
+
+def test_failures_are_one_line():
+    found = report(["pass", "fail"], [("c0", "flops", 10, 11), ("c1", "flops", 10, 9)])
+    with pytest.raises(RunFailed) as caught:
+        found.raise_for_failures()
+    assert str(caught.value) == (
+        "throughput gate: c1 is 1.50 times as slow; c0 has flops 11 after 10"
+    )
+
+
+def test_the_worker_stands_alone_but_for_its_counters():
+    worker = Path(PACKAGE / "bench" / "gate" / "worker.py").read_text()
+    top = [line for line in worker.splitlines() if line.startswith(("from ", "import "))]
+    assert not [line for line in top if "alexbench" in line]

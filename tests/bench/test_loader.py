@@ -1,0 +1,62 @@
+"""Which side binds: reading the images, or training on them."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from alexbench.bench.loader import sentence, throughput
+from alexbench.cli.data import data as app
+from alexbench.config.schema import DataConfig
+from alexbench.data.imagefolder import load_folder
+from tests.data.images import write_folder
+from tests.tiny import CPU, tiny_config
+
+
+def test_the_slower_side_binds():
+    line = sentence(100, 400, 4, "image folder, streamed")
+    assert line.startswith("The loader binds: 100.0 images a second can be loaded")
+    assert "400.0 trained on: a factor of 4.0." in line
+    assert "by 4 workers" in line
+    assert "`alexbench data cache`" in line
+    line = sentence(400, 0.1, 4, "here")
+    assert line.startswith("The step binds: 400.0 images a second")
+    assert line.endswith("0.1 trained on: a factor of 4,000.")
+
+
+def test_images_that_are_decoded_already_are_not_to_be_decoded_again():
+    assert "data cache" not in sentence(1, 2, 2, "image folder, streamed, decoded before")
+
+
+def test_without_workers_the_two_take_turns():
+    line = sentence(100, 300, 0, "here")
+    assert "by the training process itself" in line
+    assert "loading is 75% of a step" in line
+
+
+def test_all_three_ways_are_measured(tmp_path: Path):
+    data = DataConfig(name="imagefolder", image_size=18)
+    pets = load_folder(write_folder(tmp_path / "pets"), data, tmp_path / "cache", 0)
+    state = torch.get_rng_state()
+    measured = throughput(tiny_config(), pets, CPU, rounds=2, steps=2)
+    assert measured.rows["part"].tolist() == ["loader", "step", "training"]
+    loader, step, training = measured.rows["images_per_second"]
+    assert 0 < training < 1.5 * min(loader, step)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_the_commands_state_the_size_and_name_the_binding_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("ALEXBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("ALEXBENCH_HELD_GIB", "0")
+    root = ["--data-root", str(write_folder(tmp_path / "pets", train=2, test=1)), "--threads", "1"]
+    once = ["--set", "model.width=0.03", "--rounds", "1", "--steps", "1"]
+    for command, expected in (
+        (["cache"], "6 images of 256 x 256 pixels: 0.0 GB in"),
+        (["throughput", *once], " binds: "),
+    ):
+        done = CliRunner().invoke(app, command + root)
+        assert done.exit_code == 0, done.output
+        assert expected in done.output

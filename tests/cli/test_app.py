@@ -1,0 +1,84 @@
+"""The command line: what it prints, and one line with a status for every mistake."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RESULTS = Path(__file__).parents[2] / "results"
+
+
+def alexbench(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "alexbench", *arguments], capture_output=True, text=True, cwd=cwd
+    )
+
+
+def test_list_shows_every_ablation_with_its_question_and_claims():
+    done = alexbench("list")
+    assert done.returncode == 0
+    for text in ("lrn", "Does local response normalization lower the test error?", "two_gpu_links"):
+        assert text in done.stdout
+
+
+def test_plan_says_what_would_train_and_trains_nothing(tmp_path):
+    sizes = ["--set", "data.train_images=52", "--set", "data.test_images=26"]
+    done = alexbench("plan", "lrn", "--seeds", "3", *sizes, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "gain_only" in done.stdout
+    assert "15 runs to train" in done.stdout
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_report_makes_tables_and_figures_of_runs_and_kernels_again(tmp_path):
+    kept = [*RESULTS.glob("weight_decay/laptop/runs/*"), *RESULTS.glob("benchmarks/*.json")]
+    for path in kept:
+        copy = tmp_path / "results" / path.relative_to(RESULTS)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    done = alexbench("report", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    made = {Path(line).relative_to("results") for line in done.stdout.splitlines()}
+    assert {path.suffix for path in made} == {".csv", ".md", ".tex", ".png", ".html"}
+    for path in (each for each in made if each.suffix in (".csv", ".md")):
+        assert (tmp_path / "results" / path).read_bytes() == (RESULTS / path).read_bytes()
+    assert {path.parts[0] for path in made} == {"weight_decay", "benchmarks", "index.html"}
+
+
+def test_a_folder_without_a_report_is_named_after_the_reports_of_the_others(tmp_path):
+    for folder in ("lrn/old/runs", "weight_decay/laptop/runs"):
+        (tmp_path / folder).mkdir(parents=True)
+    for path in RESULTS.glob("weight_decay/laptop/runs/*"):
+        shutil.copy(path, tmp_path / "weight_decay/laptop/runs")
+    done = alexbench("report", "--results", str(tmp_path))
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {tmp_path}/lrn/old: unknown profile 'old'")
+    assert f"{tmp_path}/weight_decay/laptop/report.md" in done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("run", "lnr"), "did you mean 'lrn'?"),
+        (("run", "lrn", "--set", "model.lnr=none"), "did you mean 'model.lrn'?"),
+        (("run", "lrn", "--profile", "labtop"), "did you mean 'laptop'?"),
+        (("report", "lnr"), "did you mean 'lrn'?"),
+        (("run", "lrn", "--slurm", "timeout_min=5"), "--slurm is for --launcher slurm"),
+        (("run", "lrn", "--address", "auto"), "--address is for --launcher ray"),
+        (("bench", "--threads", "1", "throughput"), "--threads goes behind throughput"),
+        (("gate", "--self-test", "--allow-dirty"), "--allow-dirty goes with --base alone"),
+        (
+            ("scale", "--tflops", "0", "--link", "1", "--loader", "1"),
+            "--tflops 0: should be a finite",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(arguments, expected, tmp_path):
+    done = alexbench(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert expected in done.stderr

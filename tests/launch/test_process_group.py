@@ -1,0 +1,93 @@
+"""A run by several processes: one of them is killed, and the run goes on from its checkpoint."""
+
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alexbench.config.execution import Slot
+from alexbench.errors import BadInput, ProcessLost
+from alexbench.launch.process_group import Crew
+from alexbench.parallel.group import open_store
+from alexbench.runs import record
+from alexbench.runs.run import Run
+from alexbench.training.checkpoint import Checkpoints
+from tests.tiny import tiny_config
+
+PLACE = Slot(devices=("cpu", "cpu"))
+CONFIG = tiny_config(
+    data={"train_images": 78, "test_images": 26},
+    model={"name": "alexnet_small", "width": 1 / 16, "lrn_alpha": 0.41},
+    train={"placement": "processes", "epochs": 5},
+)
+STEPS_AN_EPOCH = 5
+TIMES = ("train_seconds", "evaluate_seconds", "images_per_second")
+
+
+def made(seed: int) -> Run:
+    return Run("tiny", "laptop", "processes", seed, "measure", CONFIG, {}, f"{seed}" * 64)
+
+
+def checkpoints(folder: Path, run: Run, heard: list[str] | None = None) -> Checkpoints:
+    tell = [].append if heard is None else heard.append
+    return Checkpoints(folder / "checkpoints", "tiny", run.run_id, seconds=0.0, tell=tell)
+
+
+def result(done: record.RunRecord) -> list[dict[str, Any]]:
+    return [{k: v for k, v in row.items() if k not in TIMES} for row in done.history]
+
+
+def test_a_killed_process_ends_the_run_in_one_line_and_the_next_one_resumes_it(tmp_path):
+    run, seen, heard = made(0), list[float](), list[str]()
+    first = Crew(PLACE, 2)
+
+    def kill(epochs: float, images_per_second: float, history: Any) -> None:
+        if epochs >= 3.2 and not seen:
+            seen.append(time.monotonic())
+            first.ranks[1].process.send_signal(signal.SIGKILL)
+
+    with pytest.raises(
+        ProcessLost, match=r"^rank 1 of 2 was killed by SIGKILL after step (\d+)$"
+    ) as lost:
+        first.perform(run, tmp_path, kill, checkpoints(tmp_path, run))
+    assert time.monotonic() - seen[0] < 30
+    # rank 1 was in the step that rank 0 told of, and may have died before it told of it as well
+    assert int(str(lost.value).split()[-1]) >= 3.2 * STEPS_AN_EPOCH - 1
+    assert checkpoints(tmp_path, run).paths()
+    assert not run.record_path(tmp_path).exists()
+    first.stop()
+    assert all(rank.process.poll() is not None for rank in first.ranks)
+
+    epochs = list[float]()
+    second = Crew(PLACE, 2)
+    kept = checkpoints(tmp_path, run, heard)
+    resumed = second.perform(run, tmp_path, lambda done, *_: epochs.append(done), kept)
+    assert epochs[0] > 1
+    assert not checkpoints(tmp_path, run).paths()
+
+    # the same processes train the next run; and it ends as the one that was interrupted did
+    for file in (tmp_path / "runs").iterdir():
+        file.unlink()
+    whole = second.perform(run, tmp_path / "whole", lambda *_: None, None)
+    second.stop()
+    assert len(whole.history) == 5
+    assert result(resumed) == result(whole)
+    assert [line.split(" after")[0] for line in heard] == ["resumed"]
+
+
+def test_a_port_in_use_is_one_clear_line(monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("MASTER_PORT", str(port))
+        with pytest.raises(
+            BadInput, match=f"^MASTER_PORT {port} cannot be used .*: choose another"
+        ):
+            open_store()
+    monkeypatch.setenv("MASTER_PORT", "many")
+    with pytest.raises(BadInput, match=r"^MASTER_PORT is 'many', which is no port"):
+        open_store()

@@ -1,0 +1,75 @@
+"""Devices and threads: nobody gets more than there is."""
+
+import pytest
+import torch
+
+from alexbench.errors import BadInput
+from alexbench.launch.slots import CONTEXT_BYTES, cores, find_slots, fitting
+
+needs_no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+
+
+def test_cpu_jobs_share_the_cores_by_their_threads():
+    assert len(find_slots("cpu", None, 1, None)) == cores()
+    assert len(find_slots("cpu", None, cores(), None)) == 1
+    (slot,) = find_slots("cpu", 1, 1, "images")
+    assert (slot.device, slot.num_threads, slot.data_root) == ("cpu", 1, "images")
+
+
+@needs_no_cuda
+def test_auto_is_the_cpu_where_there_is_no_cuda_device():
+    assert {slot.device for slot in find_slots("auto", None, 1, None)} == {"cpu"}
+
+
+@pytest.mark.parametrize(
+    ("device", "jobs", "threads", "expected"),
+    [
+        ("cpu", 1000, 1, "1000 jobs x 1 threads are more than the"),
+        ("cpu", None, 1000, "1 jobs x 1000 threads are more than the"),
+        ("cpu", 0, 1, "should be 1 or more"),
+        ("gpu", None, 1, "--device gpu: not here; allowed are auto, cpu"),
+    ],
+)
+def test_what_is_not_there_is_refused(device, jobs, threads, expected):
+    with pytest.raises(BadInput, match=expected):
+        find_slots(device, jobs, threads, None)
+
+
+def test_as_many_runs_share_a_gpu_as_fit_in_its_memory_and_on_the_cores():
+    run, gigabyte = 10**9 - CONTEXT_BYTES, 10**9  # with its context, a run takes a gigabyte
+    assert fitting([4 * gigabyte, 2 * gigabyte], run, most=16) == [0, 1, 0, 0]
+    assert fitting([4 * gigabyte, 2 * gigabyte], run, most=3) == [0, 1, 0]
+    assert fitting([gigabyte // 2, gigabyte // 2], run, most=1) == [0, 1]  # one each, to be tried
+
+
+def test_a_run_on_several_devices_has_a_place_of_them_all():
+    if cores() < 2:
+        pytest.skip("one core is one device")
+    (slot,) = find_slots("cpu,cpu", None, 1, None, num_devices=2)
+    assert (slot.device, slot.devices, slot.jobs) == ("cpu", ("cpu", "cpu"), 1)
+    assert len(find_slots("cpu", None, 1, None, num_devices=2)) == cores() // 2
+    assert len(find_slots("cpu", 1, 1, None, num_devices=2)) == 1
+    assert len(find_slots("cpu,cpu", None, 1, None)) == 2
+
+
+@pytest.mark.parametrize(
+    ("device", "threads", "num_devices", "expected"),
+    [
+        ("cpu", cores(), 2, r"^a run needs 2 devices, and --device cpu means 1 \(cpu\): give 2"),
+        ("cpu,cpu", 1, 3, r"^a run needs 3 devices, and --device cpu,cpu means 2"),
+        ("cpu,gpu", 1, 2, r"^--device cpu,gpu: not here; allowed are cpu"),
+    ],
+)
+def test_too_few_devices_are_refused(device, threads, num_devices, expected):
+    with pytest.raises(BadInput, match=expected):
+        find_slots(device, None, threads, None, num_devices)
+
+
+def test_unequal_devices_are_refused(monkeypatch):
+    models = {"cuda:0": "A100", "cuda:1": "T4"}
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("torch.cuda.get_device_name", models.__getitem__)
+    with pytest.raises(BadInput, match=r"^unequal devices: cuda:0 is A100, cuda:1 is T4: a run"):
+        find_slots("cuda:0,cuda:1", None, 1, None, num_devices=2)
+    with pytest.raises(BadInput, match=r"cuda:0,cuda:0: a CUDA device stands there twice"):
+        find_slots("cuda:0,cuda:0", None, 1, None, num_devices=2)

@@ -1,0 +1,261 @@
+"""From records on disk to files: the same bytes, in every form, whatever lies between them."""
+
+import dataclasses
+import re
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from alexbench.config import references
+from alexbench.config.ablation import load_ablation, shipped_ablations
+from alexbench.errors import BadInput
+from alexbench.report import build, latex
+from alexbench.report.text import sentence, size
+from tests.records import (
+    GLYPHS,
+    LRN,
+    MACHINE,
+    Question,
+    make,
+    with_delta,
+    write_records,
+)
+
+# Files.
+
+
+def test_a_report_is_tables_text_and_a_figure(tmp_path: Path) -> None:
+    folder = write_records(with_delta(-1.4), tmp_path)
+    paths, _ = build.write(LRN, "laptop", folder)
+    names = {path.name for path in paths}
+    assert {"summary.csv", "comparison.csv", "report.md", "curves.png"} <= names
+    assert all(path.is_file() for path in paths)
+    back = pd.read_csv(folder / "comparison.csv")
+    assert back["delta"][0] == pytest.approx(-1.4)
+
+
+def test_markdown_tells_question_verdict_data_and_learning_rates(tmp_path: Path) -> None:
+    tuned = [
+        dataclasses.replace(r, tuned={"train.lr": 0.02 if r.variant == "none" else 0.05})
+        for r in with_delta(-1.4)
+    ]
+    build.write(LRN, "laptop", write_records(tuned, tmp_path))
+    text = (tmp_path / "report.md").read_text()
+    assert text.startswith("# Local response normalization\n\nDoes local response")
+    assert "both against none: **reproduced**" in text
+    assert "-1.40 (SE 0.31) points, one run an arm, on ImageNet" in text
+    assert "The claim was made on ImageNet; it was measured here on glyphs." in text
+    assert "Data: glyphs (embedded), 26 classes, 1,000 training and 500 test images" in text
+    assert "train.lr 0.02" in text
+    assert "train.lr 0.05" in text
+    assert "reproduced (on glyphs)" in text
+
+
+def test_an_inconclusive_verdict_says_how_many_seeds_it_would_take() -> None:
+    frame = build.comparison(LRN, "laptop", with_delta(0.1, 9.0))
+    seeds = int(frame["seeds_for_80_power"][0])
+    assert seeds > 6
+    assert f"About {seeds} seeds would give 80% power" in sentence(frame.iloc[0])
+
+
+def test_a_number_is_rounded_alike_before_it_is_written_and_after_it_is_read() -> None:
+    measured = 12.5875 - 14.8125 + 1e-15  # a hair above -2.225, which is what the CSV says
+    assert size("difference", measured) == size("difference", -2.225) == "-2.23"
+
+
+def test_an_interval_that_holm_takes_back_is_explained() -> None:
+    frame = build.comparison(LRN, "laptop", with_delta(-1.4))
+    taken_back = frame.assign(verdict="inconclusive").iloc[0]
+    assert "not after Holm's adjustment" in sentence(taken_back)
+
+
+def test_the_same_records_give_the_same_bytes_in_any_folder_and_order(tmp_path: Path) -> None:
+    records = with_delta(-1.4)
+    first = write_records(records, tmp_path / "first")
+    second = write_records(records[::-1], tmp_path / "second")
+    (first / "runs" / "z.json").write_text("{")
+    (second / "runs" / "z.json").write_text("{")
+    for folder in (first, second):
+        build.write(LRN, "laptop", folder)
+    for path in (p for p in first.iterdir() if p.is_file()):
+        assert path.read_bytes() == (second / path.name).read_bytes(), path.name
+
+
+def test_a_bad_record_is_named_and_the_others_make_their_report(tmp_path: Path) -> None:
+    folder = write_records(with_delta(-1.4), tmp_path)
+    (folder / "runs" / "none-0.json").write_text("{")
+    heard: list[str] = []
+    build.write(LRN, "laptop", folder, heard.append)
+    assert heard == [
+        f"{folder / 'runs' / 'none-0.json'}: is not a whole record (truncated?); delete it"
+    ]
+    text = (folder / "report.md").read_text()
+    assert "## Left out\n\n- runs/none-0.json: is not a whole record" in text
+    assert pd.read_csv(folder / "comparison.csv")["num_pairs"][0] == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"ablation": "pooling"}, "is a record of ablation 'pooling', not 'lrn'"),
+        ({"variant": "neither"}, "its variant 'neither' is not in ablations/lrn.yaml"),
+        ({"data": GLYPHS | {"sha256": "cd" * 32}}, "used other data"),
+        ({"config": {"train": {"lr": 9.0}}}, "another configuration"),
+    ],
+)
+def test_a_record_that_does_not_belong_is_refused(
+    tmp_path: Path, change: dict[str, object], complaint: str
+) -> None:
+    records = with_delta(-1.4)
+    records[0] = dataclasses.replace(records[0], **change)
+    folder = write_records(records, tmp_path)
+    kept, refusals = build.read(LRN, folder)
+    assert len(kept) == 11
+    assert len(refusals) == 1
+    assert complaint in refusals[0]
+
+
+def test_no_record_at_all_is_bad_input_that_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(
+        BadInput, match=r"holds no usable record; make some with `alexbench run lrn`"
+    ):
+        build.write(LRN, "laptop", tmp_path)
+
+
+def test_the_headline_fits_the_shipped_ablations() -> None:
+    for name in shipped_ablations():
+        ablation = load_ablation(name)
+        records = [make(v, s, ablation=name) for v in ablation.variants for s in range(2)]
+        frame = build.comparison(ablation, "laptop", records)
+        assert len(build.headline(frame)) == len(frame)
+        assert not frame.duplicated(["claim", "metric", "baseline", "variant"]).any()
+
+
+# Other forms.
+
+
+def test_latex_has_the_rules_of_booktabs_and_escapes_what_it_prints(tmp_path: Path) -> None:
+    build.write(LRN, "laptop", write_records(with_delta(-1.4), tmp_path), formats=["latex"])
+    text = (tmp_path / "report.tex").read_text()
+    assert [rule for rule in re.findall(r"\\(\w+rule|hline)", text)] == [
+        "toprule",
+        "midrule",
+        "bottomrule",
+    ]
+    assert r"test\_error" in text
+    assert r"delta [95\% CI]" in text
+    assert text.count("{") == text.count("}")
+    for line in text.splitlines()[1:]:
+        assert "%" not in line.replace(r"\%", "")
+
+
+def test_latex_prints_every_special_character_as_itself() -> None:
+    assert latex.escape(r"a_b & 5% {x} \n #1 $ ~ ^") == (
+        r"a\_b \& 5\% \{x\} \textbackslash{}n \#1 \$ \textasciitilde{} \textasciicircum{}"
+    )
+
+
+def test_only_the_formats_that_were_asked_for_are_written(tmp_path: Path) -> None:
+    write_records(with_delta(-1.4), tmp_path)
+    files = {
+        "csv": {"summary.csv", "comparison.csv"},
+        "markdown": {"report.md", "curves.png"},
+        "latex": {"report.tex"},
+        "html": {"report.html"},
+    }
+    assert set(files) == set(build.FORMATS)
+    for name, expected in files.items():
+        assert {p.name for p in build.write(LRN, "laptop", tmp_path, formats=[name])[0]} == expected
+
+
+def test_the_page_holds_everything_and_reaches_for_nothing(tmp_path: Path) -> None:
+    folder = write_records(
+        [dataclasses.replace(r, confusion=[[9] * 26] * 26) for r in with_delta(-1.4)], tmp_path
+    )
+    build.write(LRN, "laptop", folder)
+    text = (folder / "report.html").read_text()
+    assert "reproduced (on glyphs)" in text
+    assert text.count("<svg") == 6  # two curves, dots, forest, a confusion matrix a variant
+    assert not re.search(r'\b(src|href)="(?!data:|#|https?:|\.\./\.\./index\.html")', text)
+    assert not re.search(r'<(script|link|img|iframe)[^>]*(src|href)="(?!data:)', text)
+    assert "ab" * 32 in text  # the data's SHA-256
+    assert MACHINE["commit"] in text
+
+
+def test_what_a_class_is_called_cannot_break_the_page(tmp_path: Path) -> None:
+    nasty = "<script>alert('x')</script>"
+    data = GLYPHS | {"classes": [nasty, *GLYPHS["classes"][1:]]}
+    records = [
+        dataclasses.replace(r, data=data, confusion=[[9] * 26] * 26) for r in with_delta(-1.4)
+    ]
+    build.write(LRN, "laptop", write_records(records, tmp_path))
+    text = (tmp_path / "report.html").read_text()
+    assert nasty not in text
+    assert text.count("<script") == 1
+    assert "&lt;script&gt;" in text
+
+
+def test_the_index_has_every_claim_and_a_link_to_every_page(tmp_path: Path) -> None:
+    write_records(with_delta(-1.4), tmp_path / "lrn" / "laptop")
+    write_records(with_delta(-1.4), tmp_path / "lrn" / "laptop,train.epochs=1")
+    for folder in sorted((tmp_path / "lrn").iterdir()):
+        build.write(LRN, folder.name, folder)
+    text = build.write_index(tmp_path).read_text()
+    for claim in references.claim_ids():
+        assert f">{claim}<" in text
+    assert 'href="lrn/laptop/report.html"' in text
+    assert 'href="lrn/laptop%2Ctrain.epochs%3D1/report.html"' in text
+    assert text.count(">not measured yet<") == len(references.claim_ids()) - 1
+    assert "reproduced (on glyphs)" in text
+
+
+def test_an_ablation_without_claims_has_its_place_in_the_index_too(tmp_path: Path) -> None:
+    folder = write_records(with_delta(-1.4), tmp_path / "lrn" / "laptop")
+    build.write(Question(), "laptop", folder)
+    assert "lrn, profile laptop" in build.write_index(tmp_path).read_text()
+
+
+def test_a_table_of_another_version_is_bad_input_that_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "lrn" / "laptop").mkdir(parents=True)
+    (tmp_path / "lrn" / "laptop" / "comparison.csv").write_text("claim,delta\nlrn,1\n")
+    with pytest.raises(BadInput, match=r"comparison\.csv: is of another alexbench"):
+        build.write_index(tmp_path)
+
+
+def test_an_index_over_nothing_says_that_nothing_was_measured(tmp_path: Path) -> None:
+    text = build.write_index(tmp_path).read_text()
+    assert text.count(">not measured yet<") == len(references.claim_ids())
+
+
+WITHOUT_TORCH = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "torchvision"):
+            raise ImportError(f"{name} is blocked")
+sys.meta_path.insert(0, Blocked())
+from pathlib import Path
+from alexbench import config, report
+build.write(load_ablation("lrn"), "laptop", Path(sys.argv[1]))
+"""
+
+
+def test_two_hundred_runs_are_reported_in_five_seconds_without_torch(tmp_path: Path) -> None:
+    variants = list(load_ablation("lrn").variants)
+    errors = np.linspace(80, 25, 20)
+    records = [
+        make(variant, seed, (errors + (7 * seed) % 5).tolist(), confusion=[[9] * 26] * 26)
+        for variant in variants
+        for seed in range(40)
+    ]
+    write_records(records, tmp_path)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-c", WITHOUT_TORCH, str(tmp_path)], check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime - before.ru_utime < 5  # of the processor: the machine may be busy
+    assert (tmp_path / "comparison.csv").is_file()

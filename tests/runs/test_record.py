@@ -1,0 +1,201 @@
+"""A record on disk is whole or absent, and whatever else lies there is named and left out."""
+
+import dataclasses
+import json
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alexbench.errors import BadInput, RunFailed
+from alexbench.runs import record
+from tests.records import CIFAR10, MACHINE, make
+
+
+def test_what_is_written_is_read_back_to_the_last_bit(tmp_path: Path) -> None:
+    written = make(
+        test_errors=(100 / 3, 0.1 + 0.2), confusion=[[3, 1], [0, 4]], tuned={"a.b": 1e-4}
+    )
+    record.write(written, tmp_path / "runs" / "a.json")
+    assert record.read(tmp_path / "runs" / "a.json") == written
+
+
+def test_writing_leaves_nothing_but_the_record(tmp_path: Path) -> None:
+    for _ in range(2):
+        record.write(make(), tmp_path / "a.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_the_same_record_is_the_same_bytes(tmp_path: Path) -> None:
+    record.write(make(), tmp_path / "a.json")
+    record.write(record.read(tmp_path / "a.json"), tmp_path / "b.json")
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+
+
+def test_history_has_a_line_an_epoch_so_that_records_can_be_grepped(tmp_path: Path) -> None:
+    record.write(make(test_errors=(60.0, 50.0, 40.0)), tmp_path / "a.json")
+    lines = (tmp_path / "a.json").read_text().splitlines()
+    assert sum('"epoch":' in line for line in lines) == 3
+
+
+def test_a_loss_that_is_no_number_becomes_null(tmp_path: Path) -> None:
+    diverged = make(status="diverged")
+    diverged.history[-1]["train_loss"] = math.nan
+    record.write(diverged, tmp_path / "a.json")
+    assert record.read(tmp_path / "a.json").history[-1]["train_loss"] is None
+    json.loads((tmp_path / "a.json").read_text(), parse_constant=pytest.fail)
+
+
+def test_correctness_survives_packing_at_any_number_of_images() -> None:
+    for images in (1, 7, 8, 9, 500):
+        correct = np.random.default_rng(images).random(images) < 0.5
+        packed = make(correct=correct, data=CIFAR10 | {"test_images": images})
+        unpacked = record.unpack_correct(packed)
+        assert unpacked is not None
+        assert (unpacked == correct).all()
+
+
+def test_a_diverged_run_has_no_correctness() -> None:
+    assert record.unpack_correct(make(status="diverged")) is None
+
+
+def test_a_disk_that_takes_nothing_is_one_line_and_leaves_the_old_record(tmp_path: Path) -> None:
+    record.write(make(seed=1), tmp_path / "a.json")
+    (tmp_path / "a.json.partial").mkdir()  # nobody can open this for writing, not even root
+    with pytest.raises(RunFailed, match=r"a\.json: cannot be written \(Is a directory\)"):
+        record.write(make(seed=2), tmp_path / "a.json")
+    assert record.read(tmp_path / "a.json").seed == 1
+
+
+def damage(path: Path, how: str) -> None:
+    """Write a record to ``path`` and break it."""
+    record.write(make(), path)
+    content = json.loads(path.read_text())
+    if how == "truncated":
+        path.write_text(path.read_text()[:300])
+    elif how == "not JSON of a record":
+        path.write_text("[1, 2]")
+    elif how == "other bytes":
+        path.write_bytes(b"\xff\xfe\x00")
+    elif how == "schema version":
+        path.write_text(json.dumps(content | {"schema_version": 99}))
+    elif how == "missing field":
+        del content["history"]
+        path.write_text(json.dumps(content))
+    elif how == "unknown field":
+        path.write_text(json.dumps(content | {"surprise": 1}))
+    elif how == "wrong type":
+        path.write_text(json.dumps(content | {"seed": "zero"}))
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("truncated", "is not a whole record"),
+        ("not JSON of a record", "is not a whole record"),
+        ("other bytes", "cannot be read"),
+        ("schema version", "has schema version 99, this alexbench reads 1"),
+        ("missing field", "key 'history': field required"),
+        ("unknown field", "key 'surprise'"),
+        ("wrong type", "key 'seed'"),
+    ],
+)
+def test_what_is_no_record_is_refused_in_one_line_and_the_rest_is_read(
+    tmp_path: Path, how: str, message: str
+) -> None:
+    damage(tmp_path / "bad.json", how)
+    record.write(make(seed=7), tmp_path / "good.json")
+    records, refusals = record.read_folder(tmp_path)
+    assert [found.seed for found in records] == [7]
+    assert len(refusals) == 1
+    assert refusals[0].startswith(f"{tmp_path / 'bad.json'}: ")
+    assert message in refusals[0]
+    assert "\n" not in refusals[0]
+
+
+def test_a_missing_file_is_bad_input_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"gone\.json: cannot be read \(No such file"):
+        record.read(tmp_path / "gone.json")
+
+
+def test_a_record_of_other_data_is_refused(tmp_path: Path) -> None:
+    for seed in range(3):
+        record.write(make(seed=seed), tmp_path / f"{seed}.json")
+    other = make(seed=3).data | {"sha256": "cd" * 32}
+    record.write(make(seed=3, data=other), tmp_path / "3.json")
+    records, refusals = record.read_folder(tmp_path)
+    assert [found.seed for found in records] == [0, 1, 2]
+    assert refusals == [
+        f"{tmp_path / '3.json'}: used other data (sha256 cdcdcdcdcdcd) than the other records of "
+        "this folder; move it away"
+    ]
+
+
+def test_another_configuration_under_the_same_name_is_refused(tmp_path: Path) -> None:
+    for seed in range(3):
+        record.write(make("both", seed), tmp_path / f"{seed}.json")
+    record.write(make("both", 3, lr=0.5), tmp_path / "3.json")
+    record.write(make("none", 0, lr=0.5), tmp_path / "none.json")
+    records, refusals = record.read_folder(tmp_path)
+    assert [(found.variant, found.seed) for found in records] == [
+        ("both", 0),
+        ("both", 1),
+        ("both", 2),
+        ("none", 0),
+    ]
+    assert len(refusals) == 1
+    assert "3.json: was trained with another configuration" in refusals[0]
+    assert "variant 'both'" in refusals[0]
+
+
+def test_between_two_configurations_of_equal_standing_the_newer_wins(tmp_path: Path) -> None:
+    record.write(
+        make(seed=0, lr=0.1, environment=MACHINE | {"date": "2026-02"}), tmp_path / "a.json"
+    )
+    record.write(
+        make(seed=1, lr=0.2, environment=MACHINE | {"date": "2026-03"}), tmp_path / "b.json"
+    )
+    records, _ = record.read_folder(tmp_path)
+    assert [found.seed for found in records] == [1]
+
+
+def test_tuning_records_may_differ_in_what_they_tried(tmp_path: Path) -> None:
+    for index, lr in enumerate((0.1, 0.2, 0.3)):
+        tried = make(seed=1000, lr=lr, purpose="tune", run_id=str(index))
+        record.write(tried, tmp_path / f"{index}.json")
+    records, refusals = record.read_folder(tmp_path)
+    assert len(records) == 3
+    assert refusals == []
+
+
+def test_a_second_record_of_one_seed_is_refused(tmp_path: Path) -> None:
+    record.write(make(seed=0), tmp_path / "a.json")
+    record.write(make(seed=0, run_id="another"), tmp_path / "b.json")
+    records, refusals = record.read_folder(tmp_path)
+    assert [found.run_id for found in records] == ["none-0"]
+    assert "b.json: variant 'none', seed 0 is already told by a.json" in refusals[0]
+
+
+def test_a_caller_may_refuse_records_for_reasons_of_its_own(tmp_path: Path) -> None:
+    for seed in range(2):
+        record.write(make(seed=seed), tmp_path / f"{seed}.json")
+    records, refusals = record.read_folder(tmp_path, lambda r: "too even" if r.seed == 0 else None)
+    assert [found.seed for found in records] == [1]
+    assert refusals == [f"{tmp_path / '0.json'}: too even"]
+
+
+def test_two_thousand_records_are_read_in_well_under_twenty_seconds(tmp_path: Path) -> None:
+    typical = make(
+        test_errors=np.linspace(80, 20, 20).tolist(),
+        data=CIFAR10,
+        confusion=np.arange(100).reshape(10, 10).tolist(),
+    )
+    for seed in range(200):
+        path = tmp_path / f"{seed}.json"
+        path.write_text(record._dumps(dataclasses.replace(typical, seed=seed)))
+    began = time.perf_counter()
+    records, _ = record.read_folder(tmp_path)
+    assert len(records) == 200
+    assert time.perf_counter() - began < 2.0  # 20 s for 2,000, and this machine may be busy

@@ -1,0 +1,113 @@
+"""A run with one id in two folders of the results is trained once; the other has a copy of it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import alexbench
+from alexbench.launch import estimate, sweep
+from alexbench.report import html
+from alexbench.runs import record, reuse
+from alexbench.runs.record import RunRecord
+from alexbench.runs.run import Run
+from alexbench.runs.status import write_failure
+from tests.records import make
+from tests.sweeps import ABLATION, prepare, runs_of
+
+TUNED = ABLATION.replace(
+    "tune: none\ntune_reason: it is only a test", "tune: {train.lr: [0.01, 0.02]}"
+)
+OTHER = TUNED.replace("narrow", "thin").replace("wide", "wider").replace("0.25", "0.375")
+
+
+def only(folder: Path, pattern: str) -> RunRecord:
+    (path,) = folder.glob(pattern)
+    return record.read(path)
+
+
+def test_what_another_ablation_has_trained_and_tuned_is_copied_and_not_trained_again(
+    tmp_path, capsys
+):
+    for name, text in (("first", TUNED), ("second", OTHER)):
+        (tmp_path / f"{name}.yaml").write_text(text)
+    options = {"seeds": 1, "results": str(tmp_path / "results"), "jobs": 1}
+    first, second = (tmp_path / "results" / name / "laptop" for name in ("first", "second"))
+    alexbench.run(str(tmp_path / "first.yaml"), **options)
+    tuned = len(list(first.glob("tuning/narrow-*.json")))
+
+    prepared = sweep.prepare(str(tmp_path / "second.yaml"), **options)
+    assert estimate.settled(prepared)[1] == 2  # the grid of wider: that of thin is known
+    assert not second.exists()  # to plan copies nothing
+    run = next(run for run in runs_of(prepared) if run.variant == "thin")
+    write_failure(run, second, "an earlier attempt")
+
+    comparison = alexbench.run(str(tmp_path / "second.yaml"), **options)
+    pairs = dict(zip(comparison["metric"], comparison["num_pairs"], strict=True))
+    assert pairs == {"test_error": 1, "top5_error": 1, "step_seconds": 0}  # timed on another day
+    narrow, thin = only(first, "runs/narrow-*.json"), only(second, "runs/thin-*.json")
+    assert thin == replace(  # with its times: it was not trained again
+        narrow,
+        ablation="second",
+        variant="thin",
+        environment={"trained_for": "first/laptop"} | narrow.environment,
+    )
+    assert len(list(second.glob("tuning/thin-*.json"))) == tuned
+    assert "1 are copied from first/laptop, not trained again" in capsys.readouterr().err
+    assert (second / "pictures/thin-seed0.json").is_file()
+    wider = only(second, "runs/wider-*.json")
+    assert "trained_for" not in wider.environment
+    told = dict(html.provenance([thin, wider]))["Trained for"]
+    assert told == "first/laptop (1 runs); this ablation (1 runs)"
+
+
+@pytest.fixture
+def run(tmp_path) -> Run:
+    return runs_of(prepare(tmp_path, seeds=1))[0]
+
+
+@pytest.fixture
+def folders(tmp_path) -> tuple[Path, Path]:
+    """The run's own folder, and that of another ablation."""
+    return tmp_path / "results/tiny/laptop", tmp_path / "results/other/laptop"
+
+
+def test_a_copy_of_a_copy_says_what_it_was_trained_for(run, folders):
+    own, other = folders
+    done = make(ablation="other", run_id=run.run_id, environment={"trained_for": "lrn/laptop"})
+    record.write(done, run.record_path(other))
+    assert reuse.take([run], own) == ["lrn/laptop"]
+    assert reuse.take([run], own) == []  # it is there
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [
+        {"ablation": "moved by hand"},
+        {"run_id": "0" * 64},
+        {"measurements": {"views": "ten_crop", "test_error": 30.0}},  # an average of outputs
+    ],
+)
+def test_only_a_trained_record_of_that_id_in_its_own_place_is_taken(run, folders, difference):
+    own, other = folders
+    done = make(ablation="other", run_id=run.run_id)
+    record.write(replace(done, **difference), run.record_path(other))
+    assert reuse.known([run], own) == {}
+    assert reuse.take([run], own) == []
+
+
+def test_runs_that_keep_outputs_or_are_timed_alone_are_always_trained(run, folders):
+    own, other = folders
+    record.write(make(ablation="other", run_id=run.run_id), run.record_path(other))
+    train = run.config.train.model_copy(update={"alone": True})
+    timed = replace(run, config=run.config.model_copy(update={"train": train}))
+    assert reuse.take([replace(run, keep_views=("centre",)), timed], own) == []
+    assert reuse.take([run], own) == ["other/laptop"]
+
+
+def test_nothing_is_copied_when_told_so(tmp_path, run, folders):
+    own, other = folders
+    record.write(make(ablation="other", run_id=run.run_id), run.record_path(other))
+    prepared = prepare(tmp_path, seeds=1, reuse=False)
+    sweep.carry_out(prepared)
+    assert "trained_for" not in record.read(run.record_path(own)).environment

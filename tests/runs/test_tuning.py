@@ -1,0 +1,70 @@
+"""Choosing a value of a grid: by the first metric, and with the grid's optimum inside."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from alexbench.config.ablation import load_ablation
+from alexbench.runs import record
+from alexbench.runs.run import Run
+from alexbench.runs.tuning import extend, round_to_digits, tune
+from tests.records import make
+
+IDENTITY = {"data_sha256": "abc"}
+
+
+GRID = {"train.lr": [0.025, 0.05, 0.1]}
+
+
+def trainer(folder: Path, error_at: dict[str, float]) -> tuple[list[float], object]:
+    """An execute that writes records whose error grows with the distance to the best rate."""
+    tried: list[float] = []
+
+    def execute(runs: Sequence[Run]) -> None:
+        for run in runs:
+            tried.append(run.config.train.lr)
+            distance = abs(math.log(run.config.train.lr / error_at[run.variant]))
+            done = make(run.variant, run.seed, [min(90, 10 + 10 * distance)])
+            record.write(replace(done, purpose="tune"), run.record_path(folder))
+
+    return tried, execute
+
+
+@pytest.mark.parametrize(("best", "expected"), [(0.05, 0.05), (0.2, 0.2), (0.013, 0.013)])
+def test_each_variant_gets_the_best_value_of_a_grid_that_brackets_it(tmp_path, best, expected):
+    ablation = replace(load_ablation("pooling"), tune=GRID)
+    _, execute = trainer(tmp_path, {"overlapping": best, "non_overlapping": 0.05})
+    chosen = tune(ablation, lambda _: IDENTITY, tmp_path, execute, print)
+    assert chosen["non_overlapping"] == {"train.lr": 0.05}
+    assert chosen["overlapping"]["train.lr"] == pytest.approx(expected, rel=0.05)
+
+
+def test_a_best_value_that_no_extension_could_bracket_is_said_aloud(tmp_path, capsys):
+    _, execute = trainer(tmp_path, {"overlapping": 100.0, "non_overlapping": 0.05})
+    chosen = tune(
+        replace(load_ablation("pooling"), tune=GRID), lambda _: IDENTITY, tmp_path, execute, print
+    )
+    assert chosen["overlapping"] == {"train.lr": 0.8}
+    assert capsys.readouterr().out == (
+        "overlapping: train.lr 0.8 is at the edge of what was tried: widen tune\n"
+    )
+
+
+def test_a_variant_that_was_tuned_earlier_is_not_tuned_again(tmp_path):
+    earlier = {"overlapping": {"train.lr": 0.3}, "non_overlapping": {"train.lr": 0.4}}
+    tried, execute = trainer(tmp_path, {})
+    ablation = replace(load_ablation("pooling"), tuned=earlier)
+    assert tune(ablation, lambda _: IDENTITY, tmp_path, execute, print) == earlier
+    assert tried == []
+
+
+def test_a_grid_grows_at_its_best_end_by_its_own_ratio():
+    assert extend([0.1, 0.2, 0.4], 0.4) == [0.1, 0.2, 0.4, 0.8]
+    assert extend([0.1, 0.3], 0.1) == [0.033, 0.1, 0.3]
+
+
+def test_a_rate_has_two_digits():
+    assert round_to_digits(0.012345) == 0.012

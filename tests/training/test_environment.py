@@ -1,0 +1,21 @@
+"""What is written beside a result about the machine that it comes from."""
+
+import os
+import subprocess
+import sys
+
+from alexbench.training import environment
+
+
+def test_processors_of_one_name_with_other_instructions_are_two_processors():
+    code = "from alexbench import environment; print(environment.processor())"
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"ATEN_CPU_CAPABILITY": "default"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    name, _, _ = environment.processor().rpartition(" (")
+    assert name
+    assert told == f"{name} (DEFAULT)"

@@ -1,0 +1,49 @@
+"""Memory of a training step on a CPU, counted by hand."""
+
+import torch
+from torch import nn
+
+from alexbench import models
+from alexbench.training.memory import peak_memory_bytes, run_bytes, step_bytes
+from tests.tiny import CPU, tiny_config, tiny_data
+
+
+def test_weights_gradients_velocities_and_what_the_forward_pass_keeps():
+    config = tiny_config(augment={"crop_size": 2, "pca_colour": "none"}, train={"batch_size": 10})
+    net = nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.Tanh())
+    weights = 4 * (12 * 4 + 4)
+    kept_per_image = 4 * (12 + 4)  # the linear layer's input, the output of tanh
+    assert peak_memory_bytes(net, config, CPU) == 3 * weights + 10 * kept_per_image
+
+
+def test_adam_keeps_one_more_copy_of_the_weights():
+    sgd, adam = (tiny_config(train={"optimizer": name}) for name in ("sgd", "adam"))
+    net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 2))
+    copy = 4 * (3 * 16 * 16 * 2 + 2)
+    assert peak_memory_bytes(net, adam, CPU) - peak_memory_bytes(net, sgd, CPU) == copy
+
+
+def test_a_tensor_that_two_layers_keep_counts_once():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(()))
+
+        def forward(self, x):
+            y = x * self.weight
+            return y * y
+
+    config = tiny_config(augment={"crop_size": 2, "pca_colour": "none"}, train={"batch_size": 2})
+    assert peak_memory_bytes(Twice(), config, CPU) == 3 * 4 + 2 * 48 + 2 * 48
+
+
+def test_a_run_holds_its_step_and_the_images_of_both_splits():
+    config, data = tiny_config(), tiny_data(images=48)
+    step = peak_memory_bytes(models.build(config.model, 3, 16, seed=1), config, CPU)
+    assert run_bytes(config, data) == step + (48 + 24) * 18 * 18 * 3
+
+
+def test_dropout_keeps_its_masks_and_products():
+    plain, dropped = (tiny_config(model={"hidden_units": 32, "dropout": p}) for p in (0.0, 0.5))
+    masks_and_products = 2 * 4 * 8 * plain.train.batch_size  # 32 units at width 0.25
+    assert step_bytes(dropped, 3) - step_bytes(plain, 3) == masks_and_products
