@@ -33,7 +33,7 @@ print("torch" in sys.modules, open("/proc/self/status").read())
 """
 ASKER = """
 import os, time
-from alexbench.scout import Scout
+from alexbench.launch.inspector import Scout
 scout = Scout(here=False)
 print(scout.ask(os.getpid), flush=True)
 scout.ask(time.sleep, 600)

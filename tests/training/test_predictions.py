@@ -50,7 +50,7 @@ def test_the_neighbours_are_the_nearest_training_images_by_the_last_hidden_layer
 
 
 def test_a_training_image_is_its_own_nearest_neighbour(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("alexbench.predictions.LARGEST_BATCH", 7)  # more batches than one
+    monkeypatch.setattr("alexbench.training.predictions.LARGEST_BATCH", 7)  # more batches than one
     state = start(CONFIG, 3, 0, CPU)
     same = DATA.__class__(**{**vars(DATA), "test": DATA.train})
     found, _ = predict(state.net, same, PIXELS, torch.tensor([13]), None)
