@@ -14,9 +14,10 @@ from alexbench.config.schema import Section
 PATH = Path(__file__).with_name("references.yaml")
 NEAR = 0.01  # undecodable images may be missing from a copy of a data set
 
-Grade = Literal["R", "S", "I", "mem"]
+Grade = Literal["R", "A", "S", "I", "mem"]
 GRADES: dict[str, str] = {
     "R": "read in the source",
+    "A": "the authors' released runs agree to rounding",
     "S": "seen in a secondary transcription",
     "I": "issue or documentation text",
     "mem": "from memory, not confirmed",
@@ -43,8 +44,8 @@ class DataSet(Section):
 class Effect(Section):
     """What a technique does to a metric: with it minus without it, or the ratio of the two.
 
-    ``baseline`` and ``variant`` are the values without and with it; ``arms`` their names where a
-    source has several pairs.
+    ``baseline`` and ``variant`` are the values without and with it. A source that gives the delta
+    may give one of them: the other follows. ``arms``: their names where a source has several pairs.
     """
 
     metric: str
@@ -65,14 +66,21 @@ class Effect(Section):
 
     @model_validator(mode="after")
     def says_something(self) -> "Effect":
-        given = [self.delta is not None, self.direction is not None, self.has_arms]
-        if sum(given) != 1:
+        both = self.baseline is not None and self.variant is not None
+        if sum([self.delta is not None, self.direction is not None, both]) != 1:
             raise ValueError("give one of: delta, direction, baseline and variant")
         return self
 
     @property
-    def has_arms(self) -> bool:
-        return self.baseline is not None and self.variant is not None
+    def values(self) -> tuple[float, float] | None:
+        """The values without and with the technique; None where a source gives neither."""
+        baseline, variant = self.baseline, self.variant
+        if self.delta is not None and not self.is_ratio:
+            baseline = (
+                variant - self.delta if baseline is None and variant is not None else baseline
+            )
+            variant = baseline + self.delta if baseline is not None else None
+        return None if baseline is None or variant is None else (baseline, variant)
 
     @property
     def is_ratio(self) -> bool:
@@ -81,11 +89,10 @@ class Effect(Section):
     @property
     def size(self) -> float | None:
         """The delta (points) or ratio; None where only a direction is known."""
-        if self.baseline is not None and self.variant is not None:
-            if self.is_ratio:
-                return self.variant / self.baseline
-            return round(self.variant - self.baseline, 6)
-        return self.delta
+        if self.delta is not None or self.values is None:
+            return self.delta
+        baseline, variant = self.values
+        return variant / baseline if self.is_ratio else round(variant - baseline, 6)
 
     @property
     def log_or_points(self) -> float:
@@ -100,10 +107,9 @@ class Effect(Section):
 
         Each arm is one run on ``images`` test images; what another seed would give is not in it.
         """
-        if self.baseline is None or self.variant is None or self.images is None or self.is_ratio:
+        if self.values is None or self.images is None or self.is_ratio:
             return None
-        variance = sum(error * (100 - error) for error in (self.baseline, self.variant))
-        return math.sqrt(variance / self.images)
+        return math.sqrt(sum(error * (100 - error) for error in self.values) / self.images)
 
 
 class Study(Section):

@@ -172,7 +172,7 @@ def test_the_same_data_have_the_same_name_classes_and_sizes(
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"grade": "X"}, "Input should be 'R', 'S', 'I' or 'mem'"),
+        ({"grade": "X"}, "Input should be 'R', 'A', 'S', 'I' or 'mem'"),
         ({"source": "nobody"}, "unknown source 'nobody'"),
         ({"data": "mnist"}, "unknown data set 'mnist'"),
         ({"effects": [{"metric": "accuracy", "delta": 1.0}]}, "unknown metric 'accuracy'"),
@@ -196,3 +196,17 @@ def test_a_replication_of_an_unknown_claim_is_caught() -> None:
     content["replications"][0]["claim"] = "lnr"
     with pytest.raises(ValidationError, match="unknown claim 'lnr'"):
         References.model_validate(content)
+
+
+def test_a_delta_beside_one_arm_gives_the_other_and_a_standard_error() -> None:
+    lrn = references.claim("lrn").effect("test_error")
+    assert lrn is not None
+    assert lrn.values == pytest.approx((42.1, 40.7))
+    # sqrt((0.421 * 0.579 + 0.407 * 0.593) / 50000) = 0.003118
+    assert lrn.standard_error == pytest.approx(0.3118, abs=1e-4)
+
+
+def test_a_ratio_beside_one_arm_says_nothing_of_the_other() -> None:
+    effect = references.Effect(metric="epochs_to_target", delta=0.5, variant=4.0)
+    assert effect.values is None
+    assert effect.size == 0.5
