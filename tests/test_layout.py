@@ -4,7 +4,7 @@ import ast
 import re
 import subprocess
 import sys
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -129,6 +129,14 @@ def test_a_wrong_import_is_found(tmp_path, room_, line, found):
     (tmp_path / room_).mkdir()
     (tmp_path / room_ / "wrong.py").write_text(line)
     assert len(found(tmp_path)) == 1
+
+
+def test_a_circle_is_found(tmp_path):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "a.py").write_text("from alexbench.config.b import f")
+    (tmp_path / "config" / "b.py").write_text("def f():\n    from alexbench.config import a")
+    with pytest.raises(CycleError):
+        list(TopologicalSorter(import_graph(tmp_path)).static_order())
 
 
 def functions() -> list[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
