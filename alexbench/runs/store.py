@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import TypeAdapter, ValidationError
 
 from alexbench.errors import BadInput
-from alexbench.runs import outputs, pictures, record
+from alexbench.runs import files, outputs, pictures, record
 from alexbench.runs.lock import lock
 from alexbench.runs.record import RunRecord
 from alexbench.runs.run import Run
@@ -73,7 +73,7 @@ class RunStore:
         """Note that a run failed; ``plan`` shows it, and ``run`` leaves it alone until told."""
         failure = Failure(run.run_id, run.variant, run.seed, reason, str(self.log_path(run)))
         text = _ADAPTER.dump_json(failure, indent=1).decode() + "\n"
-        record.write_text_safely(text, self.failure_path(run))
+        files.write_text_safely(text, self.failure_path(run))
 
     def read_failure(self, run: Run) -> Failure | None:
         """Why the run failed when it was last tried; None if it did not, or cannot be read."""

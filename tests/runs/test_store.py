@@ -88,7 +88,7 @@ def test_a_copy_of_a_copy_says_what_it_was_trained_for(run, stores):
         {"measurements": {"views": "ten_crop", "test_error": 30.0}},  # an average of outputs
     ],
 )
-def test_only_a_trained_record_of_that_id_in_its_own_place_is_taken(run, folders, difference):
+def test_only_a_trained_record_of_that_id_in_its_own_place_is_taken(run, stores, difference):
     own, other = stores
     done = make(ablation="other", run_id=run.run_id)
     record.write(replace(done, **difference), other.record_path(run))
