@@ -202,7 +202,7 @@ def claims(
     """Every claim with its source, file, measurements and verdicts; then cifar10-short alone."""
     from alexbench.report import build
     from alexbench.report.readme_claims import put_into
-    from alexbench.runs.record import write_text_safely
+    from alexbench.runs.files import write_text_safely
 
     tables = build.readme_tables(Path(results))
     if readme is None:

@@ -1,7 +1,6 @@
 """Arrays that are made once and kept in a folder of the user's."""
 
 import os
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alexbench.errors import RunFailed
+from alexbench.errors import BadInput, RunFailed
+from alexbench.runs import files
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -28,33 +28,25 @@ def cached(path: Path, fingerprint: str, make: Callable[[], Arrays]) -> Arrays:
 
 def read(path: Path, fingerprint: str) -> Arrays | None:
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+        with files.open_npz(path) as stored:
             if str(stored["fingerprint"]) != fingerprint:
                 return None
             return {name: stored[name] for name in stored.files if name != "fingerprint"}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (BadInput, KeyError):
         return None
 
 
 def write(path: Path, fingerprint: str, arrays: Arrays) -> None:
-    """Write under another name, then rename: a full disk or a kill leaves no half file.
+    """Write the arrays, all or nothing; each process has a temporary file of its own.
 
     Raises RunFailed where there is no room or no permission.
     """
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(part, "wb") as file:
+        with files.open_whole(path, f".{os.getpid()}.part") as file:
             np.savez(file, fingerprint=np.array(fingerprint), **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
     except OSError as error:
         megabytes = sum(array.nbytes for array in arrays.values()) / 1e6
         raise RunFailed(
             f"{path}: cannot write {megabytes:.0f} MB of decoded images ({error.strerror}): "
             "make room, or set ALEXBENCH_CACHE to another folder"
         ) from None
-    finally:
-        if part.exists():
-            part.unlink()

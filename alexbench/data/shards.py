@@ -7,7 +7,6 @@ its images could not be decoded and the moments of the others; and index.json, w
 import functools
 import hashlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +25,7 @@ from alexbench.data.files import Files
 from alexbench.data.moments import Moments, moments, no_moments
 from alexbench.data.stream import Decode, in_workers
 from alexbench.errors import BadInput, RunFailed
-from alexbench.runs.record import write_text_safely
+from alexbench.runs.files import open_whole, write_text_safely
 
 Job = tuple[str, int, Tensor]  # a shard: its split, its number, the places of its images
 SHARD_BYTES = 2**30  # what a kill loses at most; a few hundred files for all of ImageNet
@@ -166,27 +165,18 @@ def sha256_of(path: Path) -> str:
 
 def make_shard(path: Path, fingerprint: str, files: Files, places: Tensor, side: int) -> None:
     """Decode the images at ``places`` into one file; its .npz, written after it, makes it count."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
     good, total = [], no_moments(side)
-    try:
-        with open(part, "wb") as file:
-            shape = (len(places), side, side, 3)
-            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, header)
-            for images, could, found in decoded(files, places, side):
-                file.write(images.numpy().data)  # not by a map: a full disk would kill the process
-                good.append(could)
-                total += found
-            file.flush()
-            os.fsync(file.fileno())
-        digest, size = sha256_of(part), part.stat().st_size
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with open_whole(path) as file:
+        shape = (len(places), side, side, 3)
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for images, could, found in decoded(files, places, side):
+            file.write(images.numpy().data)  # not by a map: a full disk would kill the process
+            good.append(could)
+            total += found
     about = {
-        "sha256": np.array(digest),
-        "bytes": np.array(size),
+        "sha256": np.array(sha256_of(path)),
+        "bytes": np.array(path.stat().st_size),
         "good": torch.cat(good).numpy(),
         **{key: value.numpy() for key, value in vars(total).items()},
     }

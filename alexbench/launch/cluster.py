@@ -15,7 +15,7 @@ from alexbench.errors import RunFailed
 from alexbench.launch.events import Event, Notify, failed
 from alexbench.launch.signals import Interrupts
 from alexbench.runs.run import Run
-from alexbench.runs.status import Failure, is_done
+from alexbench.runs.store import Failure, RunStore
 
 SECONDS_BETWEEN_LOOKS = 0.5
 
@@ -38,7 +38,7 @@ Submit = Callable[[Sequence[Run]], Sequence[Task]]
 
 
 def attempt_here(
-    run: Run, slot: Slot, folder: Path, how: RunOptions, asked_to_stop: Callable[[], bool]
+    run: Run, slot: Slot, store: RunStore, how: RunOptions, asked_to_stop: Callable[[], bool]
 ) -> Event:
     """``attempt`` in a process that a cluster started; what it says goes to the run's log.
 
@@ -67,7 +67,7 @@ def attempt_here(
         if path.stat().st_size == 0:
             path.unlink()
 
-    return attempt(run, slot, folder, how, alive, asked_to_stop, to_log)
+    return attempt(run, slot, store, how, alive, asked_to_stop, to_log)
 
 
 def stop_on(*signals: signal.Signals) -> Callable[[], bool]:
@@ -79,7 +79,12 @@ def stop_on(*signals: signal.Signals) -> Callable[[], bool]:
 
 
 def perform(
-    runs: Sequence[Run], submit: Submit, at_once: int, folder: Path, how: RunOptions, notify: Notify
+    runs: Sequence[Run],
+    submit: Submit,
+    at_once: int,
+    store: RunStore,
+    how: RunOptions,
+    notify: Notify,
 ) -> list[Failure]:
     """Perform every run, ``at_once`` of them handed in at a time; as in ``local.launch``."""
     waiting, failures = deque(runs), list[Failure]()
@@ -100,7 +105,7 @@ def perform(
             time.sleep(SECONDS_BETWEEN_LOOKS)
             for task in [task for task in tasks if task.done()]:
                 run = tasks.pop(task)
-                event = end_of(task, run, folder, stopped is not None)
+                event = end_of(task, run, store, stopped is not None)
                 notify(run, event)
                 if event["kind"] in ("taken", "stopped"):
                     waiting.append(run)
@@ -115,14 +120,14 @@ def perform(
     return failures
 
 
-def end_of(task: Task, run: Run, folder: Path, stopping: bool) -> Event:
+def end_of(task: Task, run: Run, store: RunStore, stopping: bool) -> Event:
     """The event that ended a task; a task that died is a failed run, unless it was to stop."""
     try:
         return task.result()
     except Exception as error:  # each cluster has its own
-        if is_done(run, folder):
+        if store.is_done(run):
             return {"kind": "taken"}  # it died after the record; the next task reads it
         if stopping:
             return {"kind": "stopped"}
         lines = [line for line in str(error).splitlines() if line.strip()]
-        return failed(run, folder, lines[0] if lines else type(error).__name__)
+        return failed(run, store, lines[0] if lines else type(error).__name__)

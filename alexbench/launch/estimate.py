@@ -21,9 +21,8 @@ from alexbench.launch.progress import duration
 from alexbench.launch.sweep import Sweep
 from alexbench.runs.ensembles import trainings
 from alexbench.runs.record import RunRecord
-from alexbench.runs.reuse import known
 from alexbench.runs.run import Run
-from alexbench.runs.status import Standing, standings
+from alexbench.runs.store import Standing
 from alexbench.runs.tuning import tune
 from alexbench.training import environment
 from alexbench.training.memory import peak_memory_bytes, step_bytes
@@ -54,11 +53,11 @@ def settled(sweep: Sweep) -> tuple[Ablation, int]:
     """The ablation with what tuning chose, and how many tuning runs must be made before it can."""
 
     def execute(runs: Sequence[Run]) -> None:
-        if left := len(runs) - len(known(runs, sweep.folder)):
+        if left := len(runs) - len(sweep.store.known(runs)):
             raise ToTune(left)
 
     try:
-        chosen = tune(sweep.ablation, sweep.identity, sweep.folder, execute, lambda _: None)
+        chosen = tune(sweep.ablation, sweep.identity, sweep.store, execute, lambda _: None)
     except ToTune as pending:
         return with_tuned(sweep.ablation, sweep.ablation.tuned), int(pending.args[0])
     return with_tuned(sweep.ablation, chosen), 0
@@ -66,15 +65,15 @@ def settled(sweep: Sweep) -> tuple[Ablation, int]:
 
 def done_and_not(sweep: Sweep, ablation: Ablation) -> Found:
     """Every run that is trained, with its record if it or another ablation has one."""
-    planned = trainings(ablation, sweep.identity, sweep.folder)
-    records = known(planned, sweep.folder)
+    planned = trainings(ablation, sweep.identity, sweep.store)
+    records = sweep.store.known(planned)
     return {run: records.get(run) for run in planned}
 
 
 def rows(sweep: Sweep, ablation: Ablation, found: Found) -> pd.DataFrame:
     """A row a run: how it stands, how large it is, how long it takes, and with how many at once."""
     done = {run: record for run, record in found.items() if record is not None}
-    states = standings(found, sweep.folder, done)
+    states = sweep.store.standings(found, done)
     costs = estimate(sweep, ablation, list(done.values()))
     return pd.DataFrame(
         [

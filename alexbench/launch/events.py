@@ -1,12 +1,11 @@
 """What is told of runs while they are performed, wherever that is. No torch here."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from alexbench.config.execution import Slot
 from alexbench.runs.run import Run
-from alexbench.runs.status import Failure, log_of
+from alexbench.runs.store import Failure, RunStore
 
 Event = dict[str, Any]
 Send = Callable[[Event], None]
@@ -15,7 +14,7 @@ Notify = Callable[[Run, Event], None]
 Perform = Callable[[Sequence[Run], Sequence[Slot], Notify], list[Failure]]
 
 
-def failed(run: Run, folder: Path, why: str, fatal: bool = False) -> Event:
+def failed(run: Run, store: RunStore, why: str, fatal: bool = False) -> Event:
     """fatal: every other run would fail as well."""
-    log = str(log_of(run, folder))
+    log = str(store.log_path(run))
     return {"kind": "failed", "reason": why, "log": log, "fatal": fatal}

@@ -13,15 +13,13 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 
 from alexbench.config.execution import RunOptions, Slot
 from alexbench.errors import RunFailed
 from alexbench.launch.events import Event, Notify, Perform, failed
 from alexbench.launch.signals import Interrupts
-from alexbench.runs.lock import lock
 from alexbench.runs.run import Run, to_json
-from alexbench.runs.status import Failure, is_done, lock_of, write_failure
+from alexbench.runs.store import Failure, RunStore
 
 SECONDS_BETWEEN_LOOKS = 0.2  # for Ctrl-C and for hung workers
 SECONDS_FOR_TRACEBACK = 1.0
@@ -63,11 +61,11 @@ class Worker:
                 events.put((self, json.loads(line)))
         events.put((self, {"kind": "died", "status": self.process.wait()}))
 
-    def start(self, run: Run, folder: Path) -> None:
+    def start(self, run: Run, store: RunStore) -> None:
         self.run = run
         if self.heard is not None:
             self.heard = time.monotonic()
-        self.send({"run": to_json(run), "folder": str(folder)})
+        self.send({"run": to_json(run), "folder": str(store.folder)})
 
     def kill(self) -> None:
         """End the process, whatever it is doing, and those that decode images for it."""
@@ -83,8 +81,8 @@ class Worker:
 class Pool:
     """Workers, the runs that wait for one, and what became of the others."""
 
-    def __init__(self, folder: Path, how: RunOptions) -> None:
-        self.folder, self.how = folder, how
+    def __init__(self, store: RunStore, how: RunOptions) -> None:
+        self.store, self.how = store, how
         self.slots: Sequence[Slot] = ()  # of the runs in hand
         self.workers = list[Worker]()  # of earlier slots too, which may be asked for again
         self.events: queue.Queue[tuple[Worker, Event]] = queue.Queue()
@@ -118,7 +116,7 @@ class Pool:
         while self.taken and self.taken[0][0] <= time.monotonic():
             self.waiting.append(self.taken.popleft()[1])
         while self.waiting and not self.stopped and (worker := self.idle_worker()):
-            worker.start(self.waiting.popleft(), self.folder)
+            worker.start(self.waiting.popleft(), self.store)
 
     def idle_worker(self) -> Worker | None:
         for worker in self.workers:
@@ -157,16 +155,16 @@ class Pool:
 
     def after_death(self, worker: Worker, run: Run, status: int) -> Event:
         """What the death of a worker means for the run that it had in hand."""
-        if is_done(run, self.folder):
+        if self.store.is_done(run):
             return {"kind": "taken"}  # it died after the record; the next worker reads it
         if self.stopped or status == -signal.SIGTERM:
             return {"kind": "stopped"}
         hung = f"no step within {self.how.hang_seconds:g} seconds: killed"
         reason = hung if worker.hung else describe(status)
-        with lock(lock_of(run, self.folder)) as mine:
+        with self.store.lock(run) as mine:
             if mine:
-                write_failure(run, self.folder, reason)
-        return failed(run, self.folder, reason)
+                self.store.write_failure(run, reason)
+        return failed(run, self.store, reason)
 
     def failed(self, run: Run, event: Event) -> None:
         self.failures.append(
@@ -204,7 +202,7 @@ def describe(status: int) -> str:
 
 
 @contextmanager
-def launch(folder: Path, how: RunOptions, soon: Sequence[Slot] = ()) -> Iterator[Perform]:
+def launch(store: RunStore, how: RunOptions, soon: Sequence[Slot] = ()) -> Iterator[Perform]:
     """Gives the function that performs runs; its workers live until the block ends.
 
     soon: where the first runs will be; workers get ready there while the caller reads its data.
@@ -212,7 +210,7 @@ def launch(folder: Path, how: RunOptions, soon: Sequence[Slot] = ()) -> Iterator
     sweep ends early: interrupted, a failure that would meet every run (a full disk), or the first
     failure with on_error ``stop``; runs in hand leave a checkpoint, unless interrupted twice.
     """
-    pool = Pool(folder, how)
+    pool = Pool(store, how)
     pool.workers = [Worker(slot, how, pool.events) for slot in soon]
     try:
         yield pool.perform

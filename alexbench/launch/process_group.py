@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from alexbench.config.execution import Slot
@@ -21,6 +20,7 @@ from alexbench.launch import torchrun
 from alexbench.parallel.group import open_store
 from alexbench.runs import record
 from alexbench.runs.run import Run, to_json
+from alexbench.runs.store import RunStore
 from alexbench.training.checkpoint import Checkpoints, Stopped
 from alexbench.training.train import ProgressCallback
 
@@ -69,11 +69,11 @@ class Crew:
         self.events.put((rank, {"kind": "died", "reason": how_it_ended(rank.process.wait())}))
 
     def perform(
-        self, run: Run, folder: Path, watch: ProgressCallback, checkpoints: Checkpoints | None
+        self, run: Run, runs: RunStore, watch: ProgressCallback, checkpoints: Checkpoints | None
     ) -> record.RunRecord:
         """Train the run; raises ProcessLost with the rank and the step if a process ends."""
         self.runs += 1
-        job: Event = {"name": f"run {self.runs}", "run": to_json(run), "folder": str(folder)}
+        job: Event = {"name": f"run {self.runs}", "run": to_json(run), "folder": str(runs.folder)}
         job["checkpoints"] = None
         if checkpoints:
             kept = {"folder": str(checkpoints.folder), "stem": checkpoints.stem}
@@ -91,7 +91,7 @@ class Crew:
                 rank, event = self.events.get(timeout=SECONDS_BETWEEN_LOOKS)
                 working -= event["kind"] == "finished"
                 self.hear(rank, event, watch, checkpoints.tell if checkpoints else ignore)
-        return record.read(run.record_path(folder))
+        return record.read(runs.record_path(run))
 
     def hear(
         self, rank: Rank, event: Event, watch: ProgressCallback, tell: Callable[[str], None]
@@ -174,19 +174,19 @@ _crews: dict[str, Crew] = {}  # at most one: a worker has one slot
 
 
 def perform(
-    run: Run, slot: Slot, folder: Path, watch: ProgressCallback, checkpoints: Checkpoints | None
+    run: Run, slot: Slot, runs: RunStore, watch: ProgressCallback, checkpoints: Checkpoints | None
 ) -> record.RunRecord:
     """Train the run by a crew of processes, which wait for the next run if this one ends well.
 
     Under torchrun it is the processes that torchrun started.
     """
     if torchrun_is_on():
-        return torchrun.lead(run, slot, folder, watch, checkpoints)
+        return torchrun.lead(run, slot, runs, watch, checkpoints)
     size = num_processes(run.config.train)
     key = json.dumps([asdict(slot), size])
     crew = _crews.pop(key, None) or Crew(slot, size)
     try:
-        done = crew.perform(run, folder, watch, checkpoints)
+        done = crew.perform(run, runs, watch, checkpoints)
     except BaseException:
         crew.stop()
         raise

@@ -18,6 +18,7 @@ from alexbench.errors import BadInput, RunFailed
 from alexbench.parallel.group import find_store, group, talk_at_home
 from alexbench.parallel.placed import ProcessGroup
 from alexbench.runs.run import from_json
+from alexbench.runs.store import RunStore
 from alexbench.training.allocator import keep_memory
 from alexbench.training.checkpoint import Checkpoints, Stopped
 from alexbench.training.runner import perform, steps_an_epoch
@@ -63,7 +64,7 @@ def train_one(
     asked_to_stop: Callable[[], bool],
 ) -> None:
     """This process's part of one run; it says after every batch how far it is."""
-    run, folder = from_json(job["run"]), Path(job["folder"])
+    run, runs = from_json(job["run"]), RunStore(Path(job["folder"]))
     steps = steps_an_epoch(run, load_data(run.config.data, slot.data_root))
 
     def watch(epochs: float, images_per_second: float, history: Sequence[Row]) -> None:
@@ -84,7 +85,7 @@ def train_one(
         tell,
         team,
     )
-    perform(run, slot, folder, watch, checkpoints, team)
+    perform(run, slot, runs, watch, checkpoints, team)
 
 
 def listen(asked_to_stop: threading.Event) -> "queue.Queue[dict[str, Any]]":

@@ -7,7 +7,6 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -16,7 +15,7 @@ from alexbench.config.execution import RunOptions, Slot
 from alexbench.launch import cluster
 from alexbench.launch.events import Event, Notify, Perform
 from alexbench.runs.run import Run
-from alexbench.runs.status import Failure
+from alexbench.runs.store import Failure, RunStore
 
 RETRIES = 3  # of a run whose process or node died
 
@@ -38,18 +37,20 @@ class Task:
         ray.cancel(self.reference)
 
 
-def attempt(run: Run, slot: Slot, folder: Path, how: RunOptions) -> Event:
+def attempt(run: Run, slot: Slot, store: RunStore, how: RunOptions) -> Event:
     """What a node does: SIGINT is ``ray.cancel``, SIGTERM the end of the node."""
     stop = cluster.stop_on(signal.SIGINT, signal.SIGTERM)
-    return cluster.attempt_here(run, slot, folder, how, stop)
+    return cluster.attempt_here(run, slot, store, how, stop)
 
 
 @contextmanager
-def launch(folder: Path, how: RunOptions, soon: Sequence[Slot] = ()) -> Iterator[Perform]:
+def launch(store: RunStore, how: RunOptions, soon: Sequence[Slot] = ()) -> Iterator[Perform]:
     """As in ``local.launch``, at ``how.address`` or else on this machine; nothing gets ready."""
     connected = ray.is_initialized()
     if not connected:
         ray.init(address=how.address, log_to_driver=False)
+
+    shared = RunStore(store.folder.resolve())  # nodes have working directories of their own
 
     def perform(runs: Sequence[Run], slots: Sequence[Slot], notify: Notify) -> list[Failure]:
         slot = slots[0]  # all are alike; Ray counts how many runs a node has room for
@@ -64,9 +65,9 @@ def launch(folder: Path, how: RunOptions, soon: Sequence[Slot] = ()) -> Iterator
         at = replace(slot, device="cuda:0", devices=names) if on_cuda else slot
 
         def submit(chosen: Sequence[Run]) -> list[Task]:
-            return [Task(task.remote(run, at, folder.resolve(), how)) for run in chosen]
+            return [Task(task.remote(run, at, shared, how)) for run in chosen]
 
-        return cluster.perform(runs, submit, len(runs), folder, how, notify)
+        return cluster.perform(runs, submit, len(runs), store, how, notify)
 
     try:
         yield perform

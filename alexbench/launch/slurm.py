@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import submitit
 from submitit.core.job_environment import JobEnvironment
@@ -20,7 +19,7 @@ from alexbench.errors import BadInput
 from alexbench.launch import cluster as elsewhere
 from alexbench.launch.events import Event, Notify, Perform
 from alexbench.runs.run import Run
-from alexbench.runs.status import Failure
+from alexbench.runs.store import Failure, RunStore
 
 MINUTES = 24 * 60  # of a job, unless told: one that comes to its end is queued again
 
@@ -31,7 +30,7 @@ class Job:
 
     run: Run
     slot: Slot
-    folder: Path
+    store: RunStore
     how: RunOptions
 
     def __call__(self) -> Event:
@@ -40,7 +39,7 @@ class Job:
         preempted = elsewhere.stop_on(preemption)
         cancelled = elsewhere.stop_on(signal.SIGINT, signal.SIGTERM)
         asked_to_stop = lambda: preempted() or cancelled()  # noqa: E731
-        event = elsewhere.attempt_here(self.run, self.slot, self.folder, self.how, asked_to_stop)
+        event = elsewhere.attempt_here(self.run, self.slot, self.store, self.how, asked_to_stop)
         if event["kind"] == "stopped" and preempted() and callable(queue_again):
             queue_again(preemption, None)  # submitit's own handler, now that the step is done
         return event
@@ -60,12 +59,13 @@ def refused() -> Iterator[None]:
 
 
 @contextmanager
-def launch(folder: Path, how: RunOptions, soon: Sequence[Slot] = ()) -> Iterator[Perform]:
+def launch(store: RunStore, how: RunOptions, soon: Sequence[Slot] = ()) -> Iterator[Perform]:
     """As in ``local.launch``, but nothing gets ready."""
     settings = dict(setting.split("=", 1) for setting in how.slurm)
     cluster = settings.pop("cluster", "slurm")
+    shared = RunStore(store.folder.resolve())  # jobs have working directories of their own
     with refused():
-        executor = submitit.AutoExecutor(folder.resolve() / "logs" / "submitit", cluster=cluster)
+        executor = submitit.AutoExecutor(shared.folder / "logs" / "submitit", cluster=cluster)
     numbers = {key: int(value) if value.isdecimal() else value for key, value in settings.items()}
 
     def perform(runs: Sequence[Run], slots: Sequence[Slot], notify: Notify) -> list[Failure]:
@@ -81,13 +81,13 @@ def launch(folder: Path, how: RunOptions, soon: Sequence[Slot] = ()) -> Iterator
             executor.update_parameters(**(asked | numbers))
         names = tuple(f"cuda:{index}" for index in range(devices))  # Slurm shows a job its own
         at = replace(slot, device="cuda:0", devices=names) if on_cuda else slot
-        job = partial(Job, slot=at, folder=folder.resolve(), how=how)
+        job = partial(Job, slot=at, store=shared, how=how)
 
         def submit(chosen: Sequence[Run]) -> list[submitit.Job[Event]]:
             with executor.batch():
                 return [executor.submit(job(run)) for run in chosen]
 
         at_once = len(slots) if cluster == "local" else len(runs)
-        return elsewhere.perform(runs, submit, at_once, folder, how, notify)
+        return elsewhere.perform(runs, submit, at_once, store, how, notify)
 
     yield perform

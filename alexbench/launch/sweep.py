@@ -22,27 +22,32 @@ from alexbench.errors import BadInput, RunFailed
 from alexbench.launch.events import Perform
 from alexbench.launch.inspector import Scout, data_sha256, find_places, lrn_implementation
 from alexbench.launch.progress import Progress
-from alexbench.runs import record, reuse
+from alexbench.runs import record
 from alexbench.runs.ensembles import averages, make, trainings
 from alexbench.runs.lock import lock
 from alexbench.runs.run import Run, measured_runs
-from alexbench.runs.status import Failure, missing, read_failure, tidy
+from alexbench.runs.store import Failure, RunStore
 from alexbench.runs.tuning import tune
 
-Launch = Callable[[Path, RunOptions, Sequence[Slot]], AbstractContextManager[Perform]]
+Launch = Callable[[RunStore, RunOptions, Sequence[Slot]], AbstractContextManager[Perform]]
 PlacesFor = Callable[[TrainConfig], list[Slot]]
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """An ablation with the slots that train it and the folder that it fills."""
+    """An ablation with the slots that train it and the store that it fills."""
 
     ablation: Ablation
     slots: list[Slot]  # of runs on one device
-    folder: Path
+    store: RunStore
     places_for: PlacesFor
     how: RunOptions
     scout: Scout
+
+    @property
+    def folder(self) -> Path:
+        """results/<ablation>/<profile>."""
+        return self.store.folder
 
     def identity(self, config: Config) -> dict[str, object]:
         """What decides a run's result besides its configuration and its seed."""
@@ -111,8 +116,8 @@ def prepare(
     for variant in variants:
         places_for(variant.train)
     where = of_size(1, False)
-    folder = Path(results) / loaded.name / folder_name(profile, settings)
-    return Sweep(loaded, where, folder, places_for, asked, scout)
+    store = RunStore(Path(results) / loaded.name / folder_name(profile, settings))
+    return Sweep(loaded, where, store, places_for, asked, scout)
 
 
 def folder_name(profile: str, settings: Sequence[str]) -> str:
@@ -126,13 +131,13 @@ def carry_out(sweep: Sweep) -> pd.DataFrame:
     Raises RunFailed when a run gave no record, with all others kept and reported.
     """
     make_writable(sweep.folder)
-    with launcher(sweep.how)(sweep.folder, sweep.how, sweep.slots) as perform:
+    with launcher(sweep.how)(sweep.store, sweep.how, sweep.slots) as perform:
         for variant in sweep.ablation.variants.values():
             sweep.identity(variant)  # decodes, or says what is wrong, just once
         execute = partial(train_all, sweep, perform)
-        tuned = tune(sweep.ablation, sweep.identity, sweep.folder, execute, warn)
+        tuned = tune(sweep.ablation, sweep.identity, sweep.store, execute, warn)
         ablation = with_tuned(sweep.ablation, tuned)
-        runs = trainings(ablation, sweep.identity, sweep.folder)
+        runs = trainings(ablation, sweep.identity, sweep.store)
         failures = train_missing(sweep, perform, runs)
     if failures and len(failures) == len(runs):
         raise RunFailed(told(failures, runs))
@@ -147,10 +152,10 @@ def write_report(sweep: Sweep, ablation: Ablation) -> pd.DataFrame:
     """Records of what is averaged, then the tables; returns the comparison."""
     from alexbench.report import build
 
-    folder = sweep.folder
+    store, folder = sweep.store, sweep.folder
     for average in averages(ablation, sweep.identity):
-        if not average.is_made(folder) and not missing(average.members, folder):
-            record.write(make(average, folder), average.run.record_path(folder))
+        if not average.is_made(store) and not store.missing(average.members):
+            record.write(make(average, store), store.record_path(average.run))
     planned = {run.run_id for run in measured_runs(ablation, sweep.identity)}
     _, comparison = build.write(ablation, folder.name, folder, warn, planned=planned)
     build.write_index(folder.parent.parent)
@@ -175,27 +180,27 @@ def train_missing(sweep: Sweep, perform: Perform, runs: Sequence[Run]) -> list[F
     Returns the failures, old and new. Raises RunFailed, in one line, where the sweep ends early.
     """
     sweep.scout.end()  # its memory is for the runs
-    folder = sweep.folder
+    store = sweep.store
     try:
-        if taken := reuse.take(runs, folder) if sweep.how.reuse else []:
+        if taken := store.copy_known(runs) if sweep.how.reuse else []:
             origins = ", ".join(sorted(set(taken)))
             print(f"{len(taken)} are copied from {origins}, not trained again", file=sys.stderr)
-        to_do = missing(runs, folder)
+        to_do = store.missing(runs)
         again = sweep.how.retry_failed
-        before = {run: None if again else read_failure(run, folder) for run in to_do}
+        before = {run: None if again else store.read_failure(run) for run in to_do}
         to_try = [run for run, failure in before.items() if failure is None]
         failures = [failure for failure in before.values() if failure is not None]
         with Progress(runs, to_do, len(failures)) as progress:
             for slots, group in groupby(to_try, lambda run: sweep.places_for(run.config.train)):
                 failures += perform(list(group), slots, progress.notify)
     except RunFailed as error:
-        done = len(runs) - len(missing(runs, folder))
+        done = len(runs) - len(store.missing(runs))
         raise RunFailed(
-            f"{error}; {done} of {len(runs)} runs are finished and kept in {folder}, "
+            f"{error}; {done} of {len(runs)} runs are finished and kept in {store.folder}, "
             "the same command goes on from there"
         ) from None
     finally:
-        tidy(runs, folder)
+        store.tidy(runs)
     return failures
 
 

@@ -12,18 +12,9 @@ from alexbench.config.placement import num_processes
 from alexbench.errors import BadInput, ProcessLost, RunFailed
 from alexbench.launch import process_group
 from alexbench.launch.events import Event, Send, failed
-from alexbench.runs.lock import lock
 from alexbench.runs.record import RunRecord
 from alexbench.runs.run import Run
-from alexbench.runs.status import (
-    failure_path,
-    folder_of,
-    lock_of,
-    log_of,
-    read_failure,
-    read_record,
-    write_failure,
-)
+from alexbench.runs.store import RunStore
 from alexbench.training import runner
 from alexbench.training.checkpoint import Checkpoints, Stopped
 from alexbench.training.state import Row
@@ -36,7 +27,7 @@ LONGEST_REASON = 300  # characters
 def attempt(
     run: Run,
     slot: Slot,
-    folder: Path,
+    store: RunStore,
     how: RunOptions,
     send: Send,
     asked_to_stop: Callable[[], bool],
@@ -51,30 +42,30 @@ def attempt(
     run's log: of the owner of the run alone.
     """
     try:
-        with lock(lock_of(run, folder)) as mine:
+        with store.lock(run) as mine:
             if not mine:
                 return {"kind": "taken"}
-            if done := read_record(run, folder):
+            if done := store.read_record(run):
                 return finished(done)
-            if not how.retry_failed and (failure := read_failure(run, folder)):
-                return failed(run, folder, failure.reason)
-            failure_path(run, folder).unlink(missing_ok=True)
-            with to_log(log_of(run, folder)):
-                return claimed(run, slot, folder, how, send, asked_to_stop)
+            if not how.retry_failed and (failure := store.read_failure(run)):
+                return failed(run, store, failure.reason)
+            store.failure_path(run).unlink(missing_ok=True)
+            with to_log(store.log_path(run)):
+                return claimed(run, slot, store, how, send, asked_to_stop)
     except (BadInput, RunFailed) as error:
-        return failed(run, folder, reason(error), fatal=True)
+        return failed(run, store, reason(error), fatal=True)
 
 
 def claimed(
     run: Run,
     slot: Slot,
-    folder: Path,
+    store: RunStore,
     how: RunOptions,
     send: Send,
     asked_to_stop: Callable[[], bool],
 ) -> Event:
     checkpoints = Checkpoints(
-        folder_of(folder),
+        store.unfinished,
         run.stem,
         run.run_id,
         how.checkpoint_seconds,
@@ -83,11 +74,11 @@ def claimed(
     )
     tell = watch(send)
     if how.tensorboard:
-        tell = with_curves(run, folder, tell)
+        tell = with_curves(run, store, tell)
     try:
         together = num_processes(run.config.train) > 1
         perform = process_group.perform if together else runner.perform
-        done = perform(run, slot, folder, tell, checkpoints)
+        done = perform(run, slot, store, tell, checkpoints)
         tell(len(done.history), 0.0, done.history)
         return finished(done)
     except Stopped:
@@ -97,11 +88,11 @@ def claimed(
         raise
     except ProcessLost as error:  # no fault of the run: it may be tried again
         print(error, file=sys.stderr)
-        return failed(run, folder, reason(error))
+        return failed(run, store, reason(error))
     except Exception as error:
         traceback.print_exc()
-        write_failure(run, folder, reason(error))
-        return failed(run, folder, reason(error))
+        store.write_failure(run, reason(error))
+        return failed(run, store, reason(error))
 
 
 def watch(send: Send) -> ProgressCallback:
@@ -119,11 +110,11 @@ def watch(send: Send) -> ProgressCallback:
     return hear
 
 
-def with_curves(run: Run, folder: Path, tell: ProgressCallback) -> ProgressCallback:
+def with_curves(run: Run, store: RunStore, tell: ProgressCallback) -> ProgressCallback:
     """Also writes the history for TensorBoard, row by row."""
     from alexbench.training.tensorboard import Curves
 
-    curves = Curves(run, folder)
+    curves = Curves(run, store.folder)
 
     def hear(epochs: float, images_per_second: float, history: Sequence[Row]) -> None:
         curves.write(history)

@@ -23,6 +23,7 @@ from alexbench.parallel.group import LONGEST_WAIT, group
 from alexbench.parallel.placed import ProcessGroup
 from alexbench.runs import record
 from alexbench.runs.run import Run, from_json, to_json
+from alexbench.runs.store import RunStore
 from alexbench.training.checkpoint import Checkpoints
 from alexbench.training.runner import perform
 from alexbench.training.train import ProgressCallback
@@ -40,7 +41,7 @@ def find() -> tuple[TCPStore, ProcessGroup]:
 
 
 def lead(
-    run: Run, slot: Slot, folder: Path, watch: ProgressCallback, checkpoints: Checkpoints | None
+    run: Run, slot: Slot, runs: RunStore, watch: ProgressCallback, checkpoints: Checkpoints | None
 ) -> record.RunRecord:
     """Train a run with the first of the processes that follow; raises BadInput for too few."""
     store, all_of_them = find()
@@ -52,9 +53,9 @@ def lead(
         )
     if checkpoints:
         checkpoints.join(team)
-    name = call(store, {"run": to_json(run), "folder": str(folder), "slot": asdict(slot)})
+    name = call(store, {"run": to_json(run), "folder": str(runs.folder), "slot": asdict(slot)})
     with group(store, name, team.rank, team.size, torch.device(slot.device)):
-        return perform(run, slot, folder, watch, checkpoints, team)
+        return perform(run, slot, runs, watch, checkpoints, team)
 
 
 def call(store: TCPStore, job: dict[str, Any]) -> str:
@@ -89,7 +90,7 @@ def follow() -> None:
         kept = Checkpoints(Path(job["folder"]), run.stem, run.run_id, seconds=0.0, team=team)
         try:
             with group(store, name, team.rank, team.size, torch.device(slot.device)):
-                perform(run, slot, Path(job["folder"]), lambda *_: None, kept, team)
+                perform(run, slot, RunStore(Path(job["folder"])), lambda *_: None, kept, team)
         except Exception:
             traceback.print_exc()
             print(f"alexbench: rank {team.rank} waits for the next run", file=sys.stderr)

@@ -22,6 +22,7 @@ from alexbench.config.execution import RunOptions, Slot
 from alexbench.launch.events import Event
 from alexbench.launch.task import attempt
 from alexbench.runs.run import from_json
+from alexbench.runs.store import RunStore
 from alexbench.training.allocator import keep_memory
 
 ORPHAN_SECONDS = 30.0  # for the last step of a worker whose launcher is gone
@@ -51,8 +52,8 @@ def main() -> None:
     threading.Thread(target=listen, args=(jobs, stop), daemon=True).start()
     while not stop.is_set() and (line := jobs.get()):
         job = json.loads(line)
-        run, folder = from_json(job["run"]), Path(job["folder"])
-        send(attempt(run, slot, folder, how, send, stop.is_set, to_log))
+        run, store = from_json(job["run"]), RunStore(Path(job["folder"]))
+        send(attempt(run, slot, store, how, send, stop.is_set, to_log))
 
 
 @contextmanager

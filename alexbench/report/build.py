@@ -21,7 +21,7 @@ from alexbench.report import (
     tuning_table,
 )
 from alexbench.report.text import headline
-from alexbench.runs import pictures, record
+from alexbench.runs import files, pictures, record
 from alexbench.runs.record import RunRecord
 
 __all__ = [
@@ -154,5 +154,5 @@ def six_digits(number: object) -> str:
 
 
 def write_text(text: str, path: Path) -> Path:
-    record.write_text_safely(text, path)
+    files.write_text_safely(text, path)
     return path

@@ -25,7 +25,8 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from alexbench.analysis import stats
 from alexbench.config.metrics import Metric
 from alexbench.runs import metric_values
-from alexbench.runs.record import RunRecord, write_safely
+from alexbench.runs.files import write_safely
+from alexbench.runs.record import RunRecord
 
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))

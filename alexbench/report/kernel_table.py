@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from alexbench.errors import BadInput
-from alexbench.runs import record
+from alexbench.runs.files import write_text_safely
 
 KEYS = ["kind", "shape", "direction", "implementation", "memory_format", "precision"]
 KEYS += ["cudnn_benchmark", "batch", "side"]
@@ -91,7 +91,7 @@ def write(measured: Path) -> list[Path]:
     assert not table.isna().any(axis=None), "a blank in the table"
     paths = [measured.with_suffix(suffix) for suffix in (".csv", ".md", ".png")]
     text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    record.write_text_safely(text, paths[0])
-    record.write_text_safely(markdown(table, machine), paths[1])
+    write_text_safely(text, paths[0])
+    write_text_safely(markdown(table, machine), paths[1])
     figures.save_png(roofline.draw(table), paths[2])
     return paths

@@ -7,7 +7,6 @@ records of the others are made of those. No torch here.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from alexbench.config.overrides import same_net
 from alexbench.runs import outputs, record
 from alexbench.runs.record import RunRecord, pack_correct
 from alexbench.runs.run import Identity, Run, make_run, measured_runs
+from alexbench.runs.store import RunStore
 
 NEXT_NET = 100  # from the seed of one net to that of the next: far from every measured seed
 SMALLEST_PROBABILITY = 1e-38
@@ -28,8 +28,9 @@ class Average:
     run: Run
     members: list[Run]
 
-    def is_made(self, folder: Path) -> bool:
-        return self.run.record_path(folder).exists()
+    def is_made(self, store: RunStore) -> bool:
+        """Whether the record of the average exists."""
+        return store.record_path(self.run).exists()
 
 
 def trained_variant(ablation: Ablation, variant: str) -> str:
@@ -70,24 +71,24 @@ def averages(ablation: Ablation, identity: Identity) -> Iterator[Average]:
         )
 
 
-def trainings(ablation: Ablation, identity: Identity, folder: Path) -> list[Run]:
+def trainings(ablation: Ablation, identity: Identity, store: RunStore) -> list[Run]:
     """The runs that are trained: of every variant that is no average, and the nets that the
     averages without a record still need."""
     measured = measured_runs(ablation, identity)
     trained = {name for name in ablation.variants if trained_variant(ablation, name) == name}
     own = [run for run in measured if run.variant in trained]
-    unmade = [each for each in averages(ablation, identity) if not each.is_made(folder)]
+    unmade = [each for each in averages(ablation, identity) if not each.is_made(store)]
     needed = {member.run_id: member for each in unmade for member in each.members}
     return [needed.pop(run.run_id, run) for run in own] + list(needed.values())
 
 
-def make(average: Average, folder: Path) -> RunRecord:
+def make(average: Average, store: RunStore) -> RunRecord:
     """The record of an average: that of its first net, with the scores of the mean outputs.
 
     A net that diverged has no outputs, and an average with such a net has diverged.
     """
     run, views = average.run, average.run.config.evaluate.views
-    nets = [record.read(member.record_path(folder)) for member in average.members]
+    nets = [record.read(store.record_path(member)) for member in average.members]
     made = replace(
         nets[0],
         run_id=run.run_id,
@@ -97,7 +98,7 @@ def make(average: Average, folder: Path) -> RunRecord:
     )
     if any(net.status == "diverged" for net in nets):
         return replace(made, status="diverged", correct="", confusion=None, measurements={})
-    kept = [outputs.read(member.outputs_path(folder)) for member in average.members]
+    kept = [outputs.read(store.outputs_path(member)) for member in average.members]
     mean = np.stack([each[views] for each in kept]).mean(axis=0, dtype=np.float64)
     labels = kept[0]["labels"]
     best = np.argsort(-mean, axis=1, kind="stable")[:, :5]

@@ -4,18 +4,14 @@ No torch here.
 """
 
 import io
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from alexbench.errors import RunFailed
-from alexbench.runs import record
-
-UNREADABLE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
+from alexbench.errors import BadInput, RunFailed
+from alexbench.runs import files
 
 
 def write(outputs: Mapping[str, np.ndarray], labels: np.ndarray, path: Path) -> None:
@@ -23,22 +19,22 @@ def write(outputs: Mapping[str, np.ndarray], labels: np.ndarray, path: Path) -> 
     content = io.BytesIO()
     arrays: dict[str, Any] = {"labels": labels, **outputs}
     np.savez_compressed(content, **arrays)
-    record.write_safely([content.getbuffer()], path)
+    files.write_safely([content.getbuffer()], path)
 
 
 def views(path: Path) -> list[str]:
     """The views whose outputs are there; none where there is no such file, or a damaged one."""
     try:
-        with path.open("rb") as file, np.load(file) as kept:
+        with files.open_npz(path) as kept:
             return [name for name in kept.files if name != "labels"]
-    except UNREADABLE:
+    except BadInput:
         return []
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
     """The labels, and the outputs by their views; raises RunFailed for a damaged file."""
     try:
-        with path.open("rb") as file, np.load(file) as kept:
+        with files.open_npz(path) as kept:
             return {name: kept[name] for name in kept.files}
-    except UNREADABLE:
+    except BadInput:
         raise RunFailed(f"{path}: is damaged; delete it, and its net is trained again") from None

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from alexbench.runs.record import write_text_safely
+from alexbench.runs.files import write_text_safely
 
 EMBEDDED = "embedded"  # the source of the letters that alexbench draws itself
 SIDE = 64  # pixels: larger test images are reduced to it

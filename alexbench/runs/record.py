@@ -1,10 +1,8 @@
 """The record of one run: what was asked, what happened, where. Read and written without torch."""
 
 import base64
-import contextlib
 import json
 import math
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,7 +12,8 @@ import numpy as np
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from alexbench.config.schema import differences
-from alexbench.errors import BadInput, RunFailed
+from alexbench.errors import BadInput
+from alexbench.runs import files
 
 SCHEMA_VERSION = 1
 MOST_CLASSES_IN_CONFUSION = 100
@@ -80,32 +79,7 @@ def write(record: RunRecord, path: Path) -> None:
     Keys keep their order and floats their last bit; what is not a finite number becomes null.
     Raises RunFailed if the disk does not take it.
     """
-    write_text_safely(_dumps(record), path)
-
-
-def write_text_safely(text: str, path: Path) -> None:
-    """Write ``text`` so that ``path`` holds all of it or does not change."""
-    write_safely([text.encode()], path)
-
-
-def write_safely(pieces: Iterable[bytes | memoryview], path: Path) -> None:
-    """Write to a temporary file, fsync it and rename it to ``path``; raises RunFailed."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            for piece in pieces:
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise RunFailed(
-            f"{path}: cannot be written ({_reason(error)}); finished runs are safe"
-        ) from error
+    files.write_text_safely(_dumps(record), path)
 
 
 def read(path: Path) -> RunRecord:
@@ -114,7 +88,7 @@ def read(path: Path) -> RunRecord:
         text = path.read_text(encoding="utf-8")
         version = json.loads(text).get("schema_version")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: cannot be read ({_reason(error)})") from error
+        raise BadInput(f"{path}: cannot be read ({files.reason(error)})") from error
     except (ValueError, AttributeError) as error:
         raise BadInput(f"{path}: is not a whole record (truncated?); delete it") from error
     if version != SCHEMA_VERSION:
@@ -244,16 +218,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, Iterable) and not isinstance(value, str):
         return [_finite(item) for item in value]
     return value
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in ``folder`` survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or type(error).__name__

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from alexbench.config.ablation import Ablation
@@ -19,7 +18,7 @@ Purpose = Literal["measure", "tune", "member"]  # member: trained for an average
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One variant with one seed: what to train, and where its record goes."""
+    """One variant with one seed: what to train."""
 
     ablation: str
     profile: str
@@ -35,15 +34,6 @@ class Run:
     def stem(self) -> str:
         """The name of its files, without their endings."""
         return f"{self.variant}-seed{self.seed}-{self.run_id[:10]}"
-
-    def record_path(self, folder: Path) -> Path:
-        """The record's file below results/<ablation>/<profile>."""
-        kind = {"measure": "runs", "tune": "tuning", "member": "members"}[self.purpose]
-        return folder / kind / f"{self.stem}.json"
-
-    def outputs_path(self, folder: Path) -> Path:
-        """Where the softmax outputs on the test images are, if they are kept."""
-        return folder / "outputs" / f"{self.run_id}.npz"
 
 
 def measured_runs(ablation: Ablation, identity: Identity) -> list[Run]:

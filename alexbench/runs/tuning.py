@@ -3,14 +3,13 @@
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from alexbench.config.ablation import Ablation
 from alexbench.config.schema import Overrides
 from alexbench.runs import metric_values, record
 from alexbench.runs.metric_values import train_errors
-from alexbench.runs.reuse import known
 from alexbench.runs.run import Identity, Run, tuning_runs
+from alexbench.runs.store import RunStore
 
 MOST_EXTENSIONS = 3
 Execute = Callable[[Sequence[Run]], None]
@@ -19,7 +18,7 @@ Execute = Callable[[Sequence[Run]], None]
 def tune(
     ablation: Ablation,
     identity: Identity,
-    folder: Path,
+    store: RunStore,
     execute: Execute,
     warn: Callable[[str], None],
 ) -> dict[str, Overrides]:
@@ -41,7 +40,7 @@ def tune(
                 for name, grid in grids.items()
             }
             execute([run for of_variant in runs.values() for run in of_variant])
-            best = {name: choose(ablation, grids[name], runs[name], folder) for name in grids}
+            best = {name: choose(ablation, grids[name], runs[name], store) for name in grids}
             at_edge = {name for name in grids if best[name] in (grids[name][0], grids[name][-1])}
             if not at_edge:
                 break
@@ -54,16 +53,16 @@ def tune(
     return chosen
 
 
-def choose(ablation: Ablation, grid: list[float], runs: list[Run], folder: Path) -> float:
+def choose(ablation: Ablation, grid: list[float], runs: list[Run], store: RunStore) -> float:
     """The value whose runs have the best mean of the ablation's first metric.
 
     A run that never got there counts by its training error, after all that did.
     """
     scores: dict[float, list[tuple[float, float]]] = {value: [] for value in grid}
     per_value = len(runs) // len(grid)
-    records = known(runs, folder)
+    records = store.known(runs)
     for index, run in enumerate(runs):
-        done = records.get(run) or record.read(run.record_path(folder))  # or says what is wrong
+        done = records.get(run) or record.read(store.record_path(run))  # or says what is wrong
         reading = metric_values.read(ablation.metrics[0], done)
         value = math.inf if reading.censored or math.isnan(reading.value) else reading.value
         scores[grid[index // per_value]].append((value, train_errors(done)[-1] or math.inf))

@@ -16,7 +16,7 @@ import torch
 
 from alexbench.parallel.group import from_first
 from alexbench.parallel.placed import ALONE, ProcessGroup
-from alexbench.runs.record import write_safely
+from alexbench.runs.files import write_safely
 from alexbench.training.state import State, capture, now, restore
 
 KEPT = 2  # the newest, and the one before it in case that the newest is damaged

@@ -4,7 +4,6 @@ import functools
 import statistics
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from alexbench.parallel.placed import ALONE, ProcessGroup
 from alexbench.runs import ensembles, outputs, pictures, record
 from alexbench.runs.kernel_colour import saturations
 from alexbench.runs.run import Run
+from alexbench.runs.store import RunStore
 from alexbench.training import environment
 from alexbench.training.checkpoint import Checkpoints
 from alexbench.training.evaluate import Scores, evaluate
@@ -34,14 +34,14 @@ TUNING_SHARE = 6  # one training image of so many is held back when a value is t
 def perform(
     run: Run,
     slot: Slot,
-    folder: Path,
+    store: RunStore,
     watch: ProgressCallback,
     checkpoints: Checkpoints | None = None,
     team: ProcessGroup = ALONE,
 ) -> record.RunRecord:
     """Train the run, from its last checkpoint if there is one, and write its record.
 
-    folder: results/<ablation>/<profile>. team: the processes that train it together. Raises Stopped
+    team: the processes that train it together. Raises Stopped
     where the run was asked to stop.
     """
     if run.config.train.placement == "two":
@@ -59,12 +59,12 @@ def perform(
     still_here = functools.partial(watch, len(outcome.history), 0.0, outcome.history)
     if run.purpose == "measure" and run.seed == 0 and outcome.status == "finished":
         taken = take_pictures(run, data, outcome.net, device, still_here)
-        pictures.write(taken, folder, data.source)
+        pictures.write(taken, store.folder, data.source)
     scores, kept = final_test(run, data, outcome, device, still_here)
     if kept:
-        outputs.write(kept, data.test.labels.numpy(), run.outputs_path(folder))
+        outputs.write(kept, data.test.labels.numpy(), store.outputs_path(run))
     done = make_record(run, data, outcome, scores, device, where)
-    record.write(done, run.record_path(folder))  # last: a run with a record is never done again
+    record.write(done, store.record_path(run))  # last: a run with a record is never done again
     if checkpoints:
         checkpoints.remove()
     return done

@@ -115,7 +115,7 @@ def test_making_goes_on_where_it_was_ended(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_kill_while_writing_leaves_nothing_that_counts(tmp_path: Path, monkeypatch):
     root = write_folder(tmp_path / "pets")
-    monkeypatch.setattr(shards.os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
     with pytest.raises(RunFailed, match=r"train-00000\.npy: cannot be written \(full\)"):
         keep(root)
     assert files(root, "*") == []

@@ -21,7 +21,7 @@ from alexbench.launch.events import Notify
 from alexbench.launch.inspector import Scout, data_sha256, find_places
 from alexbench.launch.sweep import train_missing
 from alexbench.runs.run import Run
-from alexbench.runs.status import Failure
+from alexbench.runs.store import Failure
 from tests.sweeps import ABLATION, prepare, runs_of
 
 GLYPHS = DataConfig(name="glyphs", image_size=32, train_images=26, test_images=26)

@@ -18,7 +18,7 @@ from alexbench.config.execution import RunOptions, Slot
 from alexbench.launch.sweep import Sweep
 from alexbench.launch.task import attempt
 from alexbench.runs.run import Run
-from alexbench.runs.status import missing, tidy
+from alexbench.runs.store import RunStore
 from tests.sweeps import ABLATION, evidence, prepare, runs_of
 
 # eight runs of three epochs, each of four batches and two of evaluations
@@ -27,7 +27,7 @@ TEXT = ABLATION.replace("train.epochs: 1", "train.epochs: 3").replace("_size: 26
 OPTIONS = {"seeds": 4, "checkpoint_seconds": 0.0}  # a checkpoint after each batch
 
 
-def work(runs: list[Run], slot: Slot, folder: Path, how: RunOptions, beats: Any = None) -> None:
+def work(runs: list[Run], slot: Slot, store: RunStore, how: RunOptions, beats: Any = None) -> None:
     """What a worker does, run after run, in this process; counts batches in ``beats``."""
 
     def beat() -> bool:
@@ -37,11 +37,11 @@ def work(runs: list[Run], slot: Slot, folder: Path, how: RunOptions, beats: Any 
 
     torch.set_num_threads(slot.num_threads)
     for run in runs:
-        attempt(run, slot, folder, how, send=lambda event: None, asked_to_stop=beat)
+        attempt(run, slot, store, how, send=lambda event: None, asked_to_stop=beat)
 
 
 def perform_all(prepared: Sweep) -> None:
-    work(runs_of(prepared), prepared.slots[0], prepared.folder, prepared.how)
+    work(runs_of(prepared), prepared.slots[0], prepared.store, prepared.how)
 
 
 def kill_and_restart(prepared: Sweep, kills: int, chance: random.Random) -> None:
@@ -50,7 +50,7 @@ def kill_and_restart(prepared: Sweep, kills: int, chance: random.Random) -> None
     context.set_forkserver_preload([__name__])
     for _ in range(kills // 2):
         beats = [context.Value("i", 0) for _ in range(2)]
-        where = runs_of(prepared), prepared.slots[0], prepared.folder, prepared.how
+        where = runs_of(prepared), prepared.slots[0], prepared.store, prepared.how
         pair = [context.Process(target=work, args=(*where, beat)) for beat in beats]
         for process in pair:
             process.start()
@@ -66,7 +66,7 @@ def kill_and_restart(prepared: Sweep, kills: int, chance: random.Random) -> None
 
 def test_four_processes_at_once_train_each_run_exactly_once(tmp_path):
     prepared = prepare(tmp_path, TEXT, **OPTIONS)
-    where = runs_of(prepared), prepared.slots[0], prepared.folder, prepared.how
+    where = runs_of(prepared), prepared.slots[0], prepared.store, prepared.how
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     beats = [context.Value("i", 0) for _ in range(4)]
@@ -76,7 +76,7 @@ def test_four_processes_at_once_train_each_run_exactly_once(tmp_path):
     for process in team:
         process.join()
     assert sum(beat.value for beat in beats) == 8 * BATCHES
-    assert missing(runs_of(prepared), prepared.folder) == []
+    assert prepared.store.missing(runs_of(prepared)) == []
     assert not (prepared.folder / "unfinished").exists() or not any(
         (prepared.folder / "unfinished").iterdir()
     )
@@ -87,10 +87,10 @@ def test_eight_kills_at_random_moments_change_no_record_and_leave_no_file(tmp_pa
     disturbed = prepare(tmp_path, TEXT, **OPTIONS)
     perform_all(undisturbed)
     kill_and_restart(disturbed, 8, random.Random(0))
-    assert missing(runs_of(disturbed), disturbed.folder)
+    assert disturbed.store.missing(runs_of(disturbed))
     assert list((disturbed.folder / "unfinished").glob("*.checkpoint"))
     perform_all(disturbed)
-    tidy(runs_of(disturbed), disturbed.folder)
+    disturbed.store.tidy(runs_of(disturbed))
     assert evidence(disturbed.folder) == evidence(undisturbed.folder)
     assert len(evidence(disturbed.folder)) == 8 + 2  # records, and pictures of both variants
 
@@ -135,7 +135,7 @@ def test_fifty_kills_of_the_command_change_no_record_and_leave_no_file(tmp_path)
         time.sleep(0.1)
         process.kill()
         process.wait()
-    assert missing(runs_of(disturbed), disturbed.folder)
+    assert disturbed.store.missing(runs_of(disturbed))
     done = subprocess.run(command(disturbed, "--retry-failed"), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert evidence(disturbed.folder) == evidence(undisturbed.folder)
@@ -155,6 +155,6 @@ def test_four_commands_at_once_train_each_run_exactly_once(tmp_path):
     said = [process.communicate() for process in four]
     assert [process.returncode for process in four] == [0] * 4, said
     assert len({out.partition("Tables")[0] for out, _ in said}) == 1  # one table, four times
-    assert missing(runs_of(prepared), prepared.folder) == []
+    assert prepared.store.missing(runs_of(prepared)) == []
     assert not (prepared.folder / "unfinished").exists()
     assert not list(tmp_path.rglob("*.lock"))

@@ -17,9 +17,8 @@ from alexbench.errors import RunFailed
 from alexbench.launch import local
 from alexbench.launch.events import Event
 from alexbench.launch.sweep import Sweep, train_missing
-from alexbench.runs.lock import lock
 from alexbench.runs.run import Run
-from alexbench.runs.status import Failure, is_done, lock_of, missing, read_failure, standings
+from alexbench.runs.store import Failure
 from tests.launch.test_kills import perform_all
 from tests.sweeps import ABLATION, evidence, prepare, runs_of
 
@@ -57,20 +56,20 @@ class Heard:
 
 def execute(prepared: Sweep, notify: Any, slots: int = 1) -> list[Failure]:
     where = [Slot("cpu", 1, slots)] * slots
-    with local.launch(prepared.folder, prepared.how) as perform:
+    with local.launch(prepared.store, prepared.how) as perform:
         return perform(runs_of(prepared), where, notify)
 
 
 def go_on(prepared: Sweep) -> list[Failure]:
     """What the same command does when it is given again."""
-    with local.launch(prepared.folder, prepared.how) as perform:
+    with local.launch(prepared.store, prepared.how) as perform:
         return train_missing(prepared, perform, runs_of(prepared))
 
 
 def states(prepared: Sweep) -> list[str]:
     runs = runs_of(prepared)
     return list(
-        standings(runs, prepared.folder, [run for run in runs if is_done(run, prepared.folder)])
+        prepared.store.standings(runs, [run for run in runs if prepared.store.is_done(run)])
     )
 
 
@@ -102,7 +101,7 @@ def test_a_process_that_is_killed_or_hangs_is_a_failed_run_and_not_a_failed_swee
     # The same command leaves failed runs alone, and says what they failed of.
     old = go_on(prepared)
     assert [failure.reason for failure in old] == [failure.reason for failure in failures]
-    assert old[0] == read_failure(runs[1], prepared.folder)
+    assert old[0] == prepared.store.read_failure(runs[1])
 
 
 def test_a_sweep_that_is_interrupted_once_goes_on_where_it_was(tmp_path):
@@ -174,7 +173,7 @@ def test_a_full_disk_ends_the_sweep_in_one_line_and_the_next_one_completes_it(tm
 def test_a_run_that_another_process_has_in_hand_is_waited_for_and_not_trained_twice(tmp_path):
     prepared = prepare(tmp_path, seeds=1)
     narrow, wide = runs_of(prepared)
-    with lock(lock_of(narrow, prepared.folder)) as mine:
+    with prepared.store.lock(narrow) as mine:
         assert mine
         heard = Heard()
         thread = threading.Thread(target=execute, args=(prepared, heard))
@@ -183,4 +182,4 @@ def test_a_run_that_another_process_has_in_hand_is_waited_for_and_not_trained_tw
             time.sleep(0.05)
     thread.join()
     assert heard.of("narrow")[-1] == "finished"
-    assert missing([narrow, wide], prepared.folder) == []
+    assert prepared.store.missing([narrow, wide]) == []

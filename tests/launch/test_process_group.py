@@ -14,6 +14,7 @@ from alexbench.launch.process_group import Crew
 from alexbench.parallel.group import open_store
 from alexbench.runs import record
 from alexbench.runs.run import Run
+from alexbench.runs.store import RunStore
 from alexbench.training.checkpoint import Checkpoints
 from tests.tiny import tiny_config
 
@@ -52,26 +53,26 @@ def test_a_killed_process_ends_the_run_in_one_line_and_the_next_one_resumes_it(t
     with pytest.raises(
         ProcessLost, match=r"^rank 1 of 2 was killed by SIGKILL after step (\d+)$"
     ) as lost:
-        first.perform(run, tmp_path, kill, checkpoints(tmp_path, run))
+        first.perform(run, RunStore(tmp_path), kill, checkpoints(tmp_path, run))
     assert time.monotonic() - seen[0] < 30
     # rank 1 was in the step that rank 0 told of, and may have died before it told of it as well
     assert int(str(lost.value).split()[-1]) >= 3.2 * STEPS_AN_EPOCH - 1
     assert checkpoints(tmp_path, run).paths()
-    assert not run.record_path(tmp_path).exists()
+    assert not RunStore(tmp_path).record_path(run).exists()
     first.stop()
     assert all(rank.process.poll() is not None for rank in first.ranks)
 
     epochs = list[float]()
     second = Crew(PLACE, 2)
     kept = checkpoints(tmp_path, run, heard)
-    resumed = second.perform(run, tmp_path, lambda done, *_: epochs.append(done), kept)
+    resumed = second.perform(run, RunStore(tmp_path), lambda done, *_: epochs.append(done), kept)
     assert epochs[0] > 1
     assert not checkpoints(tmp_path, run).paths()
 
     # the same processes train the next run; and it ends as the one that was interrupted did
     for file in (tmp_path / "runs").iterdir():
         file.unlink()
-    whole = second.perform(run, tmp_path / "whole", lambda *_: None, None)
+    whole = second.perform(run, RunStore(tmp_path / "whole"), lambda *_: None, None)
     second.stop()
     assert len(whole.history) == 5
     assert result(resumed) == result(whole)

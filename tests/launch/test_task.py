@@ -8,8 +8,6 @@ from alexbench.config.execution import RunOptions
 from alexbench.launch.cluster import attempt_here
 from alexbench.launch.events import Event
 from alexbench.launch.sweep import Sweep
-from alexbench.runs.lock import lock
-from alexbench.runs.status import lock_of, log_of, write_failure
 from tests.sweeps import prepare, runs_of
 
 
@@ -20,15 +18,15 @@ def prepared(tmp_path: Any) -> Sweep:
 
 def attempt(prepared: Sweep, how: RunOptions) -> Event:
     run = runs_of(prepared)[0]
-    return attempt_here(run, prepared.slots[0], prepared.folder, how, lambda: False)
+    return attempt_here(run, prepared.slots[0], prepared.store, how, lambda: False)
 
 
 def test_a_run_in_other_hands_keeps_the_log_of_its_owner(prepared):
     run = runs_of(prepared)[0]
-    log = log_of(run, prepared.folder)
+    log = prepared.store.log_path(run)
     log.parent.mkdir(parents=True)
     log.write_text("what the owner says")
-    with lock(lock_of(run, prepared.folder)):
+    with prepared.store.lock(run):
         assert attempt(prepared, prepared.how) == {"kind": "taken"}
     assert log.read_text() == "what the owner says"
     assert attempt(prepared, prepared.how)["kind"] == "finished"
@@ -36,7 +34,7 @@ def test_a_run_in_other_hands_keeps_the_log_of_its_owner(prepared):
 
 
 def test_a_run_that_failed_in_other_hands_is_tried_again_only_if_asked(prepared):
-    write_failure(runs_of(prepared)[0], prepared.folder, "it was killed")
+    prepared.store.write_failure(runs_of(prepared)[0], "it was killed")
     event = attempt(prepared, prepared.how)
     assert (event["kind"], event["reason"], event["fatal"]) == ("failed", "it was killed", False)
     again = prepared.how.model_copy(update={"retry_failed": True})

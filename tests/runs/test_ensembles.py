@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from alexbench.launch import estimate, sweep
 from alexbench.runs import ensembles, outputs, record
 from alexbench.runs.record import RunRecord, unpack_correct
 from alexbench.runs.run import measured_runs, run_id
+from alexbench.runs.store import RunStore
 from tests.records import GLYPHS, make
 
 IDENTITY = {"data_sha256": "abc", "device": "cpu", "num_threads": 1, "lrn": None}
@@ -61,33 +61,36 @@ def test_views_are_tests_of_one_net_that_keeps_its_outputs_on_each():
 
 def test_every_net_is_trained_once_and_none_when_the_averages_are_there(tmp_path):
     ensemble = load_ablation("ensemble", seeds=2)
-    runs = ensembles.trainings(ensemble, identity, tmp_path)
+    runs = ensembles.trainings(ensemble, identity, RunStore(tmp_path))
     assert sorted(run.seed for run in runs) == [s + 100 * n for n in range(7) for s in (0, 1)]
     assert len({run.run_id for run in runs}) == len(runs)
     assert all(run.keep_views for run in runs)
     for average in ensembles.averages(ensemble, identity):
-        record.write(make(average.run.variant), average.run.record_path(tmp_path))
-    assert [run.seed for run in ensembles.trainings(ensemble, identity, tmp_path)] == [0, 1]
+        record.write(make(average.run.variant), RunStore(tmp_path).record_path(average.run))
+    assert [run.seed for run in ensembles.trainings(ensemble, identity, RunStore(tmp_path))] == [
+        0,
+        1,
+    ]
 
 
 def test_an_ablation_without_averages_trains_what_it_measures(tmp_path):
     lrn = load_ablation("lrn")
-    trained = ensembles.trainings(lrn, identity, tmp_path)
+    trained = ensembles.trainings(lrn, identity, RunStore(tmp_path))
     assert [run.run_id for run in trained] == [run.run_id for run in measured_runs(lrn, identity)]
 
 
-def made(folder: Path, *kept: list[list[float]] | None) -> RunRecord:
+def made(store: RunStore, *kept: list[list[float]] | None) -> RunRecord:
     """The average of nets with these outputs on four images of three classes; None: diverged."""
     variant = {2: "two", 3: "three"}[len(kept)]
     average = of("ensemble", variant)
     net = make("one", 1, data=DATA, model={"parameters": 10, "flops": 20})
     for member, each in zip(average.members, kept, strict=True):
         status = "finished" if each else "diverged"
-        record.write(replace(net, status=status), member.record_path(folder))
+        record.write(replace(net, status=status), store.record_path(member))
         if each:
             arrays = {"centre": np.array(each, np.float32)}
-            outputs.write(arrays, LABELS, member.outputs_path(folder))
-    return ensembles.make(average, folder)
+            outputs.write(arrays, LABELS, store.outputs_path(member))
+    return ensembles.make(average, store)
 
 
 SURE = [[0.9, 0.1, 0.0], [0.8, 0.2, 0.0], [0.6, 0.3, 0.1], [0.2, 0.2, 0.6]]
@@ -95,7 +98,7 @@ DOUBTING = [[0.4, 0.6, 0.0], [0.1, 0.9, 0.0], [0.3, 0.3, 0.4], [0.1, 0.5, 0.4]]
 
 
 def test_the_mean_of_two_nets_by_hand(tmp_path):
-    found = made(tmp_path, SURE, DOUBTING)
+    found = made(RunStore(tmp_path), SURE, DOUBTING)
     # means .65 .35 0 | .45 .55 0 | .45 .3 .25 | .15 .35 .5: the third is wrong
     assert unpack_correct(found).tolist() == [True, True, False, True]
     assert found.measurements["test_error"] == 25
@@ -109,12 +112,12 @@ def test_the_mean_of_two_nets_by_hand(tmp_path):
 
 
 def test_an_average_with_a_net_that_diverged_has_diverged(tmp_path):
-    found = made(tmp_path, SURE, None, DOUBTING)
+    found = made(RunStore(tmp_path), SURE, None, DOUBTING)
     assert (found.status, found.correct, found.confusion) == ("diverged", "", None)
 
 
 def test_an_impossible_class_costs_a_finite_loss(tmp_path):
-    found = made(tmp_path, *[[[0.0, 1.0, 0.0]] * 4] * 2)
+    found = made(RunStore(tmp_path), *[[[0.0, 1.0, 0.0]] * 4] * 2)
     assert math.isfinite(found.measurements["test_loss"])
 
 

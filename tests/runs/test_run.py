@@ -6,6 +6,7 @@ from pathlib import Path
 from alexbench.config.ablation import load_ablation
 from alexbench.config.schema import Config, TrainConfig, differences
 from alexbench.runs.run import FIRST_TUNE_SEED, measured_runs, run_id, tuning_runs
+from alexbench.runs.store import RunStore
 
 IDENTITY = {"data_sha256": "abc", "device": "cpu", "num_threads": 1, "lrn": "native"}
 
@@ -55,4 +56,4 @@ def test_tuning_runs_never_share_a_seed_with_measured_ones():
     runs = list(tuning_runs(ablation, "overlapping", "train.lr", [0.5, 0.7], lambda _: IDENTITY))
     assert [run.config.train.lr for run in runs] == [0.5, 0.7]
     assert {run.seed for run in runs} == {FIRST_TUNE_SEED}
-    assert runs[0].record_path(Path()).parent == Path("tuning")
+    assert RunStore(Path()).record_path(runs[0]).parent == Path("tuning")

@@ -3,13 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from alexbench.config.ablation import load_ablation
 from alexbench.runs import record
 from alexbench.runs.run import Run
+from alexbench.runs.store import RunStore
 from alexbench.runs.tuning import extend, round_to_digits, tune
 from tests.records import make
 
@@ -19,7 +19,7 @@ IDENTITY = {"data_sha256": "abc"}
 GRID = {"train.lr": [0.025, 0.05, 0.1]}
 
 
-def trainer(folder: Path, error_at: dict[str, float]) -> tuple[list[float], object]:
+def trainer(store: RunStore, error_at: dict[str, float]) -> tuple[list[float], object]:
     """An execute that writes records whose error grows with the distance to the best rate."""
     tried: list[float] = []
 
@@ -28,7 +28,7 @@ def trainer(folder: Path, error_at: dict[str, float]) -> tuple[list[float], obje
             tried.append(run.config.train.lr)
             distance = abs(math.log(run.config.train.lr / error_at[run.variant]))
             done = make(run.variant, run.seed, [min(90, 10 + 10 * distance)])
-            record.write(replace(done, purpose="tune"), run.record_path(folder))
+            record.write(replace(done, purpose="tune"), store.record_path(run))
 
     return tried, execute
 
@@ -36,16 +36,20 @@ def trainer(folder: Path, error_at: dict[str, float]) -> tuple[list[float], obje
 @pytest.mark.parametrize(("best", "expected"), [(0.05, 0.05), (0.2, 0.2), (0.013, 0.013)])
 def test_each_variant_gets_the_best_value_of_a_grid_that_brackets_it(tmp_path, best, expected):
     ablation = replace(load_ablation("pooling"), tune=GRID)
-    _, execute = trainer(tmp_path, {"overlapping": best, "non_overlapping": 0.05})
-    chosen = tune(ablation, lambda _: IDENTITY, tmp_path, execute, print)
+    _, execute = trainer(RunStore(tmp_path), {"overlapping": best, "non_overlapping": 0.05})
+    chosen = tune(ablation, lambda _: IDENTITY, RunStore(tmp_path), execute, print)
     assert chosen["non_overlapping"] == {"train.lr": 0.05}
     assert chosen["overlapping"]["train.lr"] == pytest.approx(expected, rel=0.05)
 
 
 def test_a_best_value_that_no_extension_could_bracket_is_said_aloud(tmp_path, capsys):
-    _, execute = trainer(tmp_path, {"overlapping": 100.0, "non_overlapping": 0.05})
+    _, execute = trainer(RunStore(tmp_path), {"overlapping": 100.0, "non_overlapping": 0.05})
     chosen = tune(
-        replace(load_ablation("pooling"), tune=GRID), lambda _: IDENTITY, tmp_path, execute, print
+        replace(load_ablation("pooling"), tune=GRID),
+        lambda _: IDENTITY,
+        RunStore(tmp_path),
+        execute,
+        print,
     )
     assert chosen["overlapping"] == {"train.lr": 0.8}
     assert capsys.readouterr().out == (
@@ -55,9 +59,9 @@ def test_a_best_value_that_no_extension_could_bracket_is_said_aloud(tmp_path, ca
 
 def test_a_variant_that_was_tuned_earlier_is_not_tuned_again(tmp_path):
     earlier = {"overlapping": {"train.lr": 0.3}, "non_overlapping": {"train.lr": 0.4}}
-    tried, execute = trainer(tmp_path, {})
+    tried, execute = trainer(RunStore(tmp_path), {})
     ablation = replace(load_ablation("pooling"), tuned=earlier)
-    assert tune(ablation, lambda _: IDENTITY, tmp_path, execute, print) == earlier
+    assert tune(ablation, lambda _: IDENTITY, RunStore(tmp_path), execute, print) == earlier
     assert tried == []
 
 

@@ -12,6 +12,7 @@ from alexbench.data import HeldSplit, Pixels
 from alexbench.errors import BadInput
 from alexbench.runs import pictures
 from alexbench.runs.run import Run
+from alexbench.runs.store import RunStore
 from alexbench.training.predictions import NEIGHBOURS, check_pictured, forward, predict
 from alexbench.training.runner import perform
 from alexbench.training.train import start
@@ -104,7 +105,7 @@ def test_a_run_leaves_pictures_of_the_images_asked_for_unless_it_diverged(tmp_pa
         )
         run = Run("pets", "laptop", name, 0, "measure", settings, {}, f"id of {name}")
         slot = Slot(num_threads=torch.get_num_threads())
-        assert perform(run, slot, tmp_path, lambda *_: None).status == name
+        assert perform(run, slot, RunStore(tmp_path), lambda *_: None).status == name
     (kept,), refusals = pictures.read_folder(tmp_path, ["id of finished", "id of diverged"])
     assert refusals == []
     assert [example.label for example in kept.examples] == ["Z", "D"]

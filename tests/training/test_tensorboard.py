@@ -3,7 +3,6 @@
 import pytest
 
 from alexbench.launch.task import attempt
-from alexbench.runs.status import read_record
 from tests.sweeps import ABLATION, prepare, runs_of
 
 
@@ -16,9 +15,9 @@ def test_every_number_of_the_history_is_a_curve(tmp_path):
     text = ABLATION.replace("train.epochs: 1", "train.epochs: 3")
     prepared = prepare(tmp_path, text, seeds=1, tensorboard=True)
     run = runs_of(prepared)[0]
-    where = prepared.places[0], prepared.folder, prepared.how
+    where = prepared.slots[0], prepared.store, prepared.how
     attempt(run, *where, send=lambda event: None, asked_to_stop=lambda: False)
-    record = read_record(run, prepared.folder)
+    record = prepared.store.read_record(run)
     assert record
     events = EventAccumulator(str(prepared.folder / "tensorboard" / run.stem)).Reload()
     for name in ("test_error", "train_loss", "lr"):

@@ -8,10 +8,10 @@ import pytest
 import alexbench
 from alexbench.launch import estimate, sweep
 from alexbench.report import html
-from alexbench.runs import record, reuse
+from alexbench.runs import record
 from alexbench.runs.record import RunRecord
 from alexbench.runs.run import Run
-from alexbench.runs.status import write_failure
+from alexbench.runs.store import RunStore
 from tests.records import make
 from tests.sweeps import ABLATION, prepare, runs_of
 
@@ -40,7 +40,7 @@ def test_what_another_ablation_has_trained_and_tuned_is_copied_and_not_trained_a
     assert estimate.settled(prepared)[1] == 2  # the grid of wider: that of thin is known
     assert not second.exists()  # to plan copies nothing
     run = next(run for run in runs_of(prepared) if run.variant == "thin")
-    write_failure(run, second, "an earlier attempt")
+    prepared.store.write_failure(run, "an earlier attempt")
 
     comparison = alexbench.run(str(tmp_path / "second.yaml"), **options)
     pairs = dict(zip(comparison["metric"], comparison["num_pairs"], strict=True))
@@ -67,17 +67,17 @@ def run(tmp_path) -> Run:
 
 
 @pytest.fixture
-def folders(tmp_path) -> tuple[Path, Path]:
-    """The run's own folder, and that of another ablation."""
-    return tmp_path / "results/tiny/laptop", tmp_path / "results/other/laptop"
+def stores(tmp_path) -> tuple[RunStore, RunStore]:
+    """The run's own store, and that of another ablation."""
+    return RunStore(tmp_path / "results/tiny/laptop"), RunStore(tmp_path / "results/other/laptop")
 
 
-def test_a_copy_of_a_copy_says_what_it_was_trained_for(run, folders):
-    own, other = folders
+def test_a_copy_of_a_copy_says_what_it_was_trained_for(run, stores):
+    own, other = stores
     done = make(ablation="other", run_id=run.run_id, environment={"trained_for": "lrn/laptop"})
-    record.write(done, run.record_path(other))
-    assert reuse.take([run], own) == ["lrn/laptop"]
-    assert reuse.take([run], own) == []  # it is there
+    record.write(done, other.record_path(run))
+    assert own.copy_known([run]) == ["lrn/laptop"]
+    assert own.copy_known([run]) == []  # it is there
 
 
 @pytest.mark.parametrize(
@@ -88,26 +88,26 @@ def test_a_copy_of_a_copy_says_what_it_was_trained_for(run, folders):
         {"measurements": {"views": "ten_crop", "test_error": 30.0}},  # an average of outputs
     ],
 )
-def test_only_a_trained_record_of_that_id_in_its_own_place_is_taken(run, folders, difference):
-    own, other = folders
+def test_only_a_trained_record_of_that_id_in_its_own_place_is_taken(run, stores, difference):
+    own, other = stores
     done = make(ablation="other", run_id=run.run_id)
-    record.write(replace(done, **difference), run.record_path(other))
-    assert reuse.known([run], own) == {}
-    assert reuse.take([run], own) == []
+    record.write(replace(done, **difference), other.record_path(run))
+    assert own.known([run]) == {}
+    assert own.copy_known([run]) == []
 
 
-def test_runs_that_keep_outputs_or_are_timed_alone_are_always_trained(run, folders):
-    own, other = folders
-    record.write(make(ablation="other", run_id=run.run_id), run.record_path(other))
+def test_runs_that_keep_outputs_or_are_timed_alone_are_always_trained(run, stores):
+    own, other = stores
+    record.write(make(ablation="other", run_id=run.run_id), other.record_path(run))
     train = run.config.train.model_copy(update={"alone": True})
     timed = replace(run, config=run.config.model_copy(update={"train": train}))
-    assert reuse.take([replace(run, keep_views=("centre",)), timed], own) == []
-    assert reuse.take([run], own) == ["other/laptop"]
+    assert own.copy_known([replace(run, keep_views=("centre",)), timed]) == []
+    assert own.copy_known([run]) == ["other/laptop"]
 
 
-def test_nothing_is_copied_when_told_so(tmp_path, run, folders):
-    own, other = folders
-    record.write(make(ablation="other", run_id=run.run_id), run.record_path(other))
+def test_nothing_is_copied_when_told_so(tmp_path, run, stores):
+    own, other = stores
+    record.write(make(ablation="other", run_id=run.run_id), other.record_path(run))
     prepared = prepare(tmp_path, seeds=1, reuse=False)
     sweep.carry_out(prepared)
-    assert "trained_for" not in record.read(run.record_path(own)).environment
+    assert "trained_for" not in record.read(own.record_path(run)).environment
