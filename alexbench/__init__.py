@@ -13,6 +13,8 @@ def run(ablation: str, profile: str = "laptop", **options: Any) -> "pd.DataFrame
     results, jobs, threads, and those of ``execution.RunOptions``. Raises BadInput before anything
     trains, RunFailed when a run failed.
     """
+    from alexbench.analysis.comparison import ComparisonRow
     from alexbench.launch.sweep import carry_out, prepare
+    from alexbench.report.build import frame
 
-    return carry_out(prepare(ablation, profile, **options))
+    return frame(ComparisonRow, carry_out(prepare(ablation, profile, **options)))

@@ -6,10 +6,8 @@ whose two runs were made on different machines or for different ablations, is dr
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from typing import NamedTuple
-
-import pandas as pd
 
 from alexbench.analysis import stats
 from alexbench.analysis.pairs import (
@@ -27,6 +25,8 @@ from alexbench.config.metrics import Metric
 from alexbench.config.references import Claim, Effect
 from alexbench.runs.record import RunRecord
 
+SIGNED = ("reproduced", "same sign", "opposite")  # verdicts of an interval without zero
+
 
 class Question(NamedTuple):
     """Which pair of arms is compared on which metric, and what is claimed of it."""
@@ -38,7 +38,7 @@ class Question(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Row:
+class ComparisonRow:
     """A row of comparison.csv. ``delta`` and its bounds are percentage points, or ratios.
 
     The means are over the pairs: arithmetic for differences, geometric for ratios. ``p_value`` is
@@ -85,19 +85,17 @@ class Row:
     tuned: str
 
 
-COLUMNS = [field.name for field in fields(Row)]
-TEXTS = [field.name for field in fields(Row) if field.type is str]
-
-
-def comparison(ablation: Ablation, profile: str, records: Sequence[RunRecord]) -> pd.DataFrame:
-    """Return the comparison of the measured ``records``, columns as in Row."""
+def comparison(
+    ablation: Ablation, profile: str, records: Sequence[RunRecord]
+) -> list[ComparisonRow]:
+    """Return the judged rows of the measured ``records``, those of claims first."""
     measured = [record for record in records if record.purpose == "measure"]
-    rows = [
-        answer(question, ablation.name, profile, planned(question, ablation, measured))
-        for question in questions(ablation)
-    ]
-    frame = pd.DataFrame([vars(row) for row in rows], columns=COLUMNS)
-    return judge(frame)
+    return judge(
+        [
+            answer(question, ablation.name, profile, planned(question, ablation, measured))
+            for question in questions(ablation)
+        ]
+    )
 
 
 def planned(
@@ -130,7 +128,9 @@ def claim_questions(ablation: Ablation) -> Iterator[Question]:
                 yield Question(metric, use.baseline or ablation.baseline, use.variant, claim_id)
 
 
-def answer(question: Question, ablation: str, profile: str, records: Sequence[RunRecord]) -> Row:
+def answer(
+    question: Question, ablation: str, profile: str, records: Sequence[RunRecord]
+) -> ComparisonRow:
     """Answer one question, but for what depends on the whole table (judge)."""
     metric = metrics.METRICS[question.metric]
     pairs = pair(metric, question.baseline, question.variant, records)
@@ -141,7 +141,7 @@ def answer(question: Question, ablation: str, profile: str, records: Sequence[Ru
     target = paper or notebook
     data = records[0].data if records else {}
     claim = references.claim(question.claim) if question.claim else None
-    return Row(
+    return ComparisonRow(
         ablation=ablation,
         profile=profile,
         data=str(data.get("name", "")),
@@ -180,7 +180,7 @@ def answer(question: Question, ablation: str, profile: str, records: Sequence[Ru
     )
 
 
-def judge(frame: pd.DataFrame) -> pd.DataFrame:
+def judge(rows: Sequence[ComparisonRow]) -> list[ComparisonRow]:
     """Adjust the p values over the table, and take back verdicts that do not survive it.
 
     Two families: the rows that a claim is about, decided before anything was measured, and the
@@ -188,22 +188,33 @@ def judge(frame: pd.DataFrame) -> pd.DataFrame:
     tests of all claims in the table, is inconclusive: so the chance that a table without any true
     effect says reproduced, same sign or opposite anywhere is at most 5%.
     """
-    frame = frame.copy()
-    is_claim = frame["claim"] != ""
-    for family in (frame[is_claim], frame[~is_claim]):
-        frame.loc[family.index, "p_holm"] = adjusted(family, "p_value")
-        frame.loc[family.index, "t_p_holm"] = adjusted(family, "t_p_value")
-    signed = frame["verdict"].isin(["reproduced", "same sign", "opposite"])
-    frame.loc[signed & (frame["t_p_holm"] > stats.ALPHA), "verdict"] = "inconclusive"
-    return frame
+    p_holm = adjusted(rows, [row.p_value for row in rows])
+    t_p_holm = adjusted(rows, [row.t_p_value for row in rows])
+    judged = [
+        replace(row, p_holm=p, t_p_holm=t_p)
+        for row, p, t_p in zip(rows, p_holm, t_p_holm, strict=True)
+    ]
+    return [
+        replace(row, verdict="inconclusive")
+        if row.verdict in SIGNED and row.t_p_holm > stats.ALPHA
+        else row
+        for row in judged
+    ]
 
 
-def adjusted(family: pd.DataFrame, column: str) -> list[float]:
-    """Holm's adjustment over the tests of a family; two claims about one test count once."""
-    tests = list(zip(family["metric"], family["baseline"], family["variant"], strict=True))
-    p_values = dict(zip(tests, family[column], strict=True))
-    held = dict(zip(p_values, stats.holm(list(p_values.values())), strict=True))
-    return [held[test] for test in tests]
+def adjusted(rows: Sequence[ComparisonRow], p_values: Sequence[float]) -> list[float]:
+    """Return each row's p value after Holm's adjustment within its family.
+
+    The families are the rows that a claim is about, and the rest. Two claims about one test count
+    once.
+    """
+    tests = [(bool(row.claim), row.metric, row.baseline, row.variant) for row in rows]
+    before = dict(zip(tests, p_values, strict=True))
+    after: dict[tuple[bool, str, str, str], float] = {}
+    for claimed in (True, False):
+        family = [test for test in before if test[0] == claimed]
+        after |= zip(family, stats.holm([before[test] for test in family]), strict=True)
+    return [after[test] for test in tests]
 
 
 def shown(metric: Metric, value: float) -> float:

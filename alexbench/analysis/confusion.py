@@ -19,7 +19,7 @@ class ClassRow(NamedTuple):
     images: int
 
 
-class Cell(NamedTuple):
+class ConfusionCell(NamedTuple):
     """A cell of the confusion matrix: ``share`` of the true class, from 0 to 1."""
 
     true: int
@@ -52,11 +52,11 @@ def percent(part: int, whole: int) -> float:
     return 100 * part / whole if whole else math.nan
 
 
-def cells(counts: np.ndarray) -> list[Cell]:
+def cells(counts: np.ndarray) -> list[ConfusionCell]:
     """Return the cells that are not empty, row by row."""
     totals = np.maximum(counts.sum(axis=1), 1)
     return [
-        Cell(int(true), int(predicted), int(counts[true, predicted]), share)
+        ConfusionCell(int(true), int(predicted), int(counts[true, predicted]), share)
         for true, predicted in np.argwhere(counts)
         for share in [float(counts[true, predicted] / totals[true])]
     ]

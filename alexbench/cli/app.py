@@ -1,12 +1,14 @@
 """The commands: parsing and printing only; what they do is elsewhere."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
 import typer
 
+from alexbench.analysis.comparison import ComparisonRow
 from alexbench.config.ablation import PROFILES, load_ablation, shipped_ablations
 from alexbench.config.execution import RunOptions
 from alexbench.errors import BadInput
@@ -220,12 +222,13 @@ def warn(line: str) -> None:
     typer.echo(f"warning: {line}", err=True)
 
 
-def print_comparison(comparison: pd.DataFrame, first_metric: str, title: str) -> None:
+def print_comparison(comparison: Sequence[ComparisonRow], first_metric: str, title: str) -> None:
     """The rows of claims, and of the first metric for every variant; the rest is in report.md."""
     from alexbench.report import build
 
-    shown = (comparison["claim"] != "") | (comparison["metric"] == first_metric)
-    print_rows(build.headline(comparison[shown]), title)
+    shown = [row for row in comparison if row.claim or row.metric == first_metric]
+    texts = build.headline(shown)
+    print_rows(pd.DataFrame(texts.rows, columns=texts.columns), title)
 
 
 def print_rows(frame: pd.DataFrame, title: str) -> None:

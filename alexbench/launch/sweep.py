@@ -12,8 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
+from alexbench.analysis.comparison import ComparisonRow
 from alexbench.config import placement
 from alexbench.config.ablation import Ablation, load_ablation, with_tuned
 from alexbench.config.execution import RunOptions, Slot, execution
@@ -125,7 +124,7 @@ def folder_name(profile: str, settings: Sequence[str]) -> str:
     return re.sub(r"[^A-Za-z0-9_.,=+-]", "_", ",".join([profile, *sorted(settings)]))
 
 
-def carry_out(sweep: Sweep) -> pd.DataFrame:
+def carry_out(sweep: Sweep) -> list[ComparisonRow]:
     """Tune, train what is not trained yet, and report; returns the comparison.
 
     Raises RunFailed when a run gave no record, with all others kept and reported.
@@ -148,7 +147,7 @@ def carry_out(sweep: Sweep) -> pd.DataFrame:
     return comparison
 
 
-def write_report(sweep: Sweep, ablation: Ablation) -> pd.DataFrame:
+def write_report(sweep: Sweep, ablation: Ablation) -> list[ComparisonRow]:
     """Records of what is averaged, then the tables; returns the comparison."""
     from alexbench.report import build
 

@@ -1,12 +1,15 @@
 """From records to tables, pages and figures, without torch: equal records give equal bytes."""
 
+import csv
 from collections.abc import Callable, Container, Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from alexbench.analysis.comparison import COLUMNS, TEXTS, comparison
-from alexbench.analysis.summary import summary
+from alexbench.analysis.comparison import ComparisonRow, comparison
+from alexbench.analysis.summary import SummaryRow, summary
 from alexbench.config.ablation import PROFILES, Ablation
 from alexbench.errors import BadInput
 from alexbench.report import (
@@ -20,7 +23,7 @@ from alexbench.report import (
     readme_profile,
     tuning_table,
 )
-from alexbench.report.text import headline
+from alexbench.report.text import Comparisons, headline
 from alexbench.runs import files, pictures, record
 from alexbench.runs.record import RunRecord
 
@@ -35,6 +38,11 @@ __all__ = [
     "write_index",
 ]
 
+FROM_CSV: dict[Any, Callable[[str], Any]] = {
+    str: str,
+    int: int,
+    float: lambda cell: float(cell or "nan"),
+}
 FORMATS = ("csv", "markdown", "latex", "html")
 
 
@@ -76,7 +84,7 @@ def write(
     tell: Callable[[str], None] = lambda line: None,
     formats: Sequence[str] = FORMATS,
     planned: Container[str] | None = None,
-) -> tuple[list[Path], pd.DataFrame]:
+) -> tuple[list[Path], list[ComparisonRow]]:
     """Write the tables and figures of the records below ``folder``; returns their paths, and the
     comparison.
 
@@ -95,8 +103,8 @@ def write(
     paths = []
     if "csv" in formats:
         paths += [
-            write_csv(summed, folder / "summary.csv"),
-            write_csv(compared, folder / "comparison.csv"),
+            write_csv(frame(SummaryRow, summed), folder / "summary.csv"),
+            write_csv(frame(ComparisonRow, compared), folder / "comparison.csv"),
         ]
     if "markdown" in formats:
         figures.save_png(figures.curves(list(ablation.variants), records), folder / "curves.png")
@@ -122,7 +130,7 @@ def write_index(results: Path) -> Path:
     return write_text(index.render(results, read_tables(results)), results / "index.html")
 
 
-def read_tables(results: Path) -> list[tuple[Path, pd.DataFrame]]:
+def read_tables(results: Path) -> Comparisons:
     """Return the folder and the comparison of every ablation and profile below results/."""
     return [(path.parent, read_csv(path)) for path in sorted(results.glob("*/*/comparison.csv"))]
 
@@ -134,17 +142,33 @@ def readme_tables(results: Path) -> dict[str, str]:
     return {"claims": readme_claims.render(tables), "cifar10-short": readme_profile.render(short)}
 
 
-def write_csv(frame: pd.DataFrame, path: Path) -> Path:
-    text = frame.to_csv(index=False, float_format=six_digits, lineterminator="\n")
+def frame(
+    kind: type[ComparisonRow | SummaryRow], rows: Sequence[ComparisonRow | SummaryRow]
+) -> pd.DataFrame:
+    """Return the rows as a frame with a column a field of ``kind``."""
+    names = [field.name for field in fields(kind)]
+    return pd.DataFrame([vars(row) for row in rows], columns=names)
+
+
+def write_csv(table: pd.DataFrame, path: Path) -> Path:
+    """Write the table with six significant digits; returns the path."""
+    text = table.to_csv(index=False, float_format=six_digits, lineterminator="\n")
     return write_text(text, path)
 
 
-def read_csv(path: Path) -> pd.DataFrame:
-    """Return a comparison as it was before it was written, but for the digits."""
-    frame = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str))
-    if list(frame.columns) != COLUMNS:
+def read_csv(path: Path) -> list[ComparisonRow]:
+    """Return a comparison with the digits that were written; raises BadInput for other columns."""
+    types = {field.name: field.type for field in fields(ComparisonRow)}
+    with path.open(newline="", encoding="utf-8") as file:
+        names, *rows = csv.reader(file)
+    if names != list(types):
         raise BadInput(f"{path}: is of another alexbench; make it again with `alexbench report`")
-    return frame.fillna(dict.fromkeys(TEXTS, ""))
+    return [
+        ComparisonRow(
+            *(FROM_CSV[kind](cell) for kind, cell in zip(types.values(), row, strict=True))
+        )
+        for row in rows
+    ]
 
 
 def six_digits(number: object) -> str:

@@ -1,20 +1,20 @@
 """The page of one ablation under one profile: one self-contained file, no request leaves it."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
-import pandas as pd
 
+from alexbench.analysis.comparison import ComparisonRow
 from alexbench.analysis.confusion import cells, class_rows, pooled_confusion, worst
+from alexbench.analysis.summary import SummaryRow
 from alexbench.config.ablation import Ablation
-from alexbench.report import markdown, sources, svg
-from alexbench.report import text as words
+from alexbench.report import markdown, sources, svg, text
+from alexbench.report.text import TextTable
 from alexbench.runs.pictures import Pictures
 from alexbench.runs.record import RunRecord
 
-Row = Mapping[Hashable, Any]
 TONES = {"reproduced": "good", "same sign": "good", "opposite": "bad", "no effect": "bad"}
 ENVIRONMENT = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
@@ -48,9 +48,9 @@ def render(
     ablation: Ablation,
     profile: str,
     records: Sequence[RunRecord],
-    comparison: pd.DataFrame,
-    summary: pd.DataFrame,
-    tuning: pd.DataFrame,
+    comparison: Sequence[ComparisonRow],
+    summary: Sequence[SummaryRow],
+    tuning: TextTable | None,
     pictures: Sequence[Pictures],
     refusals: Sequence[str],
 ) -> str:
@@ -62,13 +62,13 @@ def render(
         profile=profile,
         index_link="../../index.html",
         data_line=markdown.data_line(records[0]).replace("`", ""),
-        cards=[card(row) for row in comparison.to_dict("records") if row["verdict"]],
+        cards=[card(row) for row in comparison if row.verdict],
         comparison=comparison_table(comparison),
         notes=markdown.NOTES.replace("`", ""),
-        figures=svg.figures(ablation, records, comparison),
+        figures=svg.page_figures(ablation, records, comparison),
         arms=text_table(markdown.arms(ablation, records)),
         tuning=markdown.tuning_line(ablation, records),
-        tried=None if tuning.empty else text_table(tuning),
+        tried=text_table(tuning) if tuning else None,
         tuning_note=markdown.tuning_note(ablation),
         summary=summary_table(summary),
         variants=[section for name in ablation.variants for section in classes(name, records)],
@@ -78,73 +78,73 @@ def render(
     )
 
 
-def number(text: str, value: float) -> Cell:
+def number(shown: str, value: float) -> Cell:
     """A cell that sorts by its value; what is missing sorts last."""
-    return Cell(text, "" if value != value else f"{value:.6g}")
+    return Cell(shown, "" if value != value else f"{value:.6g}")
 
 
-def verdict_cell(row: Row) -> Cell:
-    return Cell(words.verdict(row), tone=TONES.get(row["verdict"], "open"))
+def verdict_cell(row: ComparisonRow) -> Cell:
+    return Cell(text.verdict(row), tone=TONES.get(row.verdict, "open"))
 
 
-COMPARISON: dict[str, Callable[[Row], Cell]] = {
-    "claim": lambda row: Cell(row["claim"] or words.MISSING),
-    "metric": lambda row: Cell(row["metric"]),
-    "arms": lambda row: Cell(f"{row['variant']} vs {row['baseline']}"),
-    "measured [95% CI]": lambda row: number(words.interval(row), row["delta"]),
-    "paper": lambda row: number(words.claimed(row, "paper"), row["paper_delta"]),
-    "notebook": lambda row: number(words.claimed(row, "notebook"), row["notebook_delta"]),
+COMPARISON: dict[str, Callable[[ComparisonRow], Cell]] = {
+    "claim": lambda row: Cell(row.claim or text.MISSING),
+    "metric": lambda row: Cell(row.metric),
+    "arms": lambda row: Cell(f"{row.variant} vs {row.baseline}"),
+    "measured [95% CI]": lambda row: number(text.interval(row), row.delta),
+    "paper": lambda row: number(text.claimed(row, "paper"), row.paper_delta),
+    "notebook": lambda row: number(text.claimed(row, "notebook"), row.notebook_delta),
     "verdict": verdict_cell,
-    "others": lambda row: Cell(words.others(row), long=True),
-    "pairs": lambda row: number(words.pairs(row), row["num_pairs"]),
-    "without": lambda row: number(
-        words.value(row["unit"], row["baseline_mean"]), row["baseline_mean"]
-    ),
-    "with": lambda row: number(words.value(row["unit"], row["variant_mean"]), row["variant_mean"]),
-    "p": lambda row: number(words.p_value(row["p_value"]), row["p_value"]),
-    "p, Holm": lambda row: number(words.p_value(row["p_holm"]), row["p_holm"]),
-    "t-test p, Holm": lambda row: number(words.p_value(row["t_p_holm"]), row["t_p_holm"]),
-    "McNemar p": lambda row: number(words.p_value(row["mcnemar_p"]), row["mcnemar_p"]),
-    "equivalence p": lambda row: number(words.p_value(row["equivalence_p"]), row["equivalence_p"]),
+    "others": lambda row: Cell(text.others(row), long=True),
+    "pairs": lambda row: number(text.pairs(row), row.num_pairs),
+    "without": lambda row: number(text.value(row.unit, row.baseline_mean), row.baseline_mean),
+    "with": lambda row: number(text.value(row.unit, row.variant_mean), row.variant_mean),
+    "p": lambda row: number(text.p_value(row.p_value), row.p_value),
+    "p, Holm": lambda row: number(text.p_value(row.p_holm), row.p_holm),
+    "t-test p, Holm": lambda row: number(text.p_value(row.t_p_holm), row.t_p_holm),
+    "McNemar p": lambda row: number(text.p_value(row.mcnemar_p), row.mcnemar_p),
+    "equivalence p": lambda row: number(text.p_value(row.equivalence_p), row.equivalence_p),
     "seeds for 80% power": lambda row: number(
-        words.count(row["seeds_for_80_power"]), row["seeds_for_80_power"]
+        text.count(row.seeds_for_80_power), row.seeds_for_80_power
     ),
-    "tuned (without / with)": lambda row: Cell(row["tuned"] or words.MISSING),
+    "tuned (without / with)": lambda row: Cell(row.tuned or text.MISSING),
 }
 
 
-def comparison_table(comparison: pd.DataFrame) -> Table:
-    rows = comparison.to_dict("records")
-    return Table(list(COMPARISON), [[cell(row) for cell in COMPARISON.values()] for row in rows])
+def comparison_table(comparison: Sequence[ComparisonRow]) -> Table:
+    cells = COMPARISON.values()
+    return Table(list(COMPARISON), [[cell(row) for cell in cells] for row in comparison])
 
 
-def summary_table(summary: pd.DataFrame) -> Table:
+def summary_table(summary: Sequence[SummaryRow]) -> Table:
+    """Return a row a variant and metric; the numbers in the metric's unit."""
     columns = ["variant", "metric", "num_seeds", "num_diverged", "num_censored"]
     numbers = ["mean", "sd", "ci_low", "ci_high", "median", "min", "max"]
-    rows = [
-        [Cell(str(row[name])) for name in columns]
-        + [number(words.value(row["unit"], row[name]), row[name]) for name in numbers]
-        for row in summary.to_dict("records")
-    ]
+    rows = []
+    for row in summary:
+        values = vars(row)
+        cells = [Cell(str(values[name])) for name in columns]
+        cells += [number(text.value(row.unit, values[name]), values[name]) for name in numbers]
+        rows.append(cells)
     return Table([*columns, *numbers], rows)
 
 
-def text_table(frame: pd.DataFrame) -> Table:
-    rows = [[Cell(str(value)) for value in row] for row in frame.to_numpy()]
-    return Table(list(frame.columns), rows)
+def text_table(table: TextTable) -> Table:
+    """Return the table as one that a page shows."""
+    return Table(table.columns, [[Cell(cell) for cell in row] for row in table.rows])
 
 
-def card(row: Row) -> dict[str, Any]:
+def card(row: ComparisonRow) -> dict[str, Any]:
     """A claim's verdict with what is behind it."""
     return {
-        "claim": row["claim"],
-        "arms": f"{row['variant']} against {row['baseline']}, {row['metric']}",
-        "verdict": words.verdict(row),
-        "tone": TONES.get(row["verdict"], "open"),
-        "measured": words.interval(row),
-        "sentence": words.sentence(row),
-        "statement": sources.statement(row["claim"]),
-        "studies": sources.of_claim(row["claim"]),
+        "claim": row.claim,
+        "arms": f"{row.variant} against {row.baseline}, {row.metric}",
+        "verdict": text.verdict(row),
+        "tone": TONES.get(row.verdict, "open"),
+        "measured": text.interval(row),
+        "sentence": text.sentence(row),
+        "statement": sources.statement(row.claim),
+        "studies": sources.of_claim(row.claim),
     }
 
 
@@ -206,4 +206,4 @@ def distinct(values: Sequence[Any]) -> str:
     found = sorted(set(texts))
     if len(found) == 1:
         return found[0]
-    return "; ".join(f"{text} ({texts.count(text)} runs)" for text in found)
+    return "; ".join(f"{each} ({texts.count(each)} runs)" for each in found)

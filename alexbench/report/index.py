@@ -1,32 +1,24 @@
 """The index page: one row a claim and measurement: the whole paper at a glance."""
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
-import pandas as pd
-
+from alexbench.analysis.comparison import ComparisonRow
 from alexbench.config import references
 from alexbench.report import sources, text
 from alexbench.report.html import ENVIRONMENT, Cell, Table, number, verdict_cell
+from alexbench.report.text import Comparisons
 
-Row = Mapping[Hashable, Any]
 COLUMNS = ["claim", "metric", "paper", "notebook", "measured [95% CI]", "verdict", "profile"]
 
 
-def render(results: Path, tables: Sequence[tuple[Path, pd.DataFrame]]) -> str:
+def render(results: Path, tables: Comparisons) -> str:
     """Return the index over the (folder, comparison) of every ablation and profile."""
-    measured = [
-        (folder, row)
-        for folder, table in tables
-        for row in table.to_dict("records")
-        if row["claim"]
-    ]
+    measured = [(folder, row) for folder, table in tables for row in table if row.claim]
     rows = []
     for claim_id in references.claim_ids():
-        mine = [(folder, row) for folder, row in measured if row["claim"] == claim_id]
+        mine = [(folder, row) for folder, row in measured if row.claim == claim_id]
         rows += [measured_row(results, folder, row) for folder, row in mine]
         if not mine:
             rows.append(unmeasured_row(claim_id))
@@ -37,7 +29,7 @@ def render(results: Path, tables: Sequence[tuple[Path, pd.DataFrame]]) -> str:
                 "link": link(results, folder),
                 "ablation": folder.parent.name,
                 "profile": folder.name,
-                "data": table["data"][0],
+                "data": table[0].data if table else text.MISSING,
             }
             for folder, table in tables
         ],
@@ -45,15 +37,14 @@ def render(results: Path, tables: Sequence[tuple[Path, pd.DataFrame]]) -> str:
     )
 
 
-def measured_row(results: Path, folder: Path, row: Row) -> list[Cell]:
-    claim_id = str(row["claim"])
+def measured_row(results: Path, folder: Path, row: ComparisonRow) -> list[Cell]:
     return [
-        claim_cell(claim_id, link(results, folder)),
-        Cell(row["metric"], note=f"{row['variant']} vs {row['baseline']}"),
-        number(text.claimed(row, "paper"), row["paper_delta"]),
-        number(text.claimed(row, "notebook"), row["notebook_delta"]),
-        number(text.interval(row), row["delta"])._replace(note=f"pairs: {text.pairs(row)}"),
-        verdict_cell(row)._replace(note=claimed_on(claim_id)),
+        claim_cell(row.claim, link(results, folder)),
+        Cell(row.metric, note=f"{row.variant} vs {row.baseline}"),
+        number(text.claimed(row, "paper"), row.paper_delta),
+        number(text.claimed(row, "notebook"), row.notebook_delta),
+        number(text.interval(row), row.delta)._replace(note=f"pairs: {text.pairs(row)}"),
+        verdict_cell(row)._replace(note=claimed_on(row.claim)),
         Cell(folder.name),
     ]
 

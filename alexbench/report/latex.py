@@ -1,10 +1,12 @@
 """The comparison as a LaTeX table in booktabs style, ready for \\input."""
 
-import pandas as pd
+from collections.abc import Sequence
+
 from tabulate import tabulate
 
+from alexbench.analysis.comparison import ComparisonRow
 from alexbench.config.ablation import Ablation
-from alexbench.report import text as words
+from alexbench.report.text import headline
 from alexbench.runs.record import RunRecord
 
 ESCAPES = {
@@ -26,13 +28,16 @@ ESCAPES = {
 COLUMNS = ["claim", "metric", "arms", "n", "delta [95% CI]", "paper", "notebook", "verdict"]
 
 
-def render(ablation: Ablation, profile: str, record: RunRecord, comparison: pd.DataFrame) -> str:
+def render(
+    ablation: Ablation, profile: str, record: RunRecord, comparison: Sequence[ComparisonRow]
+) -> str:
     """Return the headline table; every text in it is escaped."""
-    frame = words.headline(comparison)[COLUMNS]
-    cells = [[escape(str(cell)) for cell in row] for row in frame.to_numpy()]
+    texts = headline(comparison)
+    chosen = [texts.columns.index(name) for name in COLUMNS]
+    cells = [[escape(row[index]) for index in chosen] for row in texts.rows]
     table = tabulate(
         cells,
-        headers=[escape(name) for name in frame.columns],
+        headers=[escape(name) for name in COLUMNS],
         tablefmt="latex_raw",
         disable_numparse=True,
     )

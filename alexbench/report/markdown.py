@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-import pandas as pd
 from tabulate import tabulate
 
+from alexbench.analysis.comparison import ComparisonRow
 from alexbench.analysis.pairs import chosen
 from alexbench.config import metrics
 from alexbench.config.ablation import SET_BY_HAND, Ablation
 from alexbench.report import text
+from alexbench.report.text import TextTable
 from alexbench.runs.record import RunRecord
 
 
@@ -16,8 +17,8 @@ def render(
     ablation: Ablation,
     profile: str,
     records: Sequence[RunRecord],
-    comparison: pd.DataFrame,
-    tuning: pd.DataFrame,
+    comparison: Sequence[ComparisonRow],
+    tuning: TextTable | None,
     refusals: Sequence[str],
 ) -> str:
     """Return the report's text: question, verdicts, table, learning rates, what was left out."""
@@ -34,7 +35,7 @@ def render(
         "## Arms",
         table(arms(ablation, measured)),
         tuning_line(ablation, measured),
-        *([] if tuning.empty else ["## Tuning", table(tuning), tuning_note(ablation)]),
+        *(["## Tuning", table(tuning), tuning_note(ablation)] if tuning else []),
     ]
     if refusals:
         parts += ["## Left out", "\n".join(f"- {line}" for line in refusals)]
@@ -59,35 +60,37 @@ def data_line(record: RunRecord) -> str:
     )
 
 
-def verdicts(comparison: pd.DataFrame) -> list[str]:
-    claims = comparison[comparison["claim"] != ""].to_dict("records")
+def verdicts(comparison: Sequence[ComparisonRow]) -> list[str]:
+    """Return a heading and a line a verdict; nothing where no claim has a verdict."""
     lines = [
-        f"- **{row['claim']}**, {row['variant']} against {row['baseline']}: "
-        f"**{row['verdict'] or 'no number claimed'}**. {text.sentence(row)}"
-        for row in claims
-        if row["verdict"]
+        f"- **{row.claim}**, {row.variant} against {row.baseline}: "
+        f"**{row.verdict}**. {text.sentence(row)}"
+        for row in comparison
+        if row.verdict
     ]
     return ["## Verdicts", "\n".join(lines)] if lines else []
 
 
-def arms(ablation: Ablation, records: Sequence[RunRecord]) -> pd.DataFrame:
+def arms(ablation: Ablation, records: Sequence[RunRecord]) -> TextTable:
     """A row a variant: its learning rate, what tuning chose, seeds and parameters."""
+    columns = ["variant", "learning rate", "tuned", "epochs", "seeds", "diverged", "parameters"]
     rows = []
     for variant in ablation.variants:
         runs = [record for record in records if record.variant == variant]
         if runs:
+            train, tuned = runs[0].config["train"], chosen(runs[0])
             rows.append(
-                {
-                    "variant": variant + (" (baseline)" if variant == ablation.baseline else ""),
-                    "learning rate": f"{runs[0].config['train']['lr']:.4g}",
-                    "tuned": ", ".join(f"{k} {v}" for k, v in chosen(runs[0]).items()) or "no",
-                    "epochs": str(runs[0].config["train"]["epochs"]),
-                    "seeds": str(len(runs)),
-                    "diverged": str(sum(run.status == "diverged" for run in runs)),
-                    "parameters": f"{runs[0].model['parameters']:,}",
-                }
+                [
+                    variant + (" (baseline)" if variant == ablation.baseline else ""),
+                    f"{train['lr']:.4g}",
+                    ", ".join(f"{key} {value}" for key, value in tuned.items()) or "no",
+                    str(train["epochs"]),
+                    str(len(runs)),
+                    str(sum(run.status == "diverged" for run in runs)),
+                    f"{runs[0].model['parameters']:,}",
+                ]
             )
-    return pd.DataFrame(rows)
+    return TextTable(columns, rows)
 
 
 def tuning_line(ablation: Ablation, records: Sequence[RunRecord]) -> str:
@@ -109,7 +112,7 @@ def tuning_note(ablation: Ablation) -> str:
     )
 
 
-def table(frame: pd.DataFrame) -> str:
-    """A frame of texts as a Markdown table; nothing in a cell can break it."""
-    cells = [[str(cell).replace("|", "\\|") for cell in row] for row in frame.to_numpy()]
-    return tabulate(cells, headers=list(frame.columns), tablefmt="pipe", disable_numparse=True)
+def table(texts: TextTable) -> str:
+    """Return the table in Markdown; nothing in a cell can break it."""
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in texts.rows]
+    return tabulate(cells, headers=texts.columns, tablefmt="pipe", disable_numparse=True)

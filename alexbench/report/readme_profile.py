@@ -3,16 +3,16 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import pandas as pd
-
+from alexbench.analysis.comparison import ComparisonRow
 from alexbench.report import readme_claims, text
+from alexbench.report.text import Comparisons
 from alexbench.runs import record
 from alexbench.runs.record import RunRecord
 
 COLUMNS = ["ablation", "arms", "metric", "paper", "notebook", "measured [95% CI]", "n", "verdict"]
 
 
-def render(tables: Sequence[tuple[Path, pd.DataFrame]]) -> str:
+def render(tables: Comparisons) -> str:
     """Return the table in Markdown, a row a claim and metric, over (folder, comparison).
 
     Below it stand the data, the runs (tuning included) and the core hours of their records.
@@ -26,12 +26,13 @@ def render(tables: Sequence[tuple[Path, pd.DataFrame]]) -> str:
     )
 
 
-def claimed(folder: Path, table: pd.DataFrame) -> Iterator[list[str]]:
-    for row in table[table["claim"] != ""].to_dict("records"):
+def claimed(folder: Path, rows: Sequence[ComparisonRow]) -> Iterator[list[str]]:
+    """Yield the cells of each row that a claim is about."""
+    for row in (each for each in rows if each.claim):
         yield [
             f"`{folder.parent.name}`",
-            f"{row['variant']} vs {row['baseline']}",
-            str(row["metric"]),
+            f"{row.variant} vs {row.baseline}",
+            row.metric,
             text.claimed(row, "paper"),
             text.claimed(row, "notebook"),
             text.interval(row),

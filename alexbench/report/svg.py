@@ -1,33 +1,30 @@
 """The figures of a page as inline SVG, each with a text that says what it shows."""
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
-import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from alexbench.analysis.comparison import ComparisonRow
 from alexbench.config import metrics, references
 from alexbench.config.ablation import Ablation
-from alexbench.report import figures as draw
-from alexbench.report import text
+from alexbench.report import figures, text
 from alexbench.runs import metric_values
 from alexbench.runs.record import RunRecord
 
-Row = Mapping[Hashable, Any]
 
-
-class Drawn(NamedTuple):
+class PageFigure(NamedTuple):
     """An inline SVG and its caption."""
 
     svg: Markup
     caption: str
 
 
-def figures(
-    ablation: Ablation, records: Sequence[RunRecord], comparison: pd.DataFrame
-) -> list[Drawn]:
+def page_figures(
+    ablation: Ablation, records: Sequence[RunRecord], comparison: Sequence[ComparisonRow]
+) -> list[PageFigure]:
     """Return the learning curves, the dots a seed and the forest plots."""
     return [
         *curves(ablation, records),
@@ -36,10 +33,10 @@ def figures(
     ]
 
 
-def curves(ablation: Ablation, records: Sequence[RunRecord]) -> list[Drawn]:
+def curves(ablation: Ablation, records: Sequence[RunRecord]) -> list[PageFigure]:
     names = list(ablation.variants)
-    drawn = []
-    for key in draw.panels(records):
+    found = []
+    for key in figures.panels(records):
         title = metrics.METRICS[key].title
         ends = ", ".join(
             f"{name} ends at {text.value('%', mean)}"
@@ -48,16 +45,16 @@ def curves(ablation: Ablation, records: Sequence[RunRecord]) -> list[Drawn]:
             if not math.isnan(mean)
         )
         caption = f"{title} against epoch: mean, one standard deviation, and a thin line a seed"
-        drawn.append(as_svg(draw.curves(names, records, [key]), f"curves-{key}", caption, ends))
-    return drawn
+        found.append(as_svg(figures.curves(names, records, [key]), f"curves-{key}", caption, ends))
+    return found
 
 
 def final_mean(key: str, variant: str, records: Sequence[RunRecord]) -> float:
-    values = [draw.errors(run, key)[-1] for run in records if run.variant == variant]
+    values = [figures.errors(run, key)[-1] for run in records if run.variant == variant]
     return sum(values) / len(values) if values else math.nan
 
 
-def dots(ablation: Ablation, records: Sequence[RunRecord]) -> list[Drawn]:
+def dots(ablation: Ablation, records: Sequence[RunRecord]) -> list[PageFigure]:
     metric = metrics.METRICS[ablation.metrics[0]]
     values = [(run, metric_values.read(metric.name, run)) for run in records]
     measured = [run for run, value in values if not math.isnan(value.value)]
@@ -67,53 +64,53 @@ def dots(ablation: Ablation, records: Sequence[RunRecord]) -> list[Drawn]:
     if any(metric_values.read(metric.name, run).censored for run in measured):
         caption += ", an open dot where a run never got there"
     said = f"{len(measured)} runs of {', '.join(dict.fromkeys(run.variant for run in measured))}"
-    figure = draw.dots(metric, list(ablation.variants), measured)
+    figure = figures.dots(metric, list(ablation.variants), measured)
     return [as_svg(figure, "dots", caption, said)]
 
 
-def forests(ablation: Ablation, comparison: pd.DataFrame) -> list[Drawn]:
+def forests(ablation: Ablation, comparison: Sequence[ComparisonRow]) -> list[PageFigure]:
     """A plot of the points and one of the ratios: the claims, and the first metric's other arms."""
     rows = [
         row
-        for row in comparison.to_dict("records")
-        if not math.isnan(row["delta"]) and (row["claim"] or row["metric"] == ablation.metrics[0])
+        for row in comparison
+        if not math.isnan(row.delta) and (row.claim or row.metric == ablation.metrics[0])
     ]
-    drawn = []
+    found = []
     for ratio in (False, True):
-        mine = [row for row in rows if (row["kind"] != "difference") == ratio]
+        mine = [row for row in rows if (row.kind != "difference") == ratio]
         if mine:
             unit = "ratio, with / without" if ratio else "percentage points, with minus without"
             caption = f"deltas with their 95% intervals beside the sources' ({unit})"
             said = "; ".join(f"{label(row)} {text.interval(row)}" for row in mine)
-            figure = draw.forest([forest_row(row) for row in mine], unit, ratio=ratio)
-            drawn.append(as_svg(figure, f"forest-{'ratio' if ratio else 'points'}", caption, said))
-    return drawn
+            figure = figures.forest([forest_row(row) for row in mine], unit, ratio=ratio)
+            found.append(as_svg(figure, f"forest-{'ratio' if ratio else 'points'}", caption, said))
+    return found
 
 
-def forest_row(row: Row) -> draw.Forest:
-    marks = [draw.Mark("measured", row["delta"], row["ci_low"], row["ci_high"])]
-    for who in ("paper", "notebook"):
-        delta, error = row[f"{who}_delta"], row[f"{who}_se"]
-        if not math.isnan(delta):
-            marks.append(mark(who, delta, error))
-    if row["claim"]:
-        for replication in references.replications_of(str(row["claim"])):
-            effect = replication.effect(str(row["metric"]))
+def forest_row(row: ComparisonRow) -> figures.Forest:
+    marks = [figures.Mark("measured", row.delta, row.ci_low, row.ci_high)]
+    if not math.isnan(row.paper_delta):
+        marks.append(mark("paper", row.paper_delta, row.paper_se))
+    if not math.isnan(row.notebook_delta):
+        marks.append(mark("notebook", row.notebook_delta, row.notebook_se))
+    if row.claim:
+        for replication in references.replications_of(row.claim):
+            effect = replication.effect(row.metric)
             if effect is not None and effect.size is not None:
                 error = effect.standard_error or math.nan
                 marks.append(mark("replication", effect.size, error))
-    return draw.Forest(label(row), marks)
+    return figures.Forest(label(row), marks)
 
 
-def mark(who: str, delta: float, error: float) -> draw.Mark:
-    return draw.Mark(who, delta, delta - 1.96 * error, delta + 1.96 * error)
+def mark(who: str, delta: float, error: float) -> figures.Mark:
+    return figures.Mark(who, delta, delta - 1.96 * error, delta + 1.96 * error)
 
 
-def label(row: Row) -> str:
-    claim = f"{row['claim']}: " if row["claim"] else ""
-    return f"{claim}{row['metric']}, {row['variant']} vs {row['baseline']}"
+def label(row: ComparisonRow) -> str:
+    claim = f"{row.claim}: " if row.claim else ""
+    return f"{claim}{row.metric}, {row.variant} vs {row.baseline}"
 
 
-def as_svg(figure: Figure, name: str, caption: str, said: str) -> Drawn:
+def as_svg(figure: Figure, name: str, caption: str, said: str) -> PageFigure:
     caption = caption[0].upper() + caption[1:]
-    return Drawn(Markup(draw.to_svg(figure, name, f"{caption}. {said}")), caption)
+    return PageFigure(Markup(figures.to_svg(figure, name, f"{caption}. {said}")), caption)

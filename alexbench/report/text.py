@@ -1,14 +1,14 @@
 """Numbers and verdicts as a reader sees them: in the terminal, Markdown, LaTeX and HTML alike."""
 
 import math
-from collections.abc import Hashable, Mapping
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
 
-import pandas as pd
-
+from alexbench.analysis.comparison import ComparisonRow
 from alexbench.config import metrics, references
 
-Row = Mapping[Hashable, Any]
+Comparisons = Sequence[tuple[Path, Sequence[ComparisonRow]]]  # each with the folder of its runs
 MISSING = "-"
 MIB = 2**20
 HEADLINE = [
@@ -26,37 +26,44 @@ HEADLINE = [
 ]
 
 
-def headline(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the comparison as a compact table of texts: what a person compares."""
+class TextTable(NamedTuple):
+    """A table of texts: a row has a text for each column."""
+
+    columns: list[str]
+    rows: list[list[str]]
+
+
+def headline(comparison: Sequence[ComparisonRow]) -> TextTable:
+    """Return the columns of the comparison that a person compares."""
     rows = [
-        {
-            "claim": row["claim"] or MISSING,
-            "metric": row["metric"],
-            "arms": f"{row['variant']} vs {row['baseline']}",
-            "n": pairs(row),
-            "without": value(row["unit"], row["baseline_mean"]),
-            "with": value(row["unit"], row["variant_mean"]),
-            "delta [95% CI]": interval(row),
-            "paper": claimed(row, "paper"),
-            "notebook": claimed(row, "notebook"),
-            "p": p_value(row["p_value"]),
-            "verdict": verdict(row),
-        }
-        for row in frame.to_dict("records")
+        [
+            row.claim or MISSING,
+            row.metric,
+            f"{row.variant} vs {row.baseline}",
+            pairs(row),
+            value(row.unit, row.baseline_mean),
+            value(row.unit, row.variant_mean),
+            interval(row),
+            claimed(row, "paper"),
+            claimed(row, "notebook"),
+            p_value(row.p_value),
+            verdict(row),
+        ]
+        for row in comparison
     ]
-    return pd.DataFrame(rows, columns=HEADLINE)
+    return TextTable(HEADLINE, rows)
 
 
-def pairs(row: Row) -> str:
+def pairs(row: ComparisonRow) -> str:
     """The number of pairs, and what is behind a number that is less or not whole."""
     notes = []
-    if row["dropped_seeds"]:
-        notes.append(f"{row['dropped_seeds']} dropped")
-    for event in ("diverged", "censored"):
-        count = row[f"baseline_{event}"] + row[f"variant_{event}"]
-        if count:
-            notes.append(f"{count} {event}")
-    return str(row["num_pairs"]) + (f" ({', '.join(notes)})" if notes else "")
+    if row.dropped_seeds:
+        notes.append(f"{row.dropped_seeds} dropped")
+    if diverged := row.baseline_diverged + row.variant_diverged:
+        notes.append(f"{diverged} diverged")
+    if censored := row.baseline_censored + row.variant_censored:
+        notes.append(f"{censored} censored")
+    return str(row.num_pairs) + (f" ({', '.join(notes)})" if notes else "")
 
 
 def value(unit: str, number: float) -> str:
@@ -90,35 +97,37 @@ def size(kind: str, number: float) -> str:
     return "xinf" if math.isinf(number) else f"x{significant(number)}"
 
 
-def interval(row: Row) -> str:
+def interval(row: ComparisonRow) -> str:
     """The measured delta with its interval; a censored ratio is a bound."""
-    kind = row["kind"]
-    if math.isnan(row["delta"]):
+    kind = row.kind
+    if math.isnan(row.delta):
         return MISSING
     bound = ""
-    if row["baseline_censored"] and not row["variant_censored"]:
+    if row.baseline_censored and not row.variant_censored:
         bound = "at most "
-    if row["variant_censored"] and not row["baseline_censored"]:
+    if row.variant_censored and not row.baseline_censored:
         bound = "at least "
-    if math.isnan(row["ci_low"]):
-        return f"{bound}{size(kind, row['delta'])} [n = 1]"
-    low, high = (size(kind, row[end]).removeprefix("x") for end in ("ci_low", "ci_high"))
-    return f"{bound}{size(kind, row['delta'])} [{low}, {high}]"
+    if math.isnan(row.ci_low):
+        return f"{bound}{size(kind, row.delta)} [n = 1]"
+    low, high = (size(kind, end).removeprefix("x") for end in (row.ci_low, row.ci_high))
+    return f"{bound}{size(kind, row.delta)} [{low}, {high}]"
 
 
-def claimed(row: Row, who: str) -> str:
+def claimed(row: ComparisonRow, who: Literal["paper", "notebook"]) -> str:
     """What a source reports: its delta with the standard error of a single run, or a direction."""
-    number, error = row[f"{who}_delta"], row[f"{who}_se"]
+    number, error = row.paper_delta, row.paper_se
+    if who == "notebook":
+        number, error = row.notebook_delta, row.notebook_se
     if math.isnan(number):
-        has_sign = who == "paper" and row["claim"] and row["claimed_direction"]
-        sign_only = has_sign and math.isnan(row["notebook_delta"])
-        return str(row["claimed_direction"]) if sign_only else MISSING
-    claim, arms = references.claim(str(row["claim"])), (row["baseline"], row["variant"])
+        has_sign = who == "paper" and row.claim and row.claimed_direction
+        sign_only = has_sign and math.isnan(row.notebook_delta)
+        return row.claimed_direction if sign_only else MISSING
+    claim, arms = references.claim(row.claim), (row.baseline, row.variant)
     effect_of = claim.effect if who == "paper" else claim.notebook_effect
-    effect = effect_of(str(row["metric"]), arms)
+    effect = effect_of(row.metric, arms)
     said = f"{effect.said} " if effect and effect.said else ""
     spread = "" if math.isnan(error) else f" (SE {error:.2f})"
-    return said + size(row["kind"], number) + spread
+    return said + size(row.kind, number) + spread
 
 
 def p_value(number: float) -> str:
@@ -127,36 +136,36 @@ def p_value(number: float) -> str:
     return "<0.001" if number < 0.001 else f"{number:.3f}"
 
 
-def verdict(row: Row) -> str:
+def verdict(row: ComparisonRow) -> str:
     """The verdict, and beside it the data where they are not the claim's."""
-    if not row["verdict"]:
+    if not row.verdict:
         return MISSING
-    return str(row["verdict"]) + ("" if row["same_data"] == "yes" else f" (on {data(row)})")
+    return row.verdict + ("" if row.same_data == "yes" else f" (on {data(row)})")
 
 
-def data(row: Row) -> str:
+def data(row: ComparisonRow) -> str:
     """The data's name; where the claim's data have that name too, that these are not the same."""
-    study = references.claim(str(row["claim"]))
+    study = references.claim(row.claim)
     names = references.load().data_sets[study.data].names if study.data else ()
-    differs = row["same_data"] == "no" and row["data"] in names
-    return f"{row['data']}, not the same images" if differs else str(row["data"])
+    differs = row.same_data == "no" and row.data in names
+    return f"{row.data}, not the same images" if differs else row.data
 
 
-def sentence(row: Row) -> str:
+def sentence(row: ComparisonRow) -> str:
     """One claim in words: what was claimed, what was measured, what follows."""
-    claim = references.claim(str(row["claim"]))
-    unit = "" if row["kind"] != "difference" else " points"
+    claim = references.claim(row.claim)
+    unit = "" if row.kind != "difference" else " points"
     said = claimed(row, "paper")
-    if math.isnan(row["paper_delta"]):
+    if math.isnan(row.paper_delta):
         said = said if said != MISSING else f"{claimed(row, 'notebook')}{unit} (released notes)"
     else:
         said += unit
-    title = metrics.METRICS[str(row["metric"])].title
+    title = metrics.METRICS[row.metric].title
     text = (
         f"Claimed for {title}: {said}, one run an arm, on {references.data_title(claim)}. "
-        f"Measured on {row['data'] or 'nothing yet'}: {interval(row)}{unit}, pairs: {pairs(row)}."
+        f"Measured on {row.data or 'nothing yet'}: {interval(row)}{unit}, pairs: {pairs(row)}."
     )
-    if row["same_data"] == "no":
+    if row.same_data == "no":
         text += (
             f" The claim was made on {references.data_title(claim)}; "
             f"it was measured here on {data(row)}."
@@ -164,43 +173,43 @@ def sentence(row: Row) -> str:
     return f"{text}{why(row)}"
 
 
-def why(row: Row) -> str:
+def why(row: ComparisonRow) -> str:
     """What an inconclusive verdict would need."""
-    if row["verdict"] != "inconclusive":
+    if row.verdict != "inconclusive":
         return ""
-    if row["num_pairs"] < 2:
+    if row.num_pairs < 2:
         return " One pair has no interval: more seeds are needed."
-    if row["baseline_censored"] and row["variant_censored"]:
+    if row.baseline_censored and row.variant_censored:
         return " Runs of both arms never got there: it would take more epochs to tell."
-    null = 0 if row["kind"] == "difference" else 1
-    if row["ci_low"] > null or row["ci_high"] < null:
+    null = 0 if row.kind == "difference" else 1
+    if row.ci_low > null or row.ci_high < null:
         return " The interval excludes no effect, but not after Holm's adjustment over the claims."
-    if seeds := seeds_wanted(row):
+    if seeds := more_seeds(row):
         return f" About {seeds:,} seeds would give 80% power at the claimed size."
-    if not math.isnan(row["seeds_for_80_power"]):
+    if not math.isnan(row.seeds_for_80_power):
         return " The spread would do to see the claimed size; it is too wide to say that none is."
     return ""
 
 
-def seeds_wanted(row: Row) -> int | None:
+def more_seeds(row: ComparisonRow) -> int | None:
     """The seeds that would give an inconclusive row 80% power at d: more than there are, where its
     interval has room for no effect; else None."""
-    null = 0 if row["kind"] == "difference" else 1
-    seeds = row["seeds_for_80_power"]
-    if row["verdict"] != "inconclusive" or math.isnan(seeds) or seeds <= row["num_pairs"]:
+    null = 0 if row.kind == "difference" else 1
+    seeds = row.seeds_for_80_power
+    if row.verdict != "inconclusive" or math.isnan(seeds) or seeds <= row.num_pairs:
         return None
-    return int(seeds) if row["ci_low"] <= null <= row["ci_high"] else None
+    return int(seeds) if row.ci_low <= null <= row.ci_high else None
 
 
-def others(row: Row) -> str:
+def others(row: ComparisonRow) -> str:
     """What others measured of the claim's technique on the same metric, each on its own."""
-    if not row["claim"]:
+    if not row.claim:
         return MISSING
     said = []
-    for replication in references.replications_of(str(row["claim"])):
-        effect = replication.effect(str(row["metric"]))
+    for replication in references.replications_of(row.claim):
+        effect = replication.effect(row.metric)
         if effect is not None and effect.size is not None:
-            said.append(f"{size(row['kind'], effect.size)} {replication.title}")
+            said.append(f"{size(row.kind, effect.size)} {replication.title}")
     return "; ".join(said) or MISSING
 
 

@@ -4,14 +4,13 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import pandas as pd
-
 from alexbench.analysis import stats
 from alexbench.analysis.pairs import chosen
 from alexbench.config import metrics
 from alexbench.config.ablation import Ablation
 from alexbench.config.schema import differences
 from alexbench.report import text
+from alexbench.report.text import TextTable
 from alexbench.runs import metric_values
 from alexbench.runs.metric_values import MetricValue
 from alexbench.runs.record import RunRecord
@@ -21,35 +20,38 @@ Seen = dict[tuple[str, float], list[MetricValue]]
 
 def grid(
     ablation: Ablation, records: Sequence[RunRecord], tuning: Sequence[RunRecord]
-) -> pd.DataFrame:
+) -> TextTable | None:
     """Return a row a variant and a column a value: the first metric, a star at the chosen value.
 
     The last column compares untuned: every variant at the value that is best for the baseline.
-    records: the measured runs, which say what was chosen. Empty where nothing was tuned.
+    records: the measured runs, which say what was chosen. None where nothing was tuned.
     """
     best = {run.variant: run.tuned[key] for run in records for key in keys(run)}
     key = next((key for run in records for key in keys(run)), None)
     if key is None:
-        return pd.DataFrame()
+        return None
     seen: Seen = {}
     for run in tuning:
         reading = metric_values.read(ablation.metrics[0], run)
         seen.setdefault((run.variant, setting(run, key)), []).append(reading)
     if not seen:
-        return pd.DataFrame()
+        return None
     common = best.get(ablation.baseline)
+    values = sorted({value for _, value in seen})
+    columns = [key, *(f"{value:.4g}" for value in values)]
+    if common is not None:
+        columns.append(f"untuned: minus {ablation.baseline} at {common:.4g}")
     rows = []
     for variant in ablation.variants:
-        row = {key: variant}
-        for value in sorted({value for _, value in seen}):
+        row = [variant]
+        for value in values:
             star = " *" if value == best.get(variant) else ""
-            row[f"{value:.4g}"] = cell(ablation, seen.get((variant, value), [])) + star
+            row.append(cell(ablation, seen.get((variant, value), [])) + star)
         if common is not None:
-            row[f"untuned: minus {ablation.baseline} at {common:.4g}"] = untuned(
-                seen.get((ablation.baseline, common), []), seen.get((variant, common), [])
-            )
+            arms = [seen.get((name, common), []) for name in (ablation.baseline, variant)]
+            row.append(untuned(*arms))
         rows.append(row)
-    return pd.DataFrame(rows)
+    return TextTable(columns, rows)
 
 
 def stray(records: Sequence[RunRecord]) -> Callable[[RunRecord], str | None]:

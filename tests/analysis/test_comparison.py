@@ -4,12 +4,11 @@ import dataclasses
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from alexbench.analysis.comparison import judge
-from alexbench.report import build, text
-from alexbench.report.text import sentence
+from alexbench.analysis.comparison import ComparisonRow, comparison, judge
+from alexbench.analysis.summary import summary
+from alexbench.report import text
 from alexbench.runs.record import RunRecord
 from tests.records import (
     CIFAR10,
@@ -29,10 +28,9 @@ ISSUE_COLUMNS = (
 ).split()
 
 
-def only_row(records: list[RunRecord], question: Question = LRN) -> pd.Series:
-    frame = build.comparison(question, "laptop", records)
-    assert len(frame) == 1
-    return frame.iloc[0]
+def only_row(records: list[RunRecord], question: Question = LRN) -> ComparisonRow:
+    (row,) = comparison(question, "laptop", records)
+    return row
 
 
 # Verdicts.
@@ -51,31 +49,31 @@ def only_row(records: list[RunRecord], question: Question = LRN) -> pd.Series:
 )
 def test_a_known_delta_gives_its_verdict(delta: float, noise: float, verdict: str) -> None:
     row = only_row(with_delta(delta, noise))
-    assert row["delta"] == pytest.approx(delta)
-    assert row["verdict"] == verdict
+    assert row.delta == pytest.approx(delta)
+    assert row.verdict == verdict
 
 
 def test_one_seed_is_inconclusive_and_has_no_interval() -> None:
     row = only_row(arms([30.0], [20.0]))
-    assert row["verdict"] == "inconclusive"
-    assert math.isnan(row["ci_low"])
-    assert math.isnan(row["seeds_for_80_power"])
+    assert row.verdict == "inconclusive"
+    assert math.isnan(row.ci_low)
+    assert math.isnan(row.seeds_for_80_power)
 
 
 def test_the_row_stands_beside_the_paper_and_the_notebook() -> None:
     row = only_row(with_delta(-1.4))
-    assert (row["paper_delta"], row["notebook_delta"]) == (-1.4, pytest.approx(-1.37))
-    assert row["paper_se"] == pytest.approx(0.311, abs=1e-3)
-    assert row["same_data"] == "no"
-    assert row["claim"] == "lrn"
+    assert (row.paper_delta, row.notebook_delta) == (-1.4, pytest.approx(-1.37))
+    assert row.paper_se == pytest.approx(0.311, abs=1e-3)
+    assert row.same_data == "no"
+    assert row.claim == "lrn"
 
 
 def test_on_the_claims_own_data_the_row_says_so() -> None:
     question = Question(claims={"lrn_cifar": (use("both"),)})
     records = [dataclasses.replace(r, data=CIFAR10, correct="") for r in with_delta(-2.0)]
     row = only_row(records, question)
-    assert row["same_data"] == "yes"
-    assert row["verdict"] == "reproduced"
+    assert row.same_data == "yes"
+    assert row.verdict == "reproduced"
 
 
 def test_some_of_the_claims_own_images_are_not_taken_for_all_of_them() -> None:
@@ -83,7 +81,7 @@ def test_some_of_the_claims_own_images_are_not_taken_for_all_of_them() -> None:
     some = CIFAR10 | {"train_images": 10_000}
     records = [dataclasses.replace(r, data=some, correct="") for r in with_delta(-2.0)]
     row = only_row(records, question)
-    assert row["same_data"] == "no"
+    assert row.same_data == "no"
     assert text.verdict(row) == "reproduced (on cifar10, not the same images)"
     assert text.verdict(only_row(with_delta(-1.4))) == "reproduced (on glyphs)"
 
@@ -93,28 +91,24 @@ def test_a_table_without_any_true_effect_seldom_says_that_there_is_one() -> None
     rng = np.random.default_rng(1)
     found = {"with Holm": 0, "without": 0}
     tables = 250
+    claim = only_row(with_delta(-1.4))
     for _ in range(tables):
         rows = []
-        for claim in range(10):
+        for number in range(10):
             differences = rng.normal(0, 1, 4).tolist()
             low, high, p = interval_and_p(differences)
             seen = low > 0 or high < 0
             rows.append(
-                {
-                    "claim": "lrn",
-                    "metric": "test_error",
-                    "baseline": "none",
-                    "variant": str(claim),
-                    "p_value": p,
-                    "t_p_value": p,
-                    "p_holm": math.nan,
-                    "t_p_holm": math.nan,
-                    "verdict": "same sign" if seen else "inconclusive",
-                }
+                dataclasses.replace(
+                    claim,
+                    variant=str(number),
+                    p_value=p,
+                    t_p_value=p,
+                    verdict="same sign" if seen else "inconclusive",
+                )
             )
-        frame = pd.DataFrame(rows)
-        found["without"] += (frame["verdict"] == "same sign").any()
-        found["with Holm"] += (judge(frame)["verdict"] == "same sign").any()
+        found["without"] += any(row.verdict == "same sign" for row in rows)
+        found["with Holm"] += any(row.verdict == "same sign" for row in judge(rows))
     assert found["without"] / tables > 0.25
     assert found["with Holm"] / tables <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / tables)
 
@@ -134,16 +128,16 @@ def test_rows_that_no_claim_is_about_do_not_make_a_claim_harder() -> None:
         variants={"none": {}, "both": {}, "conv1": {}, "conv2": {}},
         claims=LRN.claims,
     )
-    alone, among = only_row(with_delta(-1.4)), build.comparison(many, "laptop", with_delta(-1.4))
-    assert among.iloc[0]["t_p_holm"] == alone["t_p_holm"] == alone["t_p_value"]
+    alone, among = only_row(with_delta(-1.4)), comparison(many, "laptop", with_delta(-1.4))
+    assert among[0].t_p_holm == alone.t_p_holm == alone.t_p_value
 
 
 # Which rows there are.
 
 
 def test_the_columns_begin_with_those_that_were_promised() -> None:
-    frame = build.comparison(LRN, "laptop", with_delta(-1.4))
-    assert list(frame.columns[: len(ISSUE_COLUMNS)]) == ISSUE_COLUMNS
+    names = [field.name for field in dataclasses.fields(ComparisonRow)]
+    assert names[: len(ISSUE_COLUMNS)] == ISSUE_COLUMNS
 
 
 def test_there_is_a_row_a_claim_and_one_for_every_other_metric_and_variant() -> None:
@@ -152,8 +146,8 @@ def test_there_is_a_row_a_claim_and_one_for_every_other_metric_and_variant() -> 
         variants={"none": {}, "conv1": {}, "both": {}},
         claims={"lrn": (use("both"),), "lrn_cifar": (use("both", "conv1"),)},
     )
-    frame = build.comparison(question, "laptop", with_delta(-1.4))
-    assert frame[["claim", "metric", "variant", "baseline"]].to_numpy().tolist() == [
+    rows = comparison(question, "laptop", with_delta(-1.4))
+    assert [[row.claim, row.metric, row.variant, row.baseline] for row in rows] == [
         ["lrn", "test_error", "both", "none"],
         ["lrn", "top5_error", "both", "none"],
         ["lrn_cifar", "test_error", "both", "conv1"],
@@ -165,21 +159,21 @@ def test_there_is_a_row_a_claim_and_one_for_every_other_metric_and_variant() -> 
 
 def test_a_row_without_a_claim_has_no_verdict() -> None:
     row = only_row(with_delta(-1.4), Question())
-    assert (row["claim"], row["verdict"], row["same_data"]) == ("", "", "")
-    assert math.isnan(row["paper_delta"])
-    assert row["num_pairs"] == 6
+    assert (row.claim, row.verdict, row.same_data) == ("", "", "")
+    assert math.isnan(row.paper_delta)
+    assert row.num_pairs == 6
 
 
 def test_an_arm_without_records_is_an_empty_row_not_an_error() -> None:
     row = only_row([make("none", seed) for seed in range(3)])
-    assert row["num_pairs"] == 0
-    assert row["dropped_seeds"] == 3
-    assert row["verdict"] == "inconclusive"
+    assert row.num_pairs == 0
+    assert row.dropped_seeds == 3
+    assert row.verdict == "inconclusive"
 
 
 def test_tuning_runs_are_not_measured() -> None:
     tuning = [make("both", 9, (80.0, 1.0), purpose="tune"), make("none", 9, purpose="tune")]
-    assert only_row([*with_delta(-1.4), *tuning])["num_pairs"] == 6
+    assert only_row([*with_delta(-1.4), *tuning]).num_pairs == 6
 
 
 # Pairs.
@@ -188,18 +182,18 @@ def test_tuning_runs_are_not_measured() -> None:
 def test_a_seed_that_one_arm_lacks_is_dropped_and_counted() -> None:
     records = [r for r in with_delta(-1.4) if (r.variant, r.seed) not in {("both", 2), ("none", 5)}]
     row = only_row(records)
-    assert (row["num_pairs"], row["dropped_seeds"]) == (4, 2)
+    assert (row.num_pairs, row.dropped_seeds) == (4, 2)
 
 
 def test_a_seed_that_one_arm_was_never_to_have_is_not_dropped() -> None:
     records = [r for r in with_delta(-1.4) if r.variant == "none" or r.seed < 2]
     row = only_row(records, Question(limits={"both": 2}))
-    assert (row["num_pairs"], row["dropped_seeds"]) == (2, 0)
+    assert (row.num_pairs, row.dropped_seeds) == (2, 0)
 
 
 def test_pairs_are_matched_by_seed_not_by_order() -> None:
     shuffled = sorted(with_delta(-1.4), key=lambda r: (r.variant, -r.seed))
-    assert only_row(shuffled)["ci_low"] == only_row(with_delta(-1.4))["ci_low"]
+    assert only_row(shuffled).ci_low == only_row(with_delta(-1.4)).ci_low
 
 
 def test_a_diverged_run_counts_with_the_error_of_guessing() -> None:
@@ -209,9 +203,9 @@ def test_a_diverged_run_counts_with_the_error_of_guessing() -> None:
         make("both", 2, (), status="diverged"),
     ]
     row = only_row(records)
-    assert (row["num_pairs"], row["variant_diverged"], row["baseline_diverged"]) == (3, 1, 0)
+    assert (row.num_pairs, row.variant_diverged, row.baseline_diverged) == (3, 1, 0)
     guessing = 100 * 25 / 26
-    assert row["variant_mean"] == pytest.approx((29 + 29 + guessing) / 3)
+    assert row.variant_mean == pytest.approx((29 + 29 + guessing) / 3)
 
 
 def test_timings_are_compared_on_one_machine_only() -> None:
@@ -220,18 +214,18 @@ def test_timings_are_compared_on_one_machine_only() -> None:
     records = [make(v, s, seconds=t) for v, t in (("none", 2.0), ("both", 4.0)) for s in (0, 1)]
     records += [make("none", 2), make("both", 2, environment=elsewhere)]
     row = only_row(records, question)
-    assert (row["num_pairs"], row["dropped_seeds"]) == (2, 1)
-    assert row["delta"] == pytest.approx(2)
-    assert only_row(records)["num_pairs"] == 3  # errors may come from anywhere
+    assert (row.num_pairs, row.dropped_seeds) == (2, 1)
+    assert row.delta == pytest.approx(2)
+    assert only_row(records).num_pairs == 3  # errors may come from anywhere
 
 
 def test_ratios_are_geometric_means_of_pairs() -> None:
     records = [make("none", 0, seconds=1.0), make("none", 1, seconds=4.0)]
     records += [make("both", 0, seconds=3.0), make("both", 1, seconds=4.0)]
     row = only_row(records, Question(metrics=("epoch_seconds",)))
-    assert row["delta"] == pytest.approx(math.sqrt(3))
-    assert row["baseline_mean"] == pytest.approx(2)
-    assert row["variant_mean"] / row["baseline_mean"] == pytest.approx(row["delta"])
+    assert row.delta == pytest.approx(math.sqrt(3))
+    assert row.baseline_mean == pytest.approx(2)
+    assert row.variant_mean / row.baseline_mean == pytest.approx(row.delta)
 
 
 def test_mcnemar_pools_the_images_that_one_arm_alone_got_right() -> None:
@@ -242,22 +236,23 @@ def test_mcnemar_pools_the_images_that_one_arm_alone_got_right() -> None:
         for name in bits
         for seed in range(2)
     ]
-    assert only_row(records)["mcnemar_p"] == pytest.approx(2 / 2**6)
+    assert only_row(records).mcnemar_p == pytest.approx(2 / 2**6)
 
 
 def test_where_no_pair_finished_there_are_no_images_to_test() -> None:
     records = [make("none", s) for s in range(3)]
     records += [make("both", s, status="diverged") for s in range(3)]
-    assert math.isnan(only_row(records)["mcnemar_p"])
+    assert math.isnan(only_row(records).mcnemar_p)
 
 
 def test_what_is_counted_is_not_tested_and_no_member_of_a_family() -> None:
     counted = dataclasses.replace(LRN, claims={}, metrics=("test_error", "parameters"))
     records = arms([30.0, 31.0, 32.0], [29.0, 29.5, 29.0])
-    frame = build.comparison(counted, "laptop", records).set_index("metric")
-    assert frame.loc["parameters", "delta"] == 1
-    assert frame.loc["parameters", ["p_value", "t_p_value", "p_holm", "t_p_holm"]].isna().all()
-    assert frame.loc["test_error", "t_p_holm"] == frame.loc["test_error", "t_p_value"]
+    test_error, counted_row = comparison(counted, "laptop", records)
+    assert (counted_row.metric, counted_row.delta) == ("parameters", 1)
+    p_values = (counted_row.p_value, counted_row.t_p_value)
+    assert all(map(math.isnan, (*p_values, counted_row.p_holm, counted_row.t_p_holm)))
+    assert test_error.t_p_holm == test_error.t_p_value
 
 
 # Times to a target.
@@ -281,48 +276,48 @@ def test_six_times_sooner_is_reproduced() -> None:
     records = [falling("tanh", s, t) for s, t in enumerate((12.0, 12.6, 11.4, 12.3))]
     records += [falling("relu", s, t) for s, t in enumerate((2.0, 2.1, 1.9, 2.1))]
     row = only_row(records, RELU)
-    assert row["delta"] == pytest.approx(1 / 6, abs=0.01)
-    assert row["verdict"] == "reproduced"
-    assert row["paper_delta"] == pytest.approx(1 / 6, abs=1e-6)
-    assert build.headline(pd.DataFrame([row]))["paper"][0] == "about x0.167"
+    assert row.delta == pytest.approx(1 / 6, abs=0.01)
+    assert row.verdict == "reproduced"
+    assert row.paper_delta == pytest.approx(1 / 6, abs=1e-6)
+    assert text.claimed(row, "paper") == "about x0.167"
 
 
 def test_a_baseline_that_never_gets_there_is_censored_and_gives_a_bound() -> None:
     records = [falling("tanh", s, t) for s, t in enumerate((12.0, 30.0, 40.0, 14.0))]
     records += [falling("relu", s, t) for s, t in enumerate((2.0, 2.1, 1.9, 2.1))]
     row = only_row(records, RELU)
-    assert (row["num_pairs"], row["baseline_censored"], row["variant_censored"]) == (4, 2, 0)
-    assert row["ci_low"] == 0
-    assert row["ci_high"] < 1
-    assert row["verdict"] == "same sign"
-    assert "at most" in build.headline(pd.DataFrame([row]))["delta [95% CI]"][0]
+    assert (row.num_pairs, row.baseline_censored, row.variant_censored) == (4, 2, 0)
+    assert row.ci_low == 0
+    assert row.ci_high < 1
+    assert row.verdict == "same sign"
+    assert text.interval(row).startswith("at most x")
 
 
 def test_two_arms_that_never_get_there_are_inconclusive() -> None:
     records = [falling(v, s, 50.0) for v in ("tanh", "relu") for s in range(4)]
     row = only_row(records, RELU)
-    assert row["verdict"] == "inconclusive"
-    assert (row["ci_low"], row["ci_high"]) == (0, math.inf)
-    assert math.isnan(row["seeds_for_80_power"])
-    assert math.isnan(row["equivalence_p"])
-    assert "more epochs" in sentence(row)
+    assert row.verdict == "inconclusive"
+    assert (row.ci_low, row.ci_high) == (0, math.inf)
+    assert math.isnan(row.seeds_for_80_power)
+    assert math.isnan(row.equivalence_p)
+    assert "more epochs" in text.sentence(row)
 
 
 # The summary.
 
 
 def test_the_summary_has_a_row_a_variant_and_metric() -> None:
-    frame = build.summary(LRN, "laptop", arms([30.0, 31.0, 32.0], [29.0, 29.0, 29.0]))
-    assert frame[
-        ["variant", "metric", "num_seeds", "mean", "sd", "median"]
-    ].to_numpy().tolist() == [
-        ["none", "test_error", 3, 31.0, 1.0, 31.0],
-        ["both", "test_error", 3, 29.0, 0.0, 29.0],
+    rows = summary(LRN, "laptop", arms([30.0, 31.0, 32.5, 33.0], [29.0, 29.0, 29.0]))
+    assert [(row.variant, row.metric, row.num_seeds, row.mean, row.median) for row in rows] == [
+        ("none", "test_error", 4, 31.625, 31.75),
+        ("both", "test_error", 3, 29.0, 29.0),
     ]
+    assert rows[0].sd == pytest.approx(math.sqrt((1.625**2 + 0.625**2 + 0.875**2 + 1.375**2) / 3))
+    assert rows[1].sd == 0
 
 
 def test_censored_runs_have_a_median_but_no_mean() -> None:
     records = [falling("tanh", s, t) for s, t in enumerate((12.0, 50.0, 14.0))]
-    row = build.summary(RELU, "laptop", records).iloc[0]
-    assert (row["num_seeds"], row["num_censored"], row["median"]) == (3, 1, pytest.approx(14.0))
-    assert math.isnan(row["mean"])
+    row = summary(RELU, "laptop", records)[0]
+    assert (row.num_seeds, row.num_censored, row.median) == (3, 1, pytest.approx(14.0))
+    assert math.isnan(row.mean)

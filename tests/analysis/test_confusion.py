@@ -5,25 +5,25 @@ import math
 import numpy as np
 import pytest
 
-from alexbench.analysis import confusion as classes
+from alexbench.analysis import confusion
 from tests.records import make
 
 
 def test_precision_recall_and_f1_by_hand() -> None:
     # 4 of class a: 3 found, 1 called b. 6 of class b: 4 found, 2 called a. Class c is empty.
     counts = np.array([[3, 1, 0], [2, 4, 0], [0, 0, 0]])
-    a, b, c = classes.class_rows(counts, ["a", "b", "c"])
+    a, b, c = confusion.class_rows(counts, ["a", "b", "c"])
     assert a == ("a", 60.0, 75.0, pytest.approx(200 / 3), 4)
     assert b == ("b", 80.0, pytest.approx(200 / 3), pytest.approx(800 / 11), 6)
     assert math.isnan(c.precision)
     assert math.isnan(c.recall)
     assert c.images == 0
-    assert classes.worst(counts, ["a", "b", "c"]) == [("b", "a", 2), ("a", "b", 1)]
+    assert confusion.worst(counts, ["a", "b", "c"]) == [("b", "a", 2), ("a", "b", 1)]
 
 
 def test_confusions_are_pooled_over_the_runs_that_have_one() -> None:
     runs = [make(confusion=[[1, 2], [3, 4]]), make(confusion=[[1, 0], [0, 1]]), make()]
-    pooled = classes.pooled_confusion(runs)
+    pooled = confusion.pooled_confusion(runs)
     assert pooled is not None
     assert pooled.tolist() == [[2, 2], [3, 5]]
-    assert classes.pooled_confusion([make()]) is None
+    assert confusion.pooled_confusion([make()]) is None

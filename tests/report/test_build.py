@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from alexbench.analysis.comparison import comparison
 from alexbench.config import references
 from alexbench.config.ablation import load_ablation, shipped_ablations
 from alexbench.errors import BadInput
 from alexbench.report import build, latex
-from alexbench.report.text import sentence, size
+from alexbench.report.text import headline, sentence, size
 from tests.records import (
     GLYPHS,
     LRN,
@@ -57,10 +58,10 @@ def test_markdown_tells_question_verdict_data_and_learning_rates(tmp_path: Path)
 
 
 def test_an_inconclusive_verdict_says_how_many_seeds_it_would_take() -> None:
-    frame = build.comparison(LRN, "laptop", with_delta(0.1, 9.0))
-    seeds = int(frame["seeds_for_80_power"][0])
+    (row,) = comparison(LRN, "laptop", with_delta(0.1, 9.0))
+    seeds = int(row.seeds_for_80_power)
     assert seeds > 6
-    assert f"About {seeds} seeds would give 80% power" in sentence(frame.iloc[0])
+    assert f"About {seeds} seeds would give 80% power" in sentence(row)
 
 
 def test_a_number_is_rounded_alike_before_it_is_written_and_after_it_is_read() -> None:
@@ -69,8 +70,8 @@ def test_a_number_is_rounded_alike_before_it_is_written_and_after_it_is_read() -
 
 
 def test_an_interval_that_holm_takes_back_is_explained() -> None:
-    frame = build.comparison(LRN, "laptop", with_delta(-1.4))
-    taken_back = frame.assign(verdict="inconclusive").iloc[0]
+    (row,) = comparison(LRN, "laptop", with_delta(-1.4))
+    taken_back = dataclasses.replace(row, verdict="inconclusive")
     assert "not after Holm's adjustment" in sentence(taken_back)
 
 
@@ -131,9 +132,9 @@ def test_the_headline_fits_the_shipped_ablations() -> None:
     for name in shipped_ablations():
         ablation = load_ablation(name)
         records = [make(v, s, ablation=name) for v in ablation.variants for s in range(2)]
-        frame = build.comparison(ablation, "laptop", records)
-        assert len(build.headline(frame)) == len(frame)
-        assert not frame.duplicated(["claim", "metric", "baseline", "variant"]).any()
+        rows = comparison(ablation, "laptop", records)
+        assert len(headline(rows).rows) == len(rows)
+        assert len({(r.claim, r.metric, r.baseline, r.variant) for r in rows}) == len(rows)
 
 
 # Other forms.
@@ -240,7 +241,8 @@ class Blocked:
             raise ImportError(f"{name} is blocked")
 sys.meta_path.insert(0, Blocked())
 from pathlib import Path
-from alexbench import config, report
+from alexbench.config.ablation import load_ablation
+from alexbench.report import build
 build.write(load_ablation("lrn"), "laptop", Path(sys.argv[1]))
 """
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from alexbench.analysis.comparison import comparison
 from alexbench.config import references
 from alexbench.config.ablation import shipped_ablations
 from alexbench.errors import BadInput
-from alexbench.report import build, readme_claims, readme_profile
-from alexbench.report import text as words
+from alexbench.report import build, readme_claims, readme_profile, text
 from alexbench.runs import record
 from tests.records import LRN, MACHINE, make, with_delta
 
@@ -46,11 +46,11 @@ def test_every_claim_has_a_row_and_what_is_not_measured_says_so():
 
 
 def test_a_measured_claim_says_where_how_often_and_with_what_verdict(tmp_path):
-    table = build.comparison(LRN, "laptop", with_delta(-1.4))
+    table = comparison(LRN, "laptop", with_delta(-1.4))
     row = lines(readme_claims.render([(tmp_path / "lrn" / "laptop", table)]))["lrn"]
     assert row[3].startswith("lrn/laptop, glyphs, n 6: test_error both vs none -1.40 [")
     assert row[4] == "reproduced"
-    unclear = build.comparison(LRN, "laptop", with_delta(-0.2, noise=5))
+    unclear = comparison(LRN, "laptop", with_delta(-0.2, noise=5))
     row = lines(readme_claims.render([(tmp_path / "lrn" / "laptop", unclear)]))["lrn"]
     assert row[4].startswith("inconclusive (")
     assert row[4].endswith(" seeds)")
@@ -58,22 +58,22 @@ def test_a_measured_claim_says_where_how_often_and_with_what_verdict(tmp_path):
 
 def test_seeds_that_there_are_already_are_not_asked_for(tmp_path):
     # so little spread that these pairs would have shown -1.4, and too much to say "no effect"
-    table = build.comparison(LRN, "laptop", with_delta(0.2, noise=3.5))
-    (each,) = table.to_dict("records")
-    assert (each["verdict"], each["num_pairs"]) == ("inconclusive", 6)
-    assert each["seeds_for_80_power"] <= 6
+    table = comparison(LRN, "laptop", with_delta(0.2, noise=3.5))
+    (each,) = table
+    assert (each.verdict, each.num_pairs) == ("inconclusive", 6)
+    assert each.seeds_for_80_power <= 6
     assert (
         lines(readme_claims.render([(tmp_path / "lrn" / "laptop", table)]))["lrn"][4]
         == "inconclusive"
     )
-    assert "too wide to say that none is" in words.sentence(each)
+    assert "too wide to say that none is" in text.sentence(each)
 
 
 def test_the_table_of_a_profile_has_paper_notebook_measurement_and_cost(tmp_path):
     folder, runs = tmp_path / "lrn" / "cifar10-short", with_delta(-1.4)
     for run in runs:
         record.write(run, folder / "runs" / f"{run.run_id}.json")
-    table = readme_profile.render([(folder, build.comparison(LRN, "cifar10-short", runs))])
+    table = readme_profile.render([(folder, comparison(LRN, "cifar10-short", runs))])
     header, _, row, _, cost = table.splitlines()
     columns, values = ([cell.strip() for cell in line.split("|")] for line in (header, row))
     cells = dict(zip(columns, values, strict=True))
@@ -116,7 +116,7 @@ def test_the_command_replaces_the_tables_that_a_page_has_and_nothing_else(tmp_pa
     command = [sys.executable, "-m", "alexbench", "claims", "--readme", str(page)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    text = page.read_text()
-    assert text.startswith(f"before\n{begin}\n\n| claim")
-    assert text.endswith(f"\n\n{end}\nafter\n")
-    assert "old" not in text
+    after = page.read_text()
+    assert after.startswith(f"before\n{begin}\n\n| claim")
+    assert after.endswith(f"\n\n{end}\nafter\n")
+    assert "old" not in after
