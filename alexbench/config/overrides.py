@@ -53,7 +53,7 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
     if reason := constraints.too_small(config.model, side):
         yield "augment.", reason
     known = constraints.layer_names(config.model)
-    for key in ("layer_lr", "layer_lr_factor", "layer_weight_decay"):
+    for key in ("layer_lr", "layer_lr_factor", "layer_weight_lr_factor", "layer_weight_decay"):
         for layer in getattr(config.train, key):
             if layer not in known:
                 names = f"{hint(layer, known)}; it has {', '.join(known)}"

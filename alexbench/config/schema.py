@@ -153,6 +153,9 @@ class TrainConfig(Section):
     decay_biases: bool = True  # false as run
     anneal_biases: bool = True  # false as run: the schedule is the weights' alone
     layer_lr_factor: ByLayer = {}  # times lr, for the weights and biases of single layers
+    # times layer_lr_factor, for the weights alone. With init as_run, data.scale 64 and conv1: 4096
+    # train as data.scale 1 does; weight decay needs 1 / 4096 of it in conv1's layer_weight_decay
+    layer_weight_lr_factor: ByLayer = {}
     layer_weight_decay: ByLayer = {}  # in place of weight_decay, for the weights of single layers
     layer_lr: dict[
         str, Rates
