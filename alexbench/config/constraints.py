@@ -99,6 +99,7 @@ def effective(config: Config) -> Config:
         "augment": at_default(config.augment, idle_in_augmentation(config.augment)),
         "model": at_default(config.model, idle_in_model(config.model)),
         "train": at_default(config.train, idle_in_training(config.train)),
+        "evaluate": at_default(config.evaluate, idle_in_evaluation(config)),
     }
     return config.model_copy(update=sections)
 
@@ -117,7 +118,12 @@ def idle_in_training(train: TrainConfig) -> set[str]:
     for knobs, schedules in KNOBS_OF_SCHEDULES:
         if train.schedule not in schedules:
             idle |= knobs
-    return idle
+    return idle if train.target_train_error else idle | {"target_pass"}
+
+
+def idle_in_evaluation(config: Config) -> set[str]:
+    """The knobs of ``evaluate`` that do nothing: no ReLU saturates."""
+    return {"saturation_images"} if config.model.activation == "relu" else set()
 
 
 def idle_in_model(model: ModelConfig) -> set[str]:

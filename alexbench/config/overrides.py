@@ -53,7 +53,7 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
     if reason := constraints.too_small(config.model, side):
         yield "augment.", reason
     known = constraints.layer_names(config.model)
-    for key in ("layer_lr", "layer_lr_factor", "layer_weight_decay"):
+    for key in ("layer_lr", "layer_lr_factor", "layer_weight_lr_factor", "layer_weight_decay"):
         for layer in getattr(config.train, key):
             if layer not in known:
                 names = f"{hint(layer, known)}; it has {', '.join(known)}"
@@ -65,11 +65,12 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
         yield "train.", reason
     if config.train.stop_at_target and config.train.target_train_error is None:
         yield "train.stop_at_target", "train.stop_at_target needs a train.target_train_error"
-    if config.train.stop_at_target and config.evaluate.train_images == 0:
+    clean = config.train.target_pass == "clean"
+    if config.train.stop_at_target and clean and config.evaluate.train_images == 0:
         yield (
             "evaluate.train_images",
             "evaluate.train_images is 0, but train.stop_at_target needs the training error: allow "
-            "some, or null for all",
+            "some, or null for all, or choose train.target_pass: running",
         )
     default = type(config.train).model_fields["momentum"].default
     if config.train.optimizer == "adam" and config.train.momentum != default:

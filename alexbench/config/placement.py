@@ -44,6 +44,11 @@ def misplaced(config: Config) -> str | None:
             "train.placement hybrid shares FC layers that see all units: it needs "
             f"model.name {' or '.join(EIGHT_LAYERS)}, and model.columns other than no_links"
         )
+    if placement != "one" and config.evaluate.saturation_images:
+        return (
+            f"evaluate.saturation_images is {config.evaluate.saturation_images}, but the units of "
+            f"a net that is placed {placement} are not counted: leave it at 0"
+        )
     if train.batch_size % replicas:
         return (
             f"train.batch_size is {train.batch_size}, which {replicas} replicas cannot share "

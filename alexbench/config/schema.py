@@ -153,6 +153,9 @@ class TrainConfig(Section):
     decay_biases: bool = True  # false as run
     anneal_biases: bool = True  # false as run: the schedule is the weights' alone
     layer_lr_factor: ByLayer = {}  # times lr, for the weights and biases of single layers
+    # times layer_lr_factor, for the weights alone. With init as_run, data.scale 64 and conv1: 4096
+    # train as data.scale 1 does; weight decay needs 1 / 4096 of it in conv1's layer_weight_decay
+    layer_weight_lr_factor: ByLayer = {}
     layer_weight_decay: ByLayer = {}  # in place of weight_decay, for the weights of single layers
     layer_lr: dict[
         str, Rates
@@ -170,6 +173,9 @@ class TrainConfig(Section):
     # ends after so many epochs without a lower test error; 0: never
     stop_patience: NonNegativeInt = 0
     target_train_error: Percent | None = None  # for time-to-target questions
+    # the error that the target is for. clean: of the pass after each epoch, without augmentation
+    # and dropout; running: of the epoch's own batches, each before its step
+    target_pass: Literal["clean", "running"] = "clean"
     stop_at_target: bool = False
     precision: Literal["ieee", "tf32"] = "ieee"  # float32 products on CUDA; the CPU is always ieee
     # two, processes: the net's columns on two devices of one process, or in a process each;
@@ -188,6 +194,9 @@ class EvaluateConfig(Section):
     # whose softmax outputs are averaged: those of seeds s, s + 100, s + 200 and so on
     nets: Annotated[int, Field(ge=1, le=9)] = 1
     train_images: NonNegativeInt | None = None  # of the clean training pass; None: all, 0: no pass
+    # of the training images: after each epoch the share of saturated tanh units is measured on so
+    # many; 0: it is not
+    saturation_images: NonNegativeInt = 0
     # test images on the page with their predictions, by their places from 0; (): the first 12
     pictured: Annotated[tuple[NonNegativeInt, ...], Field(strict=False)] = ()
 

@@ -39,6 +39,13 @@ def train_errors(record: RunRecord) -> list[float | None]:
     return [row.get(key) for row in record.history]
 
 
+def target_errors(record: RunRecord) -> list[float | None]:
+    """Return the training error of each epoch that ``target_train_error`` is for."""
+    if record.config["train"].get("target_pass") == "running":
+        return [row["running_train_error"] for row in record.history]
+    return train_errors(record)
+
+
 def _has(record: RunRecord, key: str) -> bool:
     return bool(record.history) and record.history[-1].get(key) is not None
 
@@ -88,7 +95,7 @@ def epochs_to_target(record: RunRecord) -> MetricValue:
     target = record.config["train"]["target_train_error"]
     if target is None or target >= guessing_error(record):  # met before the first step
         return MISSING
-    epoch = _crossing(train_errors(record), target, guessing_error(record))
+    epoch = _crossing(target_errors(record), target, guessing_error(record))
     if epoch is None:
         reached = record.config["train"]["epochs"] if _diverged(record) else len(record.history)
         return MetricValue(float(reached), censored=True)

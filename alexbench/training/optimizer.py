@@ -56,7 +56,12 @@ def build_optimizer(net: nn.Module, train: TrainConfig) -> Optimizer:
 
     Layers with a rate or a decay of their own have groups of their own.
     """
-    own = {*train.layer_lr_factor, *train.layer_weight_decay, *train.layer_lr}
+    own = {
+        *train.layer_lr_factor,
+        *train.layer_weight_lr_factor,
+        *train.layer_weight_decay,
+        *train.layer_lr,
+    }
     groups: dict[tuple[str, bool], dict[str, Any]] = {}
     for name, parameter in net.named_parameters():
         layer = name.split(".")[0]
@@ -75,7 +80,8 @@ def group_settings(train: TrainConfig, layer: str, is_bias: bool) -> dict[str, A
     ``rates``: pairs of an epoch and the rate from then on, whatever the schedule says: of a layer,
     or of biases that the schedule passes over, as in the released runs.
     """
-    factor = train.layer_lr_factor.get(layer, 1.0) * (train.bias_lr_factor if is_bias else 1.0)
+    own = train.bias_lr_factor if is_bias else train.layer_weight_lr_factor.get(layer, 1.0)
+    factor = train.layer_lr_factor.get(layer, 1.0) * own
     decay = train.layer_weight_decay.get(layer, train.weight_decay)
     rates = train.layer_lr.get(layer, ())
     if is_bias:

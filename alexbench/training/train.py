@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from alexbench import models
-from alexbench.config.schema import Config, TrainConfig
-from alexbench.data import Dataset, Pixels, batches
+from alexbench.config.schema import Config, EvaluateConfig, TrainConfig
+from alexbench.data import Dataset, Pixels, Split, batches
 from alexbench.parallel.placed import ALONE, ProcessGroup, place
 from alexbench.training.checkpoint import Checkpoints
 from alexbench.training.evaluate import Scores, evaluate
 from alexbench.training.optimizer import build_optimizer, learning_rate, set_learning_rate, stalled
 from alexbench.training.random_streams import spawn
+from alexbench.training.saturation import saturated_percent
 from alexbench.training.state import Row, Running, State, now
 from alexbench.training.weights import gather
 
@@ -99,15 +100,14 @@ def train(
             state.train_seconds = time.perf_counter() - began
             began += between_batches()
         state.train_seconds = now(device) - began
-        test = partial(evaluate, state.net, pixels=pixels, between=between_batches, share=share)
-        scores = test(data.test, device=device)
-        train_error = clean_train_error(test, data, config, device)
+        test = tester(state, pixels, device, between_batches)
+        scores = test(data.test)
+        train_error = clean_train_error(test, data.train, config.evaluate)
+        saturated = saturation(state.net, test, data.train, config.evaluate)
         evaluate_seconds = now(device) - began - state.train_seconds
-        state.end_epoch(row_of(state, scores, train_error, evaluate_seconds))
+        state.end_epoch(row_of(state, scores, train_error, evaluate_seconds) | saturated)
     if scores is None:  # interrupted after the last epoch
-        scores = evaluate(
-            state.net, data.test, pixels, device, between=between_batches, share=share
-        )
+        scores = tester(state, pixels, device, between_batches)(data.test)
     net = whole_net(state, config, len(data.classes), device)
     return Outcome(status, state.history, scores, net)
 
@@ -119,7 +119,8 @@ def ended(history: Sequence[Row], recipe: TrainConfig) -> Status | None:
     last = history[-1]
     if not math.isfinite(last["train_loss"]):
         return "diverged"
-    at_target = recipe.stop_at_target and reached(last["train_error"], recipe.target_train_error)
+    error = last["running_train_error" if recipe.target_pass == "running" else "train_error"]
+    at_target = recipe.stop_at_target and reached(error, recipe.target_train_error)
     no_better = stalled(recipe, [row["test_error"] for row in history])
     return "finished" if at_target or no_better or len(history) == recipe.epochs else None
 
@@ -171,18 +172,33 @@ def train_step(state: State, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Te
     return loss.detach(), logits.detach()
 
 
-def clean_train_error(
-    test: Callable[..., Scores], data: Dataset, config: Config, device: torch.device
-) -> float | None:
-    """The training error without augmentation and dropout; None where no pass is asked for.
+def tester(
+    state: State, pixels: Pixels, device: torch.device, between: Callable[[], object]
+) -> Callable[..., Scores]:
+    """``evaluate`` of the net in training, waiting for the split."""
+    return partial(
+        evaluate, state.net, pixels=pixels, device=device, between=between, share=state.share
+    )
 
-    test: evaluate, but for what is tested.
-    """
-    images = config.evaluate.train_images
-    if images == 0:
+
+def clean_train_error(
+    test: Callable[..., Scores], split: Split, asked: EvaluateConfig
+) -> float | None:
+    """The training error in percent without augmentation and dropout; None: not asked for."""
+    if asked.train_images == 0:
         return None
-    return test(data.train, device=device, images=images).error
+    return test(split, images=asked.train_images).error
+
+
+def saturation(
+    net: nn.Module, test: Callable[..., Scores], split: Split, asked: EvaluateConfig
+) -> dict[str, float]:
+    """``saturated_percent`` on training images, the same ones for every net; {}: not asked for."""
+    if asked.saturation_images == 0:
+        return {}
+    return saturated_percent(net, partial(test, split, images=asked.saturation_images))
 
 
 def reached(train_error: float | None, target: float | None) -> bool:
+    """Whether a training error was measured, and is at or below the target."""
     return train_error is not None and target is not None and train_error <= target

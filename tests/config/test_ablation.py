@@ -172,6 +172,10 @@ def test_values_tuned_earlier_reach_their_variant_alone(tmp_path):
             "train.stop_at_target needs the training error",
         ),
         (
+            ("model.lrn: none", "train.layer_weight_lr_factor: {conv9: 2.0}"),
+            "train.layer_weight_lr_factor: alexnet_small has no 'conv9'",
+        ),
+        (
             ("model.lrn: none", "train.optimizer: adam, train.momentum: 0.5"),
             "train.momentum is for sgd, and adam has none: leave it at 0.9",
         ),

@@ -88,6 +88,12 @@ def test_knobs_that_do_nothing_do_not_make_another_net():
         {"augment.pca_colour": "none"}, {"augment.pca_colour": "none", "augment.pca_sd": 1.0}
     )
     assert not alike({}, {"augment.pca_sd": 1.0})
+    assert alike({}, {"train.target_pass": "running"})
+    target = {"train.target_train_error": 25.0}
+    assert not alike(target, target | {"train.target_pass": "running"})
+    assert alike({}, {"evaluate.saturation_images": 500})  # no ReLU saturates
+    tanh = {"model.activation": "tanh"}
+    assert not alike(tanh, tanh | {"evaluate.saturation_images": 500})
 
 
 @pytest.mark.parametrize(("name", "least"), [("alexnet", 67), ("alexnet_small", 15)])

@@ -52,6 +52,10 @@ def test_a_run_says_how_many_devices_and_processes_it_needs(
             r"train\.placement two puts a column on each device",
         ),
         (
+            {"train__placement": "two", "evaluate__saturation_images": 9},
+            r"saturation_images is 9, but the units of a net that is placed two are not counted",
+        ),
+        (
             {"train__placement": "hybrid", "model__columns": "no_links"},
             r"shares FC layers that see all units",
         ),

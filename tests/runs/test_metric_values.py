@@ -89,6 +89,18 @@ def test_a_run_that_diverges_is_censored_at_the_end_of_its_whole_budget() -> Non
     assert metric_values.read("seconds_to_target", record) == MetricValue(80.0, censored=True)
 
 
+def test_a_target_of_the_running_error_is_met_where_that_error_crosses_it() -> None:
+    # The clean error crosses 25% at 1.5 epochs, the running one, 40% and then 20%, at 2.75.
+    record = make(train_errors=(30.0, 20.0, 10.0), target=25.0, seconds=8.0)
+    for row, error in zip(record.history, (60.0, 40.0, 20.0), strict=True):
+        row["running_train_error"] = error
+    assert metric_values.read("epochs_to_target", record).value == 1.5
+    record.config["train"]["target_pass"] = "running"
+    assert metric_values.read("epochs_to_target", record).value == 2.75
+    assert metric_values.read("seconds_to_target", record).value == 22
+    assert metric_values.read("train_error", record).value == 10  # of the clean pass
+
+
 def test_without_a_target_there_is_no_time_to_it() -> None:
     assert math.isnan(value("epochs_to_target"))
     assert math.isnan(value("seconds_to_target"))

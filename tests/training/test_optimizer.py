@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from alexbench.config.schema import TrainConfig
+from alexbench import models
+from alexbench.config.schema import ModelConfig, TrainConfig
 from alexbench.training.optimizer import (
     PaperSGD,
     build_optimizer,
@@ -139,6 +140,57 @@ def test_a_layer_can_have_a_rate_of_its_own_and_none_stands_still():
     assert moved["first.weight"] == moved["first.bias"] == 0
     assert moved["second.weight"] == pytest.approx(0.2)
     assert moved["second.bias"] == pytest.approx(0.6)
+
+
+def test_the_weights_of_a_layer_can_have_a_rate_apart_from_its_biases():
+    recipe = TrainConfig(
+        lr=0.1,
+        weight_decay=0.0,
+        bias_lr_factor=3.0,
+        layer_lr_factor={"second": 2.0},
+        layer_weight_lr_factor={"first": 0.0, "second": 5.0},
+    )
+    moved = one_step(recipe, lr=0.1)
+    assert moved["first.weight"] == 0
+    assert moved["first.bias"] == pytest.approx(0.3)
+    assert moved["second.weight"] == pytest.approx(1.0)
+    assert moved["second.bias"] == pytest.approx(0.6)
+
+
+def losses_in_float64(scale: float, recipe: dict[str, object]) -> list[float]:
+    """Of 12 steps of a narrow cifar4 with released deviations, on pixels divided by ``scale``."""
+    model = ModelConfig(name="cifar4", width=0.25, init="as_run", bias_init=0.0)
+    net = models.build(model, 10, 16, seed=0, input_scale=scale).double()
+    train = TrainConfig(lr=0.2, momentum=0.9, decay_biases=False, **recipe)
+    optimizer = build_optimizer(net, train)
+    set_learning_rate(optimizer, train.lr)
+    generator, losses = torch.Generator().manual_seed(0), []
+    for _ in range(12):
+        labels = torch.arange(30) % 10  # and the brightness tells them
+        noise = torch.randint(-20, 20, (30, 3, 16, 16), generator=generator)
+        pixels = noise + 20 * (labels - 4)[:, None, None, None]
+        loss = nn.functional.cross_entropy(net(pixels.double() / scale), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.01])
+def test_divided_inputs_train_as_raw_ones_do_at_the_square_of_the_divisor(decay):
+    """Weights and their steps are 64 times larger, gradients 64 times smaller: hence 64**2."""
+    divided = {
+        "layer_weight_lr_factor": {"conv1": 64.0**2},
+        "layer_weight_decay": {"conv1": decay / 64**2},
+    }
+    raw = losses_in_float64(1.0, {"weight_decay": decay})
+    assert max(raw) - min(raw) > 0.01  # they are trained
+    assert losses_in_float64(64.0, {"weight_decay": decay} | divided) == pytest.approx(
+        raw, rel=1e-12
+    )
+    other = losses_in_float64(64.0, {"weight_decay": decay})  # at equal rates
+    assert other != pytest.approx(raw, rel=0.01)
 
 
 def test_the_biases_can_keep_their_rate_when_the_weights_rate_falls():

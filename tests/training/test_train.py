@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from alexbench.config.schema import Config
+from alexbench.config.schema import Config, TrainConfig
 from alexbench.data import Pixels
 from alexbench.training import evaluate as evaluation
-from alexbench.training.train import Outcome, train
+from alexbench.training.train import Outcome, ended, train
 from tests.tiny import CPU, tiny_config, tiny_data
 
 TIMES = ("train_seconds", "evaluate_seconds", "images_per_second")
@@ -66,6 +66,26 @@ def test_a_run_can_stop_at_its_target():
     history = run(tiny_config(train=stop)).history
     assert history[-1]["train_error"] <= 50
     assert all(row["train_error"] > 50 for row in history[:-1])
+
+
+@pytest.mark.parametrize(("target_pass", "epochs"), [("clean", 2), ("running", 3)])
+def test_the_target_is_for_the_error_that_the_recipe_names(target_pass, epochs):
+    recipe = TrainConfig(target_train_error=25.0, stop_at_target=True, target_pass=target_pass)
+    clean, running = (40.0, 25.0, 20.0), (60.0, 40.0, 25.0)
+    history = [
+        {"train_loss": 1.0, "train_error": c, "running_train_error": r, "test_error": 50.0}
+        for c, r in zip(clean, running, strict=True)
+    ]
+    assert [ended(history[:n], recipe) for n in range(1, epochs)] == [None] * (epochs - 1)
+    assert ended(history[:epochs], recipe) == "finished"
+
+
+def test_a_target_of_the_running_error_needs_no_clean_pass():
+    stop = {"epochs": 30, "target_train_error": 50.0, "stop_at_target": True}
+    config = tiny_config(train=stop | {"target_pass": "running"}, evaluate={"train_images": 0})
+    history = run(config).history
+    assert history[-1]["running_train_error"] <= 50
+    assert all(row["running_train_error"] > 50 for row in history[:-1])
 
 
 def test_the_clean_training_pass_can_be_left_out_or_cut_short():
