@@ -1,0 +1,139 @@
+"""Each arm at its own best learning rate, and the interval that knows that it was chosen.
+
+An arm is a mapping rate -> values by seed, all rates with the same seeds in the same order, on the
+scale of the comparison (points, log odds, log seconds). Infinite: a run diverged at that rate.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from alexbench.analysis import stats
+from alexbench.analysis.stats import Interval
+
+Arm = Mapping[float, Sequence[float]]
+
+
+class Best(NamedTuple):
+    """An arm's value at its best rate. Not bracketed: the rate lies at the edge or is unsure."""
+
+    value: float
+    rate: float
+    bracketed: bool
+
+
+class RateComparison(NamedTuple):
+    """Variant minus baseline, each at its own best rate. ``pseudo_values``: one a seed."""
+
+    interval: Interval
+    p_value: float
+    standard_error: float
+    pseudo_values: tuple[float, ...]
+    baseline: Best
+    variant: Best
+
+
+def best(arm: Arm, chosen_by: Arm | None = None) -> Best:
+    """The minimum of the least squares parabola in log rate through the arm's seed means.
+
+    Three rates: the parabola goes through them. Where it opens downwards, or its vertex lies
+    outside the rates, or fewer than three rates have finite values: the smallest mean,
+    bracketed only if a rate on either side is worse. One rate: its mean, not bracketed.
+    ``chosen_by``: the metric whose minimum chooses the rate (as the test error for a gap); the
+    value is then read from the arm's own parabola at that rate.
+    """
+    rates = sorted(arm)
+    means = _means(arm, rates)
+    if chosen_by is None:
+        log_rate, value, bracketed = _minimum(np.log(rates), means)
+        return Best(value, math.exp(log_rate), bracketed)
+    log_rate, _, bracketed = _minimum(np.log(rates), _means(chosen_by, rates))
+    return Best(_value_at(np.log(rates), means, log_rate), math.exp(log_rate), bracketed)
+
+
+def compare(
+    baseline: Arm,
+    variant: Arm,
+    chosen_by: tuple[Arm, Arm] | None = None,
+    floor: float = 0.0,
+) -> RateComparison:
+    """Variant minus baseline at their best rates, with a jackknife interval over paired seeds.
+
+    Each seed is left out in turn at all rates of both arms. The pseudo-values
+    n * all - (n - 1) * without the seed (Tukey 1958) are treated as a sample: Student's t with
+    n - 1 degrees of freedom around the estimate from all seeds. With one rate an arm this is the
+    paired t interval. ``floor``: least spread of the pseudo-values (scales.spread_floor).
+    n = 1 has no interval: NaN.
+    """
+    guides = chosen_by or (None, None)
+    n = _num_seeds(baseline, variant)
+    chosen = best(baseline, guides[0]), best(variant, guides[1])
+    estimate = chosen[1].value - chosen[0].value
+    if n < 2:
+        nothing = Interval(estimate, math.nan, math.nan)
+        return RateComparison(nothing, math.nan, math.nan, (estimate,) * n, *chosen)
+    pseudo_values = []
+    for seed in range(n):
+        arms = [_without(arm, seed) for arm in (baseline, variant)]
+        by = [guide and _without(guide, seed) for guide in guides]
+        left = best(arms[1], by[1]).value - best(arms[0], by[0]).value
+        pseudo_values.append(n * estimate - (n - 1) * left)
+    standard_error = max(stats.sd(pseudo_values), floor) / math.sqrt(n)
+    half = stats.t_quantile((1 + stats.LEVEL) / 2, n - 1) * standard_error
+    interval = Interval(estimate, estimate - half, estimate + half)
+    p = _p(estimate, standard_error, n - 1)
+    return RateComparison(interval, p, standard_error, tuple(pseudo_values), *chosen)
+
+
+def _p(estimate: float, standard_error: float, freedom: int) -> float:
+    if standard_error == 0:
+        return 1.0 if estimate == 0 else 0.0
+    return 2 * stats.t_tail(abs(estimate) / standard_error, freedom)
+
+
+def _num_seeds(*arms: Arm) -> int:
+    counts = {len(values) for arm in arms for values in arm.values()}
+    if len(counts) != 1:
+        raise ValueError(f"every rate of both arms needs the same seeds, not {sorted(counts)}")
+    return counts.pop()
+
+
+def _without(arm: Arm, seed: int) -> Arm:
+    """The arm without a seed. A rate at which a run diverged stays infinite for all."""
+    return {
+        rate: [*values[:seed], *values[seed + 1 :]]
+        if all(map(math.isfinite, values))
+        else [math.inf] * (len(values) - 1)
+        for rate, values in arm.items()
+    }
+
+
+def _means(arm: Arm, rates: Sequence[float]) -> list[float]:
+    return [
+        stats.mean(arm[rate]) if all(map(math.isfinite, arm[rate])) else math.inf for rate in rates
+    ]
+
+
+def _minimum(log_rates: np.ndarray, means: Sequence[float]) -> tuple[float, float, bool]:
+    """The log rate of the smallest value, that value, and whether rates on both sides are worse."""
+    least = min(range(len(means)), key=means.__getitem__)
+    finite = all(map(math.isfinite, means))
+    if len(means) >= 3 and finite:
+        centre = log_rates.mean()
+        curve, slope, level = np.polynomial.polynomial.polyfit(log_rates - centre, means, 2)[::-1]
+        if curve > 0:
+            vertex = -slope / (2 * curve)
+            if log_rates[0] - centre <= vertex <= log_rates[-1] - centre:
+                return float(vertex + centre), float(level - slope**2 / (4 * curve)), True
+    inside = 0 < least < len(means) - 1
+    return float(log_rates[least]), means[least], inside and not finite
+
+
+def _value_at(log_rates: np.ndarray, means: Sequence[float], log_rate: float) -> float:
+    """The parabola through ``means`` at ``log_rate``; with fewer than 3 finite, the nearest one."""
+    if len(means) >= 3 and all(map(math.isfinite, means)):
+        around = log_rates - log_rate  # the constant term is the value there
+        return float(np.polynomial.polynomial.polyfit(around, means, 2)[0])
+    return means[int(np.argmin(np.abs(log_rates - log_rate)))]
