@@ -196,3 +196,12 @@ def test_a_replication_of_an_unknown_claim_is_caught() -> None:
     content["replications"][0]["claim"] = "lnr"
     with pytest.raises(ValidationError, match="unknown claim 'lnr'"):
         References.model_validate(content)
+
+
+@pytest.mark.parametrize(("missing", "same"), [(0, True), (500, True), (-500, True), (501, False)])
+def test_a_copy_that_lacks_at_most_one_image_in_a_hundred_is_the_same_data(
+    missing: int, same: bool
+) -> None:
+    """CIFAR-10 has 50,000 training images."""
+    copy = CIFAR10 | {"train_images": 50_000 - missing}
+    assert references.same_data(references.claim("lrn_cifar"), copy) == same
