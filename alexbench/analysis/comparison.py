@@ -139,12 +139,12 @@ def answer(
     censored = any(reading.censored for reading in (*pairs.baseline, *pairs.variant))
     paper, notebook = claimed_effects(question)
     target = paper or notebook
-    data = records[0].data if records else {}
+    data = records[0].data if records else None
     claim = references.claim(question.claim) if question.claim else None
     return ComparisonRow(
         ablation=ablation,
         profile=profile,
-        data=str(data.get("name", "")),
+        data=data["name"] if data else "",
         metric=metric.name,
         unit=metric.unit,
         kind=metric.kind,
@@ -175,7 +175,7 @@ def answer(
         notebook_se=standard_error(notebook),
         verdict=first_verdict(target, interval),
         seeds_for_80_power=math.nan if censored else seeds_wanted(target, differences),
-        same_data="" if claim is None or not data else yes(references.same_data(claim, data)),
+        same_data="" if claim is None or data is None else yes(references.same_data(claim, data)),
         tuned=tuned_settings(pairs),
     )
 

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -218,7 +219,7 @@ def data_title(study: Study) -> str:
     return load().data_sets[study.data].title if study.data else "no data set"
 
 
-def same_data(study: Study, data: dict[str, Any]) -> bool:
+def same_data(study: Study, data: Mapping[str, Any]) -> bool:
     """Say whether a record's data are the study's: name, classes and (within 1%) image counts."""
     if study.data is None:
         return False

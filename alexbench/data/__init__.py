@@ -2,7 +2,6 @@
 
 import functools
 from pathlib import Path
-from typing import Any
 
 from alexbench.config.paths import cache_folder
 from alexbench.config.schema import AugmentConfig, DataConfig
@@ -13,6 +12,7 @@ from alexbench.data.dataset import Dataset, HeldSplit, Split, StreamedSplit
 from alexbench.data.glyphs import load_glyphs
 from alexbench.data.imagefolder import load_folder
 from alexbench.errors import BadInput
+from alexbench.runs.record import DataSection
 
 __all__ = [
     "Dataset",
@@ -54,9 +54,9 @@ def load(data: DataConfig, data_root: Path | None, cache: Path | None = None) ->
     return load_glyphs(data, cache)
 
 
-def describe(data: Dataset, augment: AugmentConfig) -> dict[str, Any]:
+def describe(data: Dataset, augment: AugmentConfig) -> DataSection:
     """What a record says of its images; with colour noise, the components that it is made of."""
-    described = {
+    described: DataSection = {
         "name": data.name,
         "source": data.source,
         "sha256": data.sha256,
@@ -70,4 +70,4 @@ def describe(data: Dataset, augment: AugmentConfig) -> dict[str, Any]:
         return described
     variances, directions = colour_components(data.train.moments)
     components = {"variances": variances.tolist(), "directions": directions.tolist()}
-    return described | {"colour_components": components}
+    return {**described, "colour_components": components}

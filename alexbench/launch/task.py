@@ -79,7 +79,7 @@ def claimed(
         together = num_processes(run.config.train) > 1
         perform = process_group.perform if together else runner.perform
         done = perform(run, slot, store, tell, checkpoints)
-        tell(len(done.history), 0.0, done.history)
+        tell(len(done.history), 0.0, [dict(row) for row in done.history])
         return finished(done)
     except Stopped:
         return {"kind": "stopped"}

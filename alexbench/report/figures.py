@@ -136,9 +136,10 @@ def errors(run: RunRecord, key: str) -> list[float]:
     """Return a column of the history, up to the first epoch that has no value."""
     values: list[float] = []
     for row in run.history:
-        if row.get(key) is None:
+        value = metric_values.value_of(row, key)
+        if value is None:
             break
-        values.append(float(row[key]))
+        values.append(float(value))
     return values
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from alexbench.config.ablation import Ablation
 from alexbench.config.overrides import same_net
 from alexbench.runs import outputs, record
-from alexbench.runs.record import RunRecord, pack_correct
+from alexbench.runs.record import Measurements, RunRecord, pack_correct
 from alexbench.runs.run import Identity, Run, make_run, measured_runs
 from alexbench.runs.store import RunStore
 
@@ -94,7 +94,10 @@ def make(average: Average, store: RunStore) -> RunRecord:
         run_id=run.run_id,
         variant=run.variant,
         config=run.config.model_dump(mode="json"),
-        model={key: value * len(nets) for key, value in nets[0].model.items()},
+        model={
+            "parameters": len(nets) * nets[0].model["parameters"],
+            "flops": len(nets) * nets[0].model["flops"],
+        },
     )
     if any(net.status == "diverged" for net in nets):
         return replace(made, status="diverged", correct="", confusion=None, measurements={})
@@ -110,7 +113,7 @@ def make(average: Average, store: RunStore) -> RunRecord:
     )
 
 
-def scores(mean: np.ndarray, best: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+def scores(mean: np.ndarray, best: np.ndarray, labels: np.ndarray) -> Measurements:
     """Errors in percent and the loss in nats of outputs (test images, classes)."""
     right = np.maximum(mean[np.arange(len(labels)), labels], SMALLEST_PROBABILITY)
     return {

@@ -6,8 +6,9 @@ reaches a target, and has no generalisation gap.
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from alexbench.runs import kernel_colour
 from alexbench.runs.record import RunRecord
@@ -33,10 +34,17 @@ def guessing_error(record: RunRecord, top: int = 1) -> float:
     return 100 * (1 - min(top, classes) / classes)
 
 
+def value_of(section: Mapping[str, Any], key: str, default: float | None = None) -> float | None:
+    """A number of a section or a history row by its name; the default where it has none."""
+    value: float | None = section.get(key, default)
+    return value
+
+
 def train_errors(record: RunRecord) -> list[float | None]:
     """Return the training error of each epoch: of the clean pass, else the running average."""
-    key = "train_error" if _has(record, "train_error") else "running_train_error"
-    return [row.get(key) for row in record.history]
+    if _has(record, "train_error"):
+        return [row["train_error"] for row in record.history]
+    return [row["running_train_error"] for row in record.history]
 
 
 def target_errors(record: RunRecord) -> list[float | None]:
@@ -62,7 +70,7 @@ def last(key: str, guessing: Callable[[RunRecord], float]) -> Callable[[RunRecor
 def _final(record: RunRecord, key: str) -> float:
     """Return the value of the final test: its own where it averaged views or nets, else that of
     the last epoch."""
-    return _number(record.measurements.get(key, record.history[-1].get(key)))
+    return _number(value_of(record.measurements, key, value_of(record.history[-1], key)))
 
 
 def test_accuracy(record: RunRecord) -> MetricValue:
@@ -167,7 +175,7 @@ def _fall(errors: Sequence[float]) -> float:
 
 def median_of(key: str) -> Callable[[RunRecord], MetricValue]:
     def read_median(record: RunRecord) -> MetricValue:
-        values = sorted(v for row in record.history if (v := row.get(key)) is not None)
+        values = sorted(v for row in record.history if (v := value_of(row, key)) is not None)
         if not values:
             return MISSING
         middle = len(values) // 2
@@ -177,7 +185,7 @@ def median_of(key: str) -> Callable[[RunRecord], MetricValue]:
 
 
 def measured(key: str) -> Callable[[RunRecord], MetricValue]:
-    return lambda record: MetricValue(_number(record.measurements.get(key)))
+    return lambda record: MetricValue(_number(value_of(record.measurements, key)))
 
 
 def column_specialisation(record: RunRecord) -> MetricValue:

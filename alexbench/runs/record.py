@@ -6,10 +6,16 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NotRequired,  # of Python 3.12, as pydantic needs it
+)
 
 import numpy as np
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from alexbench.config.schema import differences
 from alexbench.errors import BadInput
@@ -18,20 +24,90 @@ from alexbench.runs import files
 SCHEMA_VERSION = 1
 MOST_CLASSES_IN_CONFUSION = 100
 
-Row = dict[str, Any]
+Percent = Annotated[float, Field(ge=0, le=100)]
+Seconds = Annotated[float, Field(ge=0)]
 Found = list[tuple[Path, "RunRecord"]]
+
+# The sections are TypedDicts: a record keeps which keys it has, in the order of the file. A number
+# that does not exist (a diverged loss) is None.
+
+
+class DataSection(TypedDict):
+    """The images: what they are, and their number."""
+
+    name: str
+    source: str
+    sha256: str
+    sha256_of: NotRequired[str]
+    classes: list[str]
+    train_images: int
+    test_images: int
+    skipped: list[str]
+    colour_components: NotRequired[dict[str, Any]]
+
+
+class ModelSection(TypedDict):
+    """The size of the net."""
+
+    parameters: int
+    flops: int  # forward, one image
+
+
+class HistoryRow(TypedDict):
+    """One epoch, counted from 1. Errors in percent, losses in nats."""
+
+    epoch: int
+    lr: float
+    train_loss: float | None
+    running_train_error: Percent | None
+    train_error: Percent | None
+    test_loss: float | None
+    test_error: Percent | None
+    top5_error: Percent | None
+    train_seconds: Seconds
+    evaluate_seconds: Seconds
+    images_per_second: float | None
+    exchanged_bytes: NotRequired[float]
+
+
+class Measurements(TypedDict, total=False):
+    """What was measured once a run: its times, and its final test where that averages outputs."""
+
+    train_seconds: Seconds
+    step_seconds: Seconds
+    peak_memory_bytes: int
+    views: str
+    nets: int
+    test_loss: float | None
+    test_error: Percent
+    top5_error: Percent
+    kernel_saturations: list[float]
+
+
+class Environment(TypedDict):
+    """Where and when the run was trained, and by which code."""
+
+    trained_for: NotRequired[str]  # <ablation>/<profile>, if the record is a copy
+    commit: str | None
+    dirty: bool
+    versions: dict[str, Any]
+    processor: str
+    device: str
+    num_threads: int
+    precision: str
+    jobs: NotRequired[int]
+    date: str
 
 
 @dataclass(frozen=True)
 class RunRecord:
     """One variant trained with one seed. Errors in percent, times in seconds.
 
-    ``history`` holds a row an epoch, counted from 1; ``correct`` the final correctness of every
-    test image (base64 of ``numpy.packbits``; empty if the run diverged); ``confusion`` counts
-    true x predicted classes. A number that does not exist (a diverged loss) is None.
+    ``correct`` is the final correctness of every test image (base64 of ``numpy.packbits``; empty if
+    the run diverged); ``confusion`` counts true x predicted classes.
     """
 
-    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     schema_version: int
     run_id: str
@@ -42,14 +118,14 @@ class RunRecord:
     purpose: Literal["measure", "tune", "member"]
     status: Literal["finished", "diverged"]
     config: dict[str, Any]
-    data: dict[str, Any]
-    model: dict[str, Any]
+    data: DataSection
+    model: ModelSection
     tuned: dict[str, Any]
-    history: list[Row]
+    history: Annotated[list[HistoryRow], Field(min_length=1)]
     correct: str
     confusion: list[list[int]] | None
-    measurements: dict[str, Any]
-    environment: dict[str, Any]
+    measurements: Measurements
+    environment: Environment
 
 
 _ADAPTER = TypeAdapter(RunRecord)
@@ -109,8 +185,8 @@ def read_folder(
     """Return the records of ``folder`` in the order of their file names, and a line a refusal.
 
     Refused are files that are no records, records that ``check`` complains about, records whose
-    data or configuration differ from the majority of their fellows (_consistent), and a second
-    record of one variant and seed.
+    data differ from those of the newest record in the folder or whose configuration differs from
+    that of the newest record of the variant, and a second record of one variant and seed.
     """
     found: list[tuple[Path, RunRecord]] = []
     refusals: list[str] = []
@@ -131,48 +207,29 @@ def read_folder(
 
 
 def _consistent(found: Found) -> tuple[Found, list[str]]:
-    """Keep the records with the most common data and, within a variant, the most common
-    configuration (tuning tries several, so its records are exempt)."""
-    kept, other_data = _majority(
-        found,
-        group=lambda record: "all",
-        value=lambda record: str(record.data.get("sha256")),
-        complaint=lambda record: (
-            f"used other data (sha256 {str(record.data.get('sha256'))[:12]}) than the other "
-            "records of this folder; move it away"
-        ),
-    )
-    kept, other_config = _majority(
-        kept,
-        group=lambda record: record.variant if record.purpose == "measure" else record.run_id,
-        value=lambda record: json.dumps(differences(record.config), sort_keys=True),
-        complaint=lambda record: (
-            f"was trained with another configuration than the other records of variant "
-            f"'{record.variant}'; move it away"
-        ),
-    )
-    return kept, other_data + other_config
-
-
-def _majority(
-    found: Found,
-    group: Callable[[RunRecord], str],
-    value: Callable[[RunRecord], str],
-    complaint: Callable[[RunRecord], str],
-) -> tuple[Found, list[str]]:
-    """Keep, in each group, the records with its most common value; of equals, the newest one."""
-    votes: dict[str, dict[str, tuple[int, str]]] = {}
-    for _, record in found:
-        ballot = votes.setdefault(group(record), {})
-        count, newest = ballot.get(value(record), (0, ""))
-        ballot[value(record)] = count + 1, max(newest, str(record.environment.get("date", "")))
-    winners = {name: max(ballot, key=lambda v: (*ballot[v], v)) for name, ballot in votes.items()}
-    kept = [(path, record) for path, record in found if winners[group(record)] == value(record)]
-    refusals = [
-        f"{path}: {complaint(record)}"
-        for path, record in found
-        if winners[group(record)] != value(record)
-    ]
+    """Keep the records with the data of the newest one and, within a variant, the configuration of
+    its newest one (tuning tries several, so its records are exempt)."""
+    by_age = sorted(found, key=lambda each: (each[1].environment["date"], each[0].name))
+    sha256 = by_age[-1][1].data["sha256"] if by_age else ""
+    configs = {
+        each.variant: differences(each.config)
+        for _, each in by_age
+        if each.data["sha256"] == sha256 and each.purpose == "measure"
+    }
+    kept, refusals = [], []
+    for path, each in found:
+        if each.data["sha256"] != sha256:
+            refusals.append(
+                f"{path}: used other data (sha256 {each.data['sha256'][:12]}) than the newest "
+                "record of this folder; move it away"
+            )
+        elif each.purpose == "measure" and differences(each.config) != configs[each.variant]:
+            refusals.append(
+                f"{path}: was trained with another configuration than the newest record of "
+                f"variant '{each.variant}'; move it away"
+            )
+        else:
+            kept.append((path, each))
     return kept, refusals
 
 

@@ -6,11 +6,11 @@ import platform
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from alexbench.config.paths import checkout
+from alexbench.runs.record import Environment
 
 PACKAGES = ("alexbench", "torch", "torchvision", "numpy", "pillow")
 
@@ -42,7 +42,7 @@ def processor() -> str:
     return f"{name} ({torch.backends.cpu.get_cpu_capability()})"
 
 
-def describe(device: torch.device, precision: str, jobs: int) -> dict[str, Any]:
+def describe(device: torch.device, precision: str, jobs: int) -> Environment:
     """Everything to write beside a result made now, on this device, in this process."""
     on_cuda = device.type == "cuda"
     return {

@@ -4,7 +4,7 @@ import functools
 import statistics
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import cast
 
 import numpy as np
 import torch
@@ -92,7 +92,7 @@ def take_pictures(
     )
 
 
-def kernel_saturations(model: ModelConfig, net: nn.Module) -> dict[str, list[float]]:
+def kernel_saturations(model: ModelConfig, net: nn.Module) -> record.Measurements:
     """Of the first layer of a net with columns: whether they split colour from form."""
     if model.name not in constraints.EIGHT_LAYERS or model.columns == "one_column":
         return {}
@@ -150,22 +150,29 @@ def make_record(
     outcome: Outcome,
     scores: Scores,
     device: torch.device,
-    where: dict[str, Any],
+    where: record.Environment,
 ) -> record.RunRecord:
     """The history tells of the centre of each image after every epoch; where the final test
     averages views, its scores are among the measurements."""
     finished = outcome.status == "finished"
     views = run.config.evaluate.views
-    final = {
-        "views": views,
-        "test_loss": scores.loss,
-        "test_error": scores.error,
-        "top5_error": scores.top5_error,
-    }
     labels, predicted = data.test.labels.cpu().numpy(), scores.predicted.numpy()
     parameters, flops = models.count(outcome.net, run.config.augment.crop_size)
     steps = -(-len(data.train.labels) // run.config.train.batch_size)
     seconds = [row["train_seconds"] for row in outcome.history]
+    measurements: record.Measurements = {
+        "train_seconds": sum(seconds),
+        "step_seconds": statistics.median(seconds) / steps,
+        "peak_memory_bytes": peak_memory_bytes(outcome.net, run.config, device),
+    }
+    if finished and views != "centre":
+        measurements |= {
+            "views": views,
+            "test_loss": scores.loss,
+            "test_error": scores.error,
+            "top5_error": scores.top5_error,
+        }
+    measurements |= kernel_saturations(run.config.model, outcome.net)
     return record.RunRecord(
         schema_version=record.SCHEMA_VERSION,
         run_id=run.run_id,
@@ -179,15 +186,9 @@ def make_record(
         data=describe(data, run.config.augment),
         model={"parameters": parameters, "flops": flops},
         tuned=run.tuned,
-        history=outcome.history,
+        history=cast(list[record.HistoryRow], outcome.history),
         correct=record.pack_correct(scores.correct.numpy()) if finished else "",
         confusion=ensembles.confusion(labels, predicted, len(data.classes)) if finished else None,
-        measurements={
-            "train_seconds": sum(seconds),
-            "step_seconds": statistics.median(seconds) / steps,
-            "peak_memory_bytes": peak_memory_bytes(outcome.net, run.config, device),
-        }
-        | (final if finished and views != "centre" else {})
-        | kernel_saturations(run.config.model, outcome.net),
+        measurements=measurements,
         environment=where,
     )

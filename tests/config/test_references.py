@@ -210,3 +210,12 @@ def test_a_ratio_beside_one_arm_says_nothing_of_the_other() -> None:
     effect = references.Effect(metric="epochs_to_target", delta=0.5, variant=4.0)
     assert effect.values is None
     assert effect.size == 0.5
+
+
+@pytest.mark.parametrize(("missing", "same"), [(0, True), (500, True), (-500, True), (501, False)])
+def test_a_copy_that_lacks_at_most_one_image_in_a_hundred_is_the_same_data(
+    missing: int, same: bool
+) -> None:
+    """CIFAR-10 has 50,000 training images."""
+    copy = CIFAR10 | {"train_images": 50_000 - missing}
+    assert references.same_data(references.claim("lrn_cifar"), copy) == same

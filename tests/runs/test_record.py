@@ -5,13 +5,16 @@ import json
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from alexbench.config.paths import PACKAGE
 from alexbench.errors import BadInput, RunFailed
 from alexbench.runs import record
-from tests.records import CIFAR10, MACHINE, make
+from alexbench.runs.store import KINDS
+from tests.records import CIFAR10, GLYPHS, MACHINE, make
 
 
 def test_what_is_written_is_read_back_to_the_last_bit(tmp_path: Path) -> None:
@@ -88,6 +91,15 @@ def damage(path: Path, how: str) -> None:
         path.write_text(json.dumps(content | {"surprise": 1}))
     elif how == "wrong type":
         path.write_text(json.dumps(content | {"seed": "zero"}))
+    elif how == "a section with an unknown key":
+        path.write_text(json.dumps(content | {"model": content["model"] | {"layers": 8}}))
+    elif how == "a section without a key":
+        path.write_text(json.dumps(content | {"model": {"flops": 1}}))
+    elif how == "no history":
+        path.write_text(json.dumps(content | {"history": []}))
+    else:
+        content["history"][1] |= json.loads(how)
+        path.write_text(json.dumps(content))
 
 
 @pytest.mark.parametrize(
@@ -100,6 +112,13 @@ def damage(path: Path, how: str) -> None:
         ("missing field", "key 'history': field required"),
         ("unknown field", "key 'surprise'"),
         ("wrong type", "key 'seed'"),
+        ("a section with an unknown key", "key 'model.layers': extra inputs are not permitted"),
+        ("a section without a key", "key 'model.parameters': field required"),
+        ("no history", "key 'history': list should have at least 1 item"),
+        ('{"test_error": 100.5}', "key 'history.1.test_error': input should be less than or equal"),
+        ('{"train_error": -1}', "key 'history.1.train_error': input should be greater than or"),
+        ('{"train_seconds": -1}', "key 'history.1.train_seconds': input should be greater than"),
+        ('{"train_seconds": Infinity}', "key 'history.1.train_seconds': input should be a finite"),
     ],
 )
 def test_what_is_no_record_is_refused_in_one_line_and_the_rest_is_read(
@@ -120,45 +139,57 @@ def test_a_missing_file_is_bad_input_that_names_it(tmp_path: Path) -> None:
         record.read(tmp_path / "gone.json")
 
 
-def test_a_record_of_other_data_is_refused(tmp_path: Path) -> None:
-    for seed in range(3):
-        record.write(make(seed=seed), tmp_path / f"{seed}.json")
-    other = make(seed=3).data | {"sha256": "cd" * 32}
-    record.write(make(seed=3, data=other), tmp_path / "3.json")
+def write_dated(path: Path, date: str, variant: str, seed: int, **others: Any) -> None:
+    record.write(make(variant, seed, environment=MACHINE | {"date": date}, **others), path)
+
+
+@pytest.mark.parametrize(("date", "kept"), [("2026-01", [0, 1]), ("2026-03", [2])])
+def test_the_data_of_the_newest_record_win_whatever_its_name(
+    tmp_path: Path, date: str, kept: list[int]
+) -> None:
+    other = GLYPHS | {"sha256": "cd" * 32}
+    for seed in range(2):
+        write_dated(tmp_path / f"{seed}.json", "2026-02", "none", seed)
+    write_dated(tmp_path / "2.json", date, "none", 2, data=other)
     records, refusals = record.read_folder(tmp_path)
-    assert [found.seed for found in records] == [0, 1, 2]
+    assert [found.seed for found in records] == kept
+    refused = {0: "abababababab", 1: "abababababab", 2: "cdcdcdcdcdcd"}
     assert refusals == [
-        f"{tmp_path / '3.json'}: used other data (sha256 cdcdcdcdcdcd) than the other records of "
+        f"{tmp_path / f'{seed}.json'}: used other data (sha256 {sha256}) than the newest record of "
         "this folder; move it away"
+        for seed, sha256 in refused.items()
+        if seed not in kept
     ]
 
 
-def test_another_configuration_under_the_same_name_is_refused(tmp_path: Path) -> None:
-    for seed in range(3):
-        record.write(make("both", seed), tmp_path / f"{seed}.json")
-    record.write(make("both", 3, lr=0.5), tmp_path / "3.json")
-    record.write(make("none", 0, lr=0.5), tmp_path / "none.json")
+@pytest.mark.parametrize(("date", "kept"), [("2026-01", [0, 1]), ("2026-03", [2])])
+@pytest.mark.parametrize("lr", [0.001, 0.5])
+def test_the_configuration_of_the_newest_record_wins_within_its_variant(
+    tmp_path: Path, date: str, kept: list[int], lr: float
+) -> None:
+    for seed in range(2):
+        write_dated(tmp_path / f"{seed}.json", "2026-02", "both", seed)
+    write_dated(tmp_path / "2.json", date, "both", 2, lr=lr)
+    write_dated(tmp_path / "other variant.json", "2026-04", "none", 0, lr=0.7)
     records, refusals = record.read_folder(tmp_path)
-    assert [(found.variant, found.seed) for found in records] == [
-        ("both", 0),
-        ("both", 1),
-        ("both", 2),
-        ("none", 0),
+    assert [found.seed for found in records if found.variant == "both"] == kept
+    assert [found.seed for found in records if found.variant == "none"] == [0]
+    assert refusals == [
+        f"{tmp_path / f'{seed}.json'}: was trained with another configuration than the newest "
+        "record of variant 'both'; move it away"
+        for seed in range(3)
+        if seed not in kept
     ]
+
+
+def test_a_record_of_other_data_has_no_say_in_the_configuration(tmp_path: Path) -> None:
+    other = GLYPHS | {"sha256": "cd" * 32}
+    write_dated(tmp_path / "0.json", "2026-02", "both", 0)
+    write_dated(tmp_path / "1.json", "2026-03", "both", 1, data=other, lr=0.5)
+    write_dated(tmp_path / "2.json", "2026-04", "none", 0)
+    records, refusals = record.read_folder(tmp_path)
+    assert [(found.variant, found.seed) for found in records] == [("both", 0), ("none", 0)]
     assert len(refusals) == 1
-    assert "3.json: was trained with another configuration" in refusals[0]
-    assert "variant 'both'" in refusals[0]
-
-
-def test_between_two_configurations_of_equal_standing_the_newer_wins(tmp_path: Path) -> None:
-    record.write(
-        make(seed=0, lr=0.1, environment=MACHINE | {"date": "2026-02"}), tmp_path / "a.json"
-    )
-    record.write(
-        make(seed=1, lr=0.2, environment=MACHINE | {"date": "2026-03"}), tmp_path / "b.json"
-    )
-    records, _ = record.read_folder(tmp_path)
-    assert [found.seed for found in records] == [1]
 
 
 def test_tuning_records_may_differ_in_what_they_tried(tmp_path: Path) -> None:
@@ -168,6 +199,14 @@ def test_tuning_records_may_differ_in_what_they_tried(tmp_path: Path) -> None:
     records, refusals = record.read_folder(tmp_path)
     assert len(records) == 3
     assert refusals == []
+
+
+def test_every_committed_record_is_read_and_written_again_to_the_byte(tmp_path: Path) -> None:
+    results = PACKAGE.parent / "results"
+    paths = [p for p in results.glob("*/*/*/*.json") if p.parent.name in KINDS.values()]
+    assert len(paths) > 700
+    for path in paths:
+        assert record._dumps(record.read(path)) == path.read_text(encoding="utf-8"), path
 
 
 def test_a_second_record_of_one_seed_is_refused(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from alexbench.runs import record
 from alexbench.runs.record import RunRecord
 from alexbench.runs.run import Run
 from alexbench.runs.store import RunStore
-from tests.records import make
+from tests.records import MACHINE, make
 from tests.sweeps import ABLATION, prepare, runs_of
 
 TUNED = ABLATION.replace(
@@ -74,7 +74,8 @@ def stores(tmp_path) -> tuple[RunStore, RunStore]:
 
 def test_a_copy_of_a_copy_says_what_it_was_trained_for(run, stores):
     own, other = stores
-    done = make(ablation="other", run_id=run.run_id, environment={"trained_for": "lrn/laptop"})
+    environment = MACHINE | {"trained_for": "lrn/laptop"}
+    done = make(ablation="other", run_id=run.run_id, environment=environment)
     record.write(done, other.record_path(run))
     assert own.copy_known([run]) == ["lrn/laptop"]
     assert own.copy_known([run]) == []  # it is there
