@@ -7,7 +7,7 @@ import pytest
 
 FAULTS = """
 import resource, sys
-from alexbench.allocator import keep_memory
+from alexbench.training.allocator import keep_memory
 if sys.argv[1] == "keep":
     keep_memory()
 def faults(times):

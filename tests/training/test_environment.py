@@ -8,7 +8,7 @@ from alexbench.training import environment
 
 
 def test_processors_of_one_name_with_other_instructions_are_two_processors():
-    code = "from alexbench import environment; print(environment.processor())"
+    code = "from alexbench.training import environment; print(environment.processor())"
     told = subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | {"ATEN_CPU_CAPABILITY": "default"},
