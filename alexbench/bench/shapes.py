@@ -54,7 +54,7 @@ Shape: TypeAlias = Conv | Norm | Pool
 
 
 @dataclass(frozen=True)
-class Step:
+class TrainStep:
     """A whole training step of a net with the schema's defaults but for what is named here."""
 
     name: str
@@ -123,7 +123,7 @@ POOLS = (
 )
 # A whole step of alexnet moves its 61 million weights five times, whatever the batch.
 STEPS = (
-    Step("cifar4", 32, 10, cpu_batch=128),
-    Step("alexnet_small", 32, 10, cpu_batch=8),
-    Step("alexnet", 224, 1000, cpu_batch=2),
+    TrainStep("cifar4", 32, 10, cpu_batch=128),
+    TrainStep("alexnet_small", 32, 10, cpu_batch=8),
+    TrainStep("alexnet", 224, 1000, cpu_batch=2),
 )

@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from alexbench import models
 from alexbench.bench.cost import Cost
-from alexbench.bench.shapes import Step
+from alexbench.bench.shapes import TrainStep
 from alexbench.bench.timing import Call
 from alexbench.config.schema import AugmentConfig, Config, ModelConfig
 from alexbench.training.train import start, train_step
@@ -15,7 +15,7 @@ from alexbench.training.train import start, train_step
 OPTIMIZER_VALUES = 5  # a weight: reads it, its gradient and its velocity, writes it and the latter
 
 
-def step_config(step: Step) -> Config:
+def step_config(step: TrainStep) -> Config:
     """The schema's defaults, which are the paper's, for that net and input size.
 
     LRN of the CIFAR-10 net stands after the pools, as in the released recipes.

@@ -12,18 +12,19 @@ IGNORED = -100  # the label of an image that only fills up a share; cross_entrop
 
 @dataclass
 class BatchShare:
-    """One of ``size`` equal parts of every batch: the images from ``rank`` times the part on.
+    """This process's slice of each batch: slice ``rank`` of ``size`` equal ones.
 
-    A batch that does not divide is filled up with its last image, which counts for nothing. Random
-    draws are made for the whole batch and then cut, so that they do not depend on ``size``.
+    A batch that cannot be divided evenly is filled up with its last image, whose loss is ignored.
+    Random draws are made for the whole batch and then cut, so that they do not depend on ``size``.
     """
 
     rank: int = 0
     size: int = 1
     whole: int = 0  # images in the batch in hand
     step: int = 0  # batches begun
-    rows: Tensor = field(default_factory=lambda: torch.arange(0))  # its places in that batch
-    in_layer: Tensor = field(default_factory=lambda: torch.arange(0))  # those that a layer computes
+    # indices into that batch: of this process's images, and of those that a layer computes
+    rows: Tensor = field(default_factory=lambda: torch.arange(0))
+    in_layer: Tensor = field(default_factory=lambda: torch.arange(0))
 
     def begin(self, whole: int) -> None:
         """Turn to the next batch, of so many images."""
@@ -36,7 +37,7 @@ class BatchShare:
         return -(-whole // self.size)
 
     def rows_of(self, whole: int) -> Tensor:
-        """This process's places in a batch of so many images; the last one fills up."""
+        """Indices of this process's images in a batch of so many; the last image fills up."""
         part = self.part(whole)
         return torch.arange(self.rank * part, (self.rank + 1) * part).clamp_max(whole - 1)
 

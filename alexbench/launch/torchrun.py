@@ -87,7 +87,7 @@ def follow() -> None:
             continue
         slot = replace(Slot(**job["slot"]), device=own_device(job["slot"]["device"]))
         torch.set_num_threads(slot.num_threads)
-        kept = Checkpoints(Path(job["folder"]), run.stem, run.run_id, seconds=0.0, team=team)
+        kept = Checkpoints(Path(job["folder"]), run.stem, run.run_id, seconds=0.0, group=team)
         try:
             with group(store, name, team.rank, team.size, torch.device(slot.device)):
                 perform(run, slot, RunStore(Path(job["folder"])), lambda *_: None, kept, team)

@@ -137,8 +137,8 @@ class ColumnLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         parts = (part.chunk(self.columns) for part in (self.weight, self.bias))
-        shares = zip(x.chunk(self.columns, dim=1), *parts, strict=True)
-        return torch.cat([F.linear(share, weight, bias) for share, weight, bias in shares], dim=1)
+        columns = zip(x.chunk(self.columns, dim=1), *parts, strict=True)
+        return torch.cat([F.linear(*column) for column in columns], dim=1)
 
     def extra_repr(self) -> str:
         outputs, in_features = self.weight.shape

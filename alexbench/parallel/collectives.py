@@ -1,4 +1,4 @@
-"""What processes say to each other about one layer, with gradients, over public collectives.
+"""Exchanges between processes for one layer, with gradients, over public collectives.
 
 DTensor is not used: split over channels, its convolution returns wrong results without a word.
 """
@@ -25,10 +25,11 @@ class Traffic:
     steps: int = 0
 
     def count(self, content: Tensor, times: int = 1) -> None:
+        """Add the bytes of a tensor that is sent so many times."""
         self.sent_bytes += content.nbytes * times
 
     def of_all(self, device: torch.device) -> int:
-        """Bytes that all processes have sent together; all of them must ask."""
+        """Bytes that all processes have sent together. Collective: every process calls it."""
         total = torch.tensor(self.sent_bytes, device=device)
         if dist.is_initialized():
             dist.all_reduce(total)
@@ -41,20 +42,19 @@ class Traffic:
 
 
 class AllGather(torch.autograd.Function):
-    """Each process's equal share, one after the other: (size, *share).
+    """The equal parts of all processes, in order of rank: (size, *part).
 
-    ``own_loss``: each process goes on to a loss of its own, and the losses add up; so a share's
-    gradient is the sum over the processes. Else they all repeat one loss, and the gradient of the
-    share is here already.
+    own_loss: True: losses differ by process and are summed, so the gradient is summed. False: every
+    process has the same loss, so its own gradient is the whole one.
     """
 
     @staticmethod
-    def forward(ctx: Any, share: Tensor, traffic: Traffic, own_loss: bool) -> Tensor:
+    def forward(ctx: Any, part: Tensor, traffic: Traffic, own_loss: bool) -> Tensor:
         ctx.traffic, ctx.own_loss = traffic, own_loss
-        shares = swap(share.expand(dist.get_world_size(), *share.shape))
+        parts = swap(part.expand(dist.get_world_size(), *part.shape))
         if ctx.needs_input_grad[0]:
-            traffic.count(share, len(shares) - 1)
-        return shares
+            traffic.count(part, len(parts) - 1)
+        return parts
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
@@ -94,8 +94,8 @@ def gather_units(
     last = x.movedim(1, -1)  # dense in channels-last memory: no copy
     if x.shape[1] < most:
         last = F.pad(last, (0, most - x.shape[1]))
-    shares = AllGather.apply(last.contiguous(), traffic, own_loss)
-    together = shares.movedim(0, -2).flatten(-2)[..., :units]
+    parts = AllGather.apply(last.contiguous(), traffic, own_loss)
+    together = parts.movedim(0, -2).flatten(-2)[..., :units]
     return together.movedim(-1, 1)  # type: ignore[no-any-return]
 
 

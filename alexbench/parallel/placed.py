@@ -1,4 +1,4 @@
-"""A whole net to where the configuration puts it."""
+"""A net on the devices and processes that the configuration names."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -28,30 +28,31 @@ class ProcessGroup:
 ALONE = ProcessGroup()
 
 
-class Placed(NamedTuple):
-    """A net in its place, the images of each batch that it wants, and what it sends."""
+class Distributed(NamedTuple):
+    """A net on its devices, this process's part of each batch, and the bytes that it sends."""
 
     net: nn.Module
     share: BatchShare
     traffic: Traffic
 
 
-def place(net: nn.Module, train: TrainConfig, team: ProcessGroup) -> Placed:
-    """The net, or this process's part of it, where the net is; ``two``: on the team's devices.
+def distribute(net: nn.Module, train: TrainConfig, group: ProcessGroup) -> Distributed:
+    """The net, or this process's part of it, as ``train.placement`` says.
 
     Outputs and gradients are those of the whole net on one device, but for rounding. Every process
-    of the team gives a net with the same weights.
+    of the group gives a net with the same weights. With ``two`` the columns go to the group's
+    devices; else the part stays on the net's device.
     """
     traffic, share = Traffic(train.placement != "one"), BatchShare()
     if train.placement in ("data_parallel", "hybrid"):
-        share = BatchShare(team.rank, team.size)
+        share = BatchShare(group.rank, group.size)
     layers = list(net.named_children())
-    placed: nn.Module = net
+    ours: nn.Module = net
     if train.placement == "two":
-        placed = TwoDevices(layers, team.devices, traffic)
+        ours = TwoDevices(layers, group.devices, traffic)
     elif train.placement == "processes":
-        placed = Column(layers, team.rank, team.size, traffic)
-    elif team.size > 1:
+        ours = Column(layers, group.rank, group.size, traffic)
+    elif group.size > 1:
         hybrid = train.placement == "hybrid"
-        placed = Hybrid(layers, share, traffic) if hybrid else Replica(net, share, traffic)
-    return Placed(placed, share, traffic)
+        ours = Hybrid(layers, share, traffic) if hybrid else Replica(net, share, traffic)
+    return Distributed(ours, share, traffic)

@@ -34,12 +34,12 @@ class TwoDevices(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         self.draw_alike()
-        shares = [images.to(device, non_blocking=True) for device in self.devices]
+        units = [images.to(device, non_blocking=True) for device in self.devices]
         for number, segment in enumerate(zip(*self.columns, strict=True)):
             if number:
-                shares = [self.together(shares, index) for index in range(len(shares))]
-            shares = self.in_flight(segment, shares)
-        return self.together(shares, 0)
+                units = [self.together(units, index) for index in range(len(units))]
+            units = self.in_flight(segment, units)
+        return self.together(units, 0)
 
     def draw_alike(self) -> None:
         """Let the dropout layers of the other columns draw what those of the first will draw."""
@@ -52,40 +52,40 @@ class TwoDevices(nn.Module):
             generator.set_state(first.generator.get_state())
             set_dropout_stream(column, generator)
 
-    def together(self, shares: list[Tensor], index: int) -> Tensor:
+    def together(self, units: list[Tensor], index: int) -> Tensor:
         """The units of both columns on the device of that index."""
-        for other, share in enumerate(shares):
-            if share.requires_grad and other != index:
-                self.traffic.count(share, times=2)  # and its gradient on the way back
+        for other, own in enumerate(units):
+            if own.requires_grad and other != index:
+                self.traffic.count(own, times=2)  # and its gradient on the way back
         device = self.devices[index]
-        return torch.cat([share.to(device, non_blocking=True) for share in shares], dim=1)
+        return torch.cat([own.to(device, non_blocking=True) for own in units], dim=1)
 
-    def in_flight(self, segment: Sequence[nn.Module], shares: list[Tensor]) -> list[Tensor]:
+    def in_flight(self, segment: Sequence[nn.Module], units: list[Tensor]) -> list[Tensor]:
         """Each column's layers on its own input, all at the same time."""
         if self.threads is None:
             return [
-                run_on(device, layers, share)
-                for device, layers, share in zip(self.devices, segment, shares, strict=True)
+                run_on(device, layers, own)
+                for device, layers, own in zip(self.devices, segment, units, strict=True)
             ]
         if not torch.is_grad_enabled():
-            return list(self.threads.map(without_gradient, segment, shares))
+            return list(self.threads.map(without_gradient, segment, units))
         weights = [weight for layers in segment for weight in layers.parameters()]
-        return list(InThreads.apply(self.threads, segment, len(shares), *shares, *weights))
+        return list(InThreads.apply(self.threads, segment, len(units), *units, *weights))
 
 
-def run_on(device: torch.device, layers: nn.Module, share: Tensor) -> Tensor:
+def run_on(device: torch.device, layers: nn.Module, x: Tensor) -> Tensor:
     """With that CUDA device as the current one: Triton launches on it, wherever its tensors are."""
     current: AbstractContextManager[Any] = (
         torch.cuda.device(device) if device.type == "cuda" else nullcontext()
     )
     with current:
-        return layers(share)  # type: ignore[no-any-return]
+        return layers(x)  # type: ignore[no-any-return]
 
 
 @torch.no_grad()
-def without_gradient(layers: nn.Module, share: Tensor) -> Tensor:
+def without_gradient(layers: nn.Module, x: Tensor) -> Tensor:
     """Gradients are switched off by thread."""
-    return layers(share)  # type: ignore[no-any-return]
+    return layers(x)  # type: ignore[no-any-return]
 
 
 class InThreads(torch.autograd.Function):

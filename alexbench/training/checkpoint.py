@@ -33,7 +33,7 @@ class Checkpoints:
 
     seconds: between two of them. asked_to_stop: looked at between two batches. tell: hears a line
     about what was found. One process at a time may have the checkpoints of a run; or the processes
-    of its team, of which the first reads and writes, and says when.
+    of its group, of which the first reads and writes, and says when.
     """
 
     def __init__(
@@ -44,19 +44,19 @@ class Checkpoints:
         seconds: float,
         asked_to_stop: Callable[[], bool] = lambda: False,
         tell: Callable[[str], None] = lambda line: None,
-        team: ProcessGroup = ALONE,
+        group: ProcessGroup = ALONE,
     ) -> None:
         self.folder, self.stem, self.run_id = folder, stem, run_id
         self.seconds, self.asked_to_stop, self.tell = seconds, asked_to_stop, tell
         self.calls = 0
-        self.join(team)
+        self.join(group)
         self.next_number = 1
         self.due = time.monotonic() + seconds
 
-    def join(self, team: ProcessGroup) -> None:
-        """Be the checkpoints of a process of that team."""
-        self.team = team
-        self.from_first = partial(from_first, team.rank, team.size)
+    def join(self, group: ProcessGroup) -> None:
+        """Be the checkpoints of a process of that group."""
+        self.group = group
+        self.from_first = partial(from_first, group.rank, group.size)
 
     def resume(self, start: Callable[[], State]) -> State:
         """The state of the newest checkpoint that is whole; without one, as ``start`` makes it."""
@@ -80,7 +80,7 @@ class Checkpoints:
         Raises Stopped, after a checkpoint, where the run is to stop; RunFailed on a full disk.
         """
         self.calls += 1
-        if self.team.size > 1 and self.calls % CALLS_BETWEEN_WORDS:
+        if self.group.size > 1 and self.calls % CALLS_BETWEEN_WORDS:
             return 0.0
         stop, due = self.from_first(lambda: (self.asked_to_stop(), time.monotonic() >= self.due))
         if not (stop or due):
@@ -89,7 +89,7 @@ class Checkpoints:
         path = self.folder / f"{self.stem}.{self.next_number:06d}.checkpoint"
         content = capture(state)
         self.next_number += 1
-        if self.team.rank == 0:
+        if self.group.rank == 0:
             write(path, self.run_id, content)
             for old in self.paths()[:-KEPT]:
                 old.unlink()

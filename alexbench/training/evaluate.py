@@ -14,9 +14,14 @@ BATCH_PIXELS = 2**22  # of inputs: 83 images at 224 pixels, with about 0.1 GB in
 LARGEST_BATCH = 500
 
 
+def images_a_batch(side: int) -> int:
+    """How many images of that side in pixels pass through a net at once."""
+    return min(LARGEST_BATCH, max(1, BATCH_PIXELS // side**2))
+
+
 @dataclass(frozen=True)
 class Scores:
-    """What a net did on N examples; errors in percent, loss in nats."""
+    """How a net did on N examples; errors in percent, loss in nats."""
 
     loss: float
     error: float
@@ -31,27 +36,27 @@ def evaluate(
     net: nn.Module,
     split: Split,
     pixels: Pixels,
-    device: torch.device,
     views: str = "centre",
     images: int | None = None,
     keep: bool = False,
     between: Callable[[], object] = lambda: None,
     share: BatchShare | None = None,
 ) -> Scores:
-    """Scores of the net in test mode.
+    """Scores of the net in test mode, on the device of ``pixels``.
 
-    views: which of section 4.1's softmax outputs are averaged, as in ``Pixels.views``. images: only
-    so many, the same random ones for every net; None: all of the split. keep: the probabilities.
-    between: called after each batch.
-    share: which images of each batch this process looks at, if others look at the rest.
+    views: of each image, whose softmax outputs are averaged, as in ``Pixels.views`` (section 4.1).
+    images: only so many, the same random ones for every net; None: all of the split. keep: the
+    probabilities. between: called after each batch. share: this process's part of each batch;
+    None: all of it.
     """
     net.eval()
+    device = pixels.mean.device
     share = share or BatchShare()
     order = torch.arange(len(split.labels))
     if images is not None and images < len(order):
         order = torch.randperm(len(order), generator=torch.Generator().manual_seed(0))[:images]
     losses, predictions, in_top5, kept = [], [], [], []
-    batch_size = min(LARGEST_BATCH, max(1, BATCH_PIXELS // pixels.config.crop_size**2))
+    batch_size = images_a_batch(pixels.config.crop_size)
     mine = batches(split, share.order(order, batch_size), share.part(batch_size), device)
     for (batch, _), indices in zip(mine, order.split(batch_size), strict=True):
         labels = split.labels[indices].to(device)

@@ -10,7 +10,7 @@ from alexbench.config.schema import EvaluateConfig
 from alexbench.data import Dataset, Pixels, Split, batches
 from alexbench.errors import BadInput
 from alexbench.runs import pictures
-from alexbench.training.evaluate import BATCH_PIXELS, LARGEST_BATCH
+from alexbench.training.evaluate import images_a_batch
 
 NEIGHBOURS = 6  # Figure 4 shows six training images beside each test image
 
@@ -87,7 +87,7 @@ def nearest(
     Euclidean distances and places, both (Q, NEIGHBOURS) on the CPU, the nearest first. Only they
     are held: the features of all of ImageNet would take 20 GB.
     """
-    size = min(LARGEST_BATCH, max(1, BATCH_PIXELS // pixels.config.crop_size**2))
+    size = images_a_batch(pixels.config.crop_size)
     distances = features.new_empty(len(features), 0).cpu()
     places = torch.empty(len(features), 0, dtype=torch.int64)
     device = features.device

@@ -28,24 +28,23 @@ from alexbench.training.predictions import check_pictured, predict
 from alexbench.training.train import Outcome, ProgressCallback, train
 
 PICTURED = 12  # test images
-TUNING_SHARE = 6  # one training image of so many is held back when a value is tuned
+TUNING_SHARE = 6  # one training image of so many is a test image when a value is tuned
 
 
 def perform(
     run: Run,
     slot: Slot,
     store: RunStore,
-    watch: ProgressCallback,
+    on_progress: ProgressCallback,
     checkpoints: Checkpoints | None = None,
-    team: ProcessGroup = ALONE,
+    group: ProcessGroup = ALONE,
 ) -> record.RunRecord:
     """Train the run, from its last checkpoint if there is one, and write its record.
 
-    team: the processes that train it together. Raises Stopped
-    where the run was asked to stop.
+    group: the processes that train it together. Raises Stopped where the run was asked to stop.
     """
     if run.config.train.placement == "two":
-        team = replace(team, devices=tuple(map(torch.device, slot.devices)))
+        group = replace(group, devices=tuple(map(torch.device, slot.devices)))
     device = torch.device(slot.device)
     set_precision(run.config.train.precision)
     data = load_data(run.config.data, slot.data_root)
@@ -53,10 +52,10 @@ def perform(
     if run.purpose == "tune":
         data = held_back(data)
     where = environment.describe(device, run.config.train.precision, slot.jobs)
-    outcome = train(run.config, data, run.seed, device, watch, checkpoints, team)
-    if team.rank:  # the first process writes
+    outcome = train(run.config, data, run.seed, device, on_progress, checkpoints, group)
+    if group.rank:  # the first process writes
         return make_record(run, data, outcome, outcome.scores, device, where)
-    still_here = functools.partial(watch, len(outcome.history), 0.0, outcome.history)
+    still_here = functools.partial(on_progress, len(outcome.history), 0.0, outcome.history)
     if run.purpose == "measure" and run.seed == 0 and outcome.status == "finished":
         taken = take_pictures(run, data, outcome.net, device, still_here)
         pictures.write(taken, store.folder, data.source)
@@ -107,9 +106,9 @@ def set_precision(precision: str) -> None:
 
 
 def held_back(data: Dataset) -> Dataset:
-    """The data set that tuning sees: every sixth training image is tested on, none of the test set.
+    """The data set for tuning, without its test images.
 
-    The order is a fixed random one, so that classes mix.
+    A random sixth of the training images, equal for all runs, becomes the test split.
     """
     order = torch.randperm(len(data.train.labels), generator=torch.Generator().manual_seed(0))
     size = len(order) // TUNING_SHARE
@@ -129,7 +128,7 @@ def final_test(
         return outcome.scores, {}
     pixels = Pixels(data.train, run.config.data, run.config.augment, device)
     found = {
-        views: evaluate(outcome.net, data.test, pixels, device, views, keep=True, between=between)
+        views: evaluate(outcome.net, data.test, pixels, views, keep=True, between=between)
         for views in {own, *run.keep_views}
     }
     kept = {views: found[views].probabilities for views in run.keep_views}

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from alexbench import models
 from alexbench.config.schema import Config, EvaluateConfig, TrainConfig
 from alexbench.data import Dataset, Pixels, Split, batches
-from alexbench.parallel.placed import ALONE, ProcessGroup, place
+from alexbench.parallel.placed import ALONE, ProcessGroup, distribute
 from alexbench.training.checkpoint import Checkpoints
 from alexbench.training.evaluate import Scores, evaluate
 from alexbench.training.optimizer import build_optimizer, learning_rate, set_learning_rate, stalled
@@ -22,7 +22,7 @@ from alexbench.training.saturation import saturated_percent
 from alexbench.training.state import Row, Running, State, now
 from alexbench.training.weights import gather
 
-# told after each batch: epochs done with their fraction, training images a second, the history
+# called after each batch: epochs done with their fraction, training images a second, the history
 ProgressCallback = Callable[[float, float, Sequence[Row]], None]
 Status = Literal["finished", "diverged"]
 
@@ -38,14 +38,14 @@ class Outcome:
 
 
 def start(
-    config: Config, num_classes: int, seed: int, device: torch.device, team: ProcessGroup = ALONE
+    config: Config, num_classes: int, seed: int, device: torch.device, group: ProcessGroup = ALONE
 ) -> State:
     """A net with its initial weights and random streams, before the first step."""
     streams = spawn(seed, device)
     side, scale = config.augment.crop_size, config.data.scale
     net = models.build(config.model, num_classes, side, streams.weights, scale)
     net.to(device).to(memory_format=torch.channels_last)  # fastest on a CPU; fp16 on CUDA too
-    net, share, traffic = place(net, config.train, team)
+    net, share, traffic = distribute(net, config.train, group)
     models.set_dropout_stream(net, streams.dropout)
     optimizer = build_optimizer(net, config.train)
     return State(net, optimizer, streams, Running.on(device), share, traffic)
@@ -56,27 +56,27 @@ def train(
     data: Dataset,
     seed: int,
     device: torch.device,
-    watch: ProgressCallback,
+    on_progress: ProgressCallback,
     checkpoints: Checkpoints | None = None,
-    team: ProcessGroup = ALONE,
+    group: ProcessGroup = ALONE,
 ) -> Outcome:
     """Train one net, and measure it after every epoch.
 
     A loss that is not finite ends the run with the status ``diverged``: a result, not an error.
     With checkpoints the run goes on where the last one was made, to the bits it would have had.
-    team: the processes that train it together; all of them call this, and have one outcome.
+    group: the processes that train it together; all of them call this, and have one outcome.
     """
     recipe, count = config.train, len(data.train.labels)
     pixels = Pixels(data.train, config.data, config.augment, device)
-    begin = partial(start, config, len(data.classes), seed, device, team)
+    begin = partial(start, config, len(data.classes), seed, device, group)
     state = checkpoints.resume(begin) if checkpoints else begin()
     share = state.share
     scores = None
 
     def between_batches() -> float:
-        """Say how far the run is; keep it, or stop it, if it is time. Seconds of the keeping."""
+        """Report progress; write a checkpoint or stop if it is time. Seconds that this took."""
         speed = state.running.images / state.train_seconds if state.train_seconds else 0.0
-        watch(len(state.history) + state.running.images / count, speed, state.history)
+        on_progress(len(state.history) + state.running.images / count, speed, state.history)
         return checkpoints.keep(state) if checkpoints else 0.0
 
     while not (status := ended(state.history, recipe)):
@@ -100,14 +100,14 @@ def train(
             state.train_seconds = time.perf_counter() - began
             began += between_batches()
         state.train_seconds = now(device) - began
-        test = tester(state, pixels, device, between_batches)
+        test = tester(state, pixels, between_batches)
         scores = test(data.test)
         train_error = clean_train_error(test, data.train, config.evaluate)
         saturated = saturation(state.net, test, data.train, config.evaluate)
         evaluate_seconds = now(device) - began - state.train_seconds
         state.end_epoch(row_of(state, scores, train_error, evaluate_seconds) | saturated)
     if scores is None:  # interrupted after the last epoch
-        scores = tester(state, pixels, device, between_batches)(data.test)
+        scores = tester(state, pixels, between_batches)(data.test)
     net = whole_net(state, config, len(data.classes), device)
     return Outcome(status, state.history, scores, net)
 
@@ -172,13 +172,9 @@ def train_step(state: State, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Te
     return loss.detach(), logits.detach()
 
 
-def tester(
-    state: State, pixels: Pixels, device: torch.device, between: Callable[[], object]
-) -> Callable[..., Scores]:
-    """``evaluate`` of the net in training, waiting for the split."""
-    return partial(
-        evaluate, state.net, pixels=pixels, device=device, between=between, share=state.share
-    )
+def tester(state: State, pixels: Pixels, between: Callable[[], object]) -> Callable[..., Scores]:
+    """``evaluate`` for the net in training; its argument is the split."""
+    return partial(evaluate, state.net, pixels=pixels, between=between, share=state.share)
 
 
 def clean_train_error(

@@ -1,4 +1,4 @@
-"""The weights of a placed net as those of the whole net, and back: what a checkpoint holds."""
+"""The weights of a distributed net as those of the whole net, and back: for checkpoints."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
@@ -12,43 +12,43 @@ from alexbench.parallel.partition import rows
 from alexbench.parallel.two_devices import TwoDevices
 from alexbench.training.optimizer import Optimizer
 
-# what is wanted of a weight: itself, or something of its shape
+# from a weight to the tensor of its shape that is gathered: the weight, or a slot of the optimizer
 Of = Callable[[nn.Parameter], Tensor]
 
 
 class Part(NamedTuple):
-    """A weight of this process, and which of how many runs of the whole weight's rows it is."""
+    """A weight of this process: slice ``rank`` of ``size`` of the whole weight's rows."""
 
     name: str  # in the whole net
     parameter: nn.Parameter
-    place: int
-    places: int
+    rank: int
+    size: int
 
 
 def parts(net: nn.Module) -> Iterator[Part]:
     """Every weight of this process; the parts of one weight in their order."""
     for path, parameter in net.named_parameters():
         names = path.split(".")
-        place, places = 0, 1
+        rank, size = 0, 1
         if isinstance(net, TwoDevices):
-            place, places = int(names[1]), len(net.columns)
+            rank, size = int(names[1]), len(net.columns)
         elif isinstance(net, Column) or (isinstance(net, Hybrid) and names[0] == "segments"):
-            place, places = dist.get_rank(), dist.get_world_size()
-        yield Part(".".join(names[-2:]), parameter, place, places)
+            rank, size = dist.get_rank(), dist.get_world_size()
+        yield Part(".".join(names[-2:]), parameter, rank, size)
 
 
 @torch.no_grad()
 def gather(net: nn.Module, of: Of = lambda weight: weight) -> dict[str, Tensor]:
-    """By the names of the whole net, on the CPU where they had to be put together.
+    """Full tensors by the undivided net's names; on the CPU where they have several parts.
 
-    Every process that holds a part must ask.
+    Collective: every process calls it.
     """
     wholes: dict[str, list[Tensor]] = {}
     for part in parts(net):
         own = of(part.parameter).detach()
         wholes.setdefault(part.name, []).append(own)
-        if part.places > 1 and own.dim() and not isinstance(net, TwoDevices):
-            wholes[part.name] = [torch.empty(0)] * part.places
+        if part.size > 1 and own.dim() and not isinstance(net, TwoDevices):
+            wholes[part.name] = [torch.empty(0)] * part.size
             dist.all_gather_object(wholes[part.name], own.cpu())
     return {
         name: torch.cat([part.cpu() for part in found])
@@ -60,16 +60,16 @@ def gather(net: nn.Module, of: Of = lambda weight: weight) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def scatter(net: nn.Module, wholes: Mapping[str, Tensor], of: Of = lambda weight: weight) -> None:
-    """Put each process's rows of the whole tensors in their place."""
+    """Copy this process's rows of the full tensors into its weights."""
     for part in parts(net):
-        of(part.parameter).copy_(rows(wholes[part.name], part.place, part.places))
+        of(part.parameter).copy_(rows(wholes[part.name], part.rank, part.size))
 
 
-Slots = dict[str, dict[str, Tensor]]  # what an optimizer keeps, by its name and the weight's
+Slots = dict[str, dict[str, Tensor]]  # the optimizer's tensors: slot, then weight -> tensor
 
 
 def gather_slots(net: nn.Module, optimizer: Optimizer) -> Slots:
-    """What the optimizer keeps of each weight, by the names of the whole net."""
+    """The optimizer's tensors of each weight, by the undivided net's names. Collective."""
     slots = next((list(kept) for kept in optimizer.state.values()), [])
     return {
         slot: gather(net, lambda weight, slot=slot: optimizer.state[weight][slot])  # type: ignore[misc]
@@ -79,12 +79,12 @@ def gather_slots(net: nn.Module, optimizer: Optimizer) -> Slots:
 
 @torch.no_grad()
 def scatter_slots(net: nn.Module, optimizer: Optimizer, slots: Slots) -> None:
-    """Give the optimizer what ``gather_slots`` found."""
+    """Put the tensors that ``gather_slots`` returned back into the optimizer."""
     for part in parts(net):
         for slot, wholes in slots.items():
             whole = wholes[part.name]
             optimizer.state[part.parameter][slot] = (
-                torch.empty_like(part.parameter).copy_(rows(whole, part.place, part.places))
+                torch.empty_like(part.parameter).copy_(rows(whole, part.rank, part.size))
                 if whole.dim()
                 else whole
             )

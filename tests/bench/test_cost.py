@@ -16,7 +16,7 @@ from alexbench.bench.shapes import (
     Conv,
     Norm,
     Pool,
-    Step,
+    TrainStep,
 )
 from alexbench.bench.steps import conv_flops, step_config, step_cost
 from alexbench.config.schema import ModelConfig
@@ -63,7 +63,7 @@ def test_arithmetic_intensity_is_flops_over_bytes():
 def test_the_convolutions_of_a_cifar4_step_are_as_counted_by_hand():
     # forward, an image: 3->32 at 32x32, 32->32 at 16x16, 32->64 at 8x8, all 5x5
     conv1, conv2, conv3 = 2 * 75 * 32 * 1024, 2 * 800 * 32 * 256, 2 * 800 * 64 * 64
-    config = step_config(Step("cifar4", 32, 10, cpu_batch=2))
+    config = step_config(TrainStep("cifar4", 32, 10, cpu_batch=2))
     # the image needs no gradient, so conv1 runs backward once and the others twice
     assert conv_flops(config, 10, 2) == 2 * (2 * conv1 + 3 * conv2 + 3 * conv3)
     linear = 2 * 1024 * 10

@@ -75,9 +75,18 @@ def test_a_call_computes_what_its_arm_says(shape, memory_format):
     assert len(gradients) == (2 if isinstance(shape, Conv) else 1)
 
 
-def test_a_cpu_has_no_switches_to_set():
-    with settings(Arm("forward", precision="ieee"), CPU):
-        pass
+def switches() -> tuple[str, str, bool]:
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    return cudnn.conv.fp32_precision, matmul.fp32_precision, cudnn.benchmark
+
+
+def test_the_switches_of_an_arm_hold_inside_and_are_put_back_on_cuda_alone():
+    before, tuned = switches(), Arm("forward", precision="tf32", cudnn_benchmark=True)
+    with settings(tuned, torch.device("cuda")):  # torch has the switches without a GPU as well
+        assert switches() == ("tf32", "tf32", True)
+    assert switches() == before
+    with settings(tuned, CPU):
+        assert switches() == before != ("tf32", "tf32", True)
 
 
 def test_peaks_are_measured():

@@ -1,7 +1,7 @@
 """What every placement must agree on: nets, batches and whole trainings, the same in each process.
 
-As a program it is one of the processes of a team: ``python -m tests.parallel.cases RANK PORT FILE``
-computes all cases, and rank 0 saves what it found.
+As a program it is a process of a group: ``python -m tests.parallel.cases RANK PORT FILE`` computes
+all cases, and rank 0 saves what it found.
 """
 
 import sys
@@ -15,7 +15,7 @@ from alexbench import models
 from alexbench.config.ablation import Config
 from alexbench.config.schema import ModelConfig, TrainConfig
 from alexbench.parallel.group import find_store, group, talk_at_home
-from alexbench.parallel.placed import ALONE, ProcessGroup, place
+from alexbench.parallel.placed import ALONE, ProcessGroup, distribute
 from alexbench.training.train import train
 from alexbench.training.weights import gather
 from tests.tiny import CPU, tiny_config, tiny_data
@@ -55,14 +55,15 @@ def recipe(placement: str, **keys: Any) -> TrainConfig:
 def one_step(
     net_config: ModelConfig,
     placement: str = "one",
-    team: ProcessGroup = ALONE,
+    group: ProcessGroup = ALONE,
     device: torch.device = CPU,
     side: int | None = None,
 ) -> tuple[Tensor, dict[str, Tensor], int]:
     """Logits of all images, gradients of the whole net in float64, and the bytes that were sent."""
     side = side or SIDES[net_config.name]
     net = models.build(net_config, CLASSES, side, seed=0).double().to(device)
-    net, share, traffic = place(net.to(memory_format=torch.channels_last), recipe(placement), team)
+    net = net.to(memory_format=torch.channels_last)
+    net, share, traffic = distribute(net, recipe(placement), group)
     models.set_dropout_stream(net, torch.Generator(device).manual_seed(1))
     generator = torch.Generator().manual_seed(2)
     images = torch.randn(IMAGES, 3, side, side, generator=generator, dtype=torch.float64).to(device)
@@ -102,10 +103,10 @@ def training(name: str, placement: str) -> Config:
 IMAGES_OF = {"ten_steps": 51, "curve": 128}
 
 
-def trained(name: str, placement: str = "one", team: ProcessGroup = ALONE) -> dict[str, Any]:
+def trained(name: str, placement: str = "one", group: ProcessGroup = ALONE) -> dict[str, Any]:
     """The history of a whole training, its weights and its predictions."""
     data = tiny_data(IMAGES_OF[name])
-    outcome = train(training(name, placement), data, 0, CPU, lambda *_: None, None, team)
+    outcome = train(training(name, placement), data, 0, CPU, lambda *_: None, None, group)
     weights = {key: weight.detach() for key, weight in outcome.net.state_dict().items()}
     return {
         "history": outcome.history,
@@ -114,15 +115,15 @@ def trained(name: str, placement: str = "one", team: ProcessGroup = ALONE) -> di
     }
 
 
-def everything(team: ProcessGroup) -> dict[str, Any]:
+def everything(group: ProcessGroup) -> dict[str, Any]:
     steps = {
-        (placement, index): one_step(net, placement, team)
+        (placement, index): one_step(net, placement, group)
         for placement in PLACEMENTS
         for index, net in enumerate(NETS)
         if can(placement, net)
     }
     runs = {
-        (placement, name): trained(name, placement, team)
+        (placement, name): trained(name, placement, group)
         for placement in PLACEMENTS
         for name in IMAGES_OF
         if (placement, name) != ("processes", "curve")  # which shares no batch

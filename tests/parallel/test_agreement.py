@@ -20,15 +20,15 @@ TWO = ProcessGroup(devices=(CPU, CPU))
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What two processes found over gloo, started once for all tests."""
-    file = tmp_path_factory.mktemp("team") / "found.pt"
+    file = tmp_path_factory.mktemp("group") / "found.pt"
     store = open_store()
-    team = [
+    group = [
         subprocess.Popen(
             [sys.executable, "-m", "tests.parallel.cases", str(rank), str(store.port), str(file)]
         )
         for rank in range(2)
     ]
-    assert [process.wait() for process in team] == [0, 0]
+    assert [process.wait() for process in group] == [0, 0]
     return torch.load(file, weights_only=False)
 
 

@@ -107,10 +107,18 @@ def test_the_last_two_checkpoints_are_kept_and_none_is_half_written(tmp_path):
 
 
 def test_a_checkpoint_is_written_when_it_is_due_and_its_time_is_not_training(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, "write", lambda *_: time.sleep(0.2))
-    rare = run(kept=checkpoints(tmp_path, seconds=3600.0))
-    often = run(kept=checkpoints(tmp_path, seconds=0.0))
-    assert often.history[0]["train_seconds"] < rare.history[0]["train_seconds"] + 0.3
+    clock = time.perf_counter
+
+    def with_slow_writes() -> float:
+        """The clock, which each checkpoint puts forward by a day."""
+        numbers = [checkpoint.number(path) for path in tmp_path.glob("*.checkpoint")]
+        return clock() + 86_400 * max(numbers, default=0)
+
+    monkeypatch.setattr(time, "perf_counter", with_slow_writes)
+    assert run(kept=checkpoints(tmp_path, seconds=3600.0)).history[0]["train_seconds"] < 3600
+    assert not list(tmp_path.iterdir())
+    assert run(kept=checkpoints(tmp_path, seconds=0.0)).history[0]["train_seconds"] < 3600
+    assert with_slow_writes() > 86_400 * BATCHES
 
 
 class Trap:

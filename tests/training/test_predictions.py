@@ -1,5 +1,6 @@
 """What a net makes of single images: its five likeliest classes, and their nearest neighbours."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from alexbench.errors import BadInput
 from alexbench.runs import pictures
 from alexbench.runs.run import Run
 from alexbench.runs.store import RunStore
+from alexbench.training.evaluate import LARGEST_BATCH
 from alexbench.training.predictions import NEIGHBOURS, check_pictured, forward, predict
 from alexbench.training.runner import perform
 from alexbench.training.train import start
@@ -50,11 +52,11 @@ def test_the_neighbours_are_the_nearest_training_images_by_the_last_hidden_layer
     assert [example.label for example in found] == ["class 1", "class 0"]
 
 
-def test_a_training_image_is_its_own_nearest_neighbour(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("alexbench.training.predictions.LARGEST_BATCH", 7)  # more batches than one
-    state = start(CONFIG, 3, 0, CPU)
-    same = DATA.__class__(**{**vars(DATA), "test": DATA.train})
-    found, _ = predict(state.net, same, PIXELS, torch.tensor([13]), None)
+def test_a_training_image_is_its_own_nearest_neighbour():
+    state, data = start(CONFIG, 3, 0, CPU), tiny_data(LARGEST_BATCH + 20)
+    same = replace(data, test=data.train)
+    found, searched = predict(state.net, same, PIXELS, torch.tensor([13]), None)
+    assert searched > LARGEST_BATCH  # in more batches than one
     assert found[0].neighbours[0].distance == pytest.approx(0, abs=1e-4)
     assert found[0].neighbours[0].image == found[0].image
 
