@@ -131,3 +131,11 @@ def test_one_seed_has_no_interval_and_uneven_seeds_are_refused() -> None:
     assert all(map(math.isnan, [*result.interval[1:], result.p_value, result.standard_error]))
     with pytest.raises(ValueError, match="same seeds"):
         rates.compare({0.01: [1.0, 2.0]}, {0.01: [1.0]})
+
+
+def test_rates_unevenly_apart_are_fitted_by_least_squares_too() -> None:
+    logs, means = np.log([0.01, 0.02, 0.03, 0.08]), [3.0, 1.0, 1.2, 4.0]
+    level, slope, curve = OLS(means, np.vander(logs, 3, increasing=True)).fit().params
+    best = rates.best({math.exp(log): [mean] for log, mean in zip(logs, means, strict=True)})
+    assert best.value == pytest.approx(level - slope**2 / (4 * curve))
+    assert math.log(best.rate) == pytest.approx(-slope / (2 * curve))
