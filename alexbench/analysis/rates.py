@@ -8,10 +8,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from alexbench.analysis import stats
 from alexbench.analysis.stats import Interval
+
+FLAT = 1e-9  # of the values: a curve that is rounding
 
 Arm = Mapping[float, Sequence[float]]
 
@@ -47,10 +47,10 @@ def best(arm: Arm, chosen_by: Arm | None = None) -> Best:
     rates = sorted(arm)
     means = _means(arm, rates)
     if chosen_by is None:
-        log_rate, value, bracketed = _minimum(np.log(rates), means)
+        log_rate, value, bracketed = _minimum(rates, means)
         return Best(value, math.exp(log_rate), bracketed)
-    log_rate, _, bracketed = _minimum(np.log(rates), _means(chosen_by, rates))
-    return Best(_value_at(np.log(rates), means, log_rate), math.exp(log_rate), bracketed)
+    log_rate, _, bracketed = _minimum(rates, _means(chosen_by, rates))
+    return Best(_value_at(rates, means, log_rate), math.exp(log_rate), bracketed)
 
 
 def compare(
@@ -116,24 +116,44 @@ def _means(arm: Arm, rates: Sequence[float]) -> list[float]:
     ]
 
 
-def _minimum(log_rates: np.ndarray, means: Sequence[float]) -> tuple[float, float, bool]:
+def _minimum(rates: Sequence[float], means: Sequence[float]) -> tuple[float, float, bool]:
     """The log rate of the smallest value, that value, and whether rates on both sides are worse."""
+    logs = [math.log(rate) for rate in rates]
     least = min(range(len(means)), key=means.__getitem__)
     finite = all(map(math.isfinite, means))
     if len(means) >= 3 and finite:
-        centre = log_rates.mean()
-        curve, slope, level = np.polynomial.polynomial.polyfit(log_rates - centre, means, 2)[::-1]
-        if curve > 0:
+        level, slope, curve = _parabola(logs, means)
+        width = logs[-1] - logs[0]
+        if curve * width**2 > FLAT * max(map(abs, means)):
             vertex = -slope / (2 * curve)
-            if log_rates[0] - centre <= vertex <= log_rates[-1] - centre:
-                return float(vertex + centre), float(level - slope**2 / (4 * curve)), True
+            if abs(vertex) <= width / 2:
+                return vertex + (logs[0] + logs[-1]) / 2, level - slope**2 / (4 * curve), True
     inside = 0 < least < len(means) - 1
-    return float(log_rates[least]), means[least], inside and not finite
+    return logs[least], means[least], inside and not finite
 
 
-def _value_at(log_rates: np.ndarray, means: Sequence[float], log_rate: float) -> float:
+def _value_at(rates: Sequence[float], means: Sequence[float], log_rate: float) -> float:
     """The parabola through ``means`` at ``log_rate``; with fewer than 3 finite, the nearest one."""
+    logs = [math.log(rate) for rate in rates]
     if len(means) >= 3 and all(map(math.isfinite, means)):
-        around = log_rates - log_rate  # the constant term is the value there
-        return float(np.polynomial.polynomial.polyfit(around, means, 2)[0])
-    return means[int(np.argmin(np.abs(log_rates - log_rate)))]
+        level, slope, curve = _parabola(logs, means)
+        x = log_rate - (logs[0] + logs[-1]) / 2
+        return level + slope * x + curve * x**2
+    return means[min(range(len(logs)), key=lambda i: abs(logs[i] - log_rate))]
+
+
+def _parabola(logs: Sequence[float], means: Sequence[float]) -> tuple[float, float, float]:
+    """Level, slope and curve of the least squares parabola around the middle of ``logs``.
+
+    By orthogonal polynomials and correctly rounded sums: equal bits on every machine.
+    """
+    centre, middle = stats.mean(logs), (logs[0] + logs[-1]) / 2
+    x = [log - centre for log in logs]
+    squares = math.fsum(each**2 for each in x)
+    tilt = math.fsum(each**3 for each in x) / squares
+    bow = [each**2 - tilt * each - squares / len(x) for each in x]  # orthogonal to 1 and x
+    curve = math.fsum(map(math.prod, zip(bow, means, strict=True))) / math.fsum(b**2 for b in bow)
+    linear = math.fsum(map(math.prod, zip(x, means, strict=True))) / squares - curve * tilt
+    level = stats.mean(means) - curve * squares / len(x)
+    off = middle - centre
+    return level + linear * off + curve * off**2, linear + 2 * curve * off, curve
