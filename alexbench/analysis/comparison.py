@@ -7,92 +7,108 @@ whose two runs were made on different machines or for different ablations, is dr
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from alexbench.analysis import stats
-from alexbench.analysis.pairs import (
-    arm_mean,
-    confidence,
-    mcnemar,
-    p_value,
-    pair,
-    to_differences,
-    tuned_settings,
-)
+from alexbench.analysis import pairs as paired
+from alexbench.analysis import scales, stats, verdict
+from alexbench.analysis.pairs import Pairs
 from alexbench.config import metrics, references
 from alexbench.config.ablation import Ablation
 from alexbench.config.metrics import Metric
 from alexbench.config.references import Claim, Effect
+from alexbench.runs import metric_values
 from alexbench.runs.record import RunRecord
 
-SIGNED = ("reproduced", "same sign", "opposite")  # verdicts of an interval without zero
+Scale = Literal["points", "log odds", "log ratio"]
 
 
 class Question(NamedTuple):
-    """Which pair of arms is compared on which metric, and what is claimed of it."""
+    """Which pair of arms is compared on which metric, and what is claimed of it.
+
+    ``control``: the variant is the claim's control, which should not show the effect.
+    """
 
     metric: str
     baseline: str
     variant: str
     claim: str | None = None
+    control: bool = False
 
 
 @dataclass(frozen=True)
 class ComparisonRow:
     """A row of comparison.csv. ``delta`` and its bounds are percentage points, or ratios.
 
-    The means are over the pairs: arithmetic for differences, geometric for ratios. ``p_value`` is
-    the sign-flip test's, ``t_p_value`` the paired t test's; both are adjusted in judge, and there
-    are none of what is counted and not measured.
-    ``paper_se`` is computed from the released runs behind the paper's number where the paper
-    gives a delta only.
+    Each arm is taken at its own best learning rate, where it was measured at ``rates`` of more than
+    one; with one the comparison is "at one rate". ``delta`` is variant minus baseline with its 95%
+    interval over new seeds; ``ci_low_new_images`` and ``ci_high_new_images`` are for new test
+    images too. ``sign``, ``share`` (measured / claimed, with its interval) and ``verdict`` are
+    judged on ``scale``. ``p_value``: two-sided, of the interval's own t, or of the paired log-rank
+    test; ``p_holm``: adjusted over this ablation's table. None of both for what is counted.
     """
 
     ablation: str
     profile: str
+    regime: str
     data: str
+    verdict: str
+    claim: str
+    role: str
     metric: str
     baseline: str
     variant: str
+    rates: int
     num_pairs: int
     baseline_mean: float
     variant_mean: float
     delta: float
     ci_low: float
     ci_high: float
-    p_value: float
+    delta_unit: str
     paper_delta: float
     notebook_delta: float
-    verdict: str
-    same_data: str
-    claim: str
+    scale: str
+    sign: str
+    share: float
+    share_low: float
+    share_high: float
+    p_value: float
+    p_holm: float
+    ci_low_new_images: float
+    ci_high_new_images: float
+    seeds_to_settle: float
     claimed_direction: str
     paper_se: float
     notebook_se: float
+    same_data: str
     unit: str
     kind: str
-    p_holm: float
-    t_p_value: float
-    t_p_holm: float
-    mcnemar_p: float
-    equivalence_p: float
-    seeds_for_80_power: float
     dropped_seeds: int
     baseline_diverged: int
     variant_diverged: int
     baseline_censored: int
     variant_censored: int
+    baseline_did_not_learn: int
+    variant_did_not_learn: int
     tuned: str
+
+
+class Answer(NamedTuple):
+    """A row before it is judged, with what the judgement needs: both effects on one scale."""
+
+    row: ComparisonRow
+    measured: verdict.Measured
+    claimed: verdict.Claimed | None
 
 
 def comparison(
     ablation: Ablation, profile: str, records: Sequence[RunRecord]
 ) -> list[ComparisonRow]:
-    """Return the judged rows of the measured ``records``, those of claims first."""
+    """The judged rows of the measured ``records``, those of claims first."""
     measured = [record for record in records if record.purpose == "measure"]
     return judge(
         [
-            answer(question, ablation.name, profile, planned(question, ablation, measured))
+            answer(question, ablation, profile, planned(question, ablation, measured))
             for question in questions(ablation)
         ]
     )
@@ -108,7 +124,7 @@ def planned(
 
 
 def questions(ablation: Ablation) -> Iterator[Question]:
-    """Yield a question a claim and metric, then one for every other metric of every variant."""
+    """Yields a question a claim and metric, the controls, then every other metric and variant."""
     claimed = list(dict.fromkeys(claim_questions(ablation)))
     yield from claimed
     answered = {question[:3] for question in claimed}
@@ -121,95 +137,124 @@ def questions(ablation: Ablation) -> Iterator[Question]:
 
 
 def claim_questions(ablation: Ablation) -> Iterator[Question]:
+    """Yields the questions of the claims, each followed by that of its control."""
     for claim_id, uses in ablation.claims.items():
         for use in uses:
             about = [use.metric] if use.metric else references.claim(claim_id).metrics()
             for metric in about:
-                yield Question(metric, use.baseline or ablation.baseline, use.variant, claim_id)
+                baseline = use.baseline or ablation.baseline
+                yield Question(metric, baseline, use.variant, claim_id)
+                if use.control:
+                    yield Question(metric, baseline, use.control, claim_id, control=True)
 
 
 def answer(
-    question: Question, ablation: str, profile: str, records: Sequence[RunRecord]
-) -> ComparisonRow:
-    """Answer one question, but for what depends on the whole table (judge)."""
+    question: Question, ablation: Ablation, profile: str, records: Sequence[RunRecord]
+) -> Answer:
+    """Answers one question, but for what depends on the whole table (judge)."""
     metric = metrics.METRICS[question.metric]
-    pairs = pair(metric, question.baseline, question.variant, records)
-    differences = to_differences(metric, pairs)
-    interval = confidence(metric, differences, pairs)
-    censored = any(reading.censored for reading in (*pairs.baseline, *pairs.variant))
+    pairs = paired.pair(metric, (question.baseline, question.variant), records)
     paper, notebook = claimed_effects(question)
     target = paper or notebook
+    scale = scale_of(metric, target)
+    shown = paired.compare(pairs)
+    judged = paired.compare(pairs, odds=True) if scale == "log odds" else shown
+    claimed = on_scale(target, scale) if target else None
+    censored = paired.censored(pairs)
+    measured = verdict.Measured(judged.interval, len(pairs.seeds), exact=metric.exact)
+    settle = None if claimed is None else verdict.seeds_to_settle(measured, claimed)
+    images = paired.new_images(pairs, shown.interval)
+    runs = pairs.best_runs()
     data = records[0].data if records else None
-    claim = references.claim(question.claim) if question.claim else None
-    return ComparisonRow(
-        ablation=ablation,
+    same = question.claim and data and references.same_data(references.claim(question.claim), data)
+    row = ComparisonRow(
+        ablation=ablation.name,
         profile=profile,
+        regime=ablation.regime,
         data=data["name"] if data else "",
-        metric=metric.name,
-        unit=metric.unit,
-        kind=metric.kind,
+        verdict="",
         claim=question.claim or "",
+        role="control" if question.control else "claim" if question.claim else "",
+        metric=metric.name,
         baseline=question.baseline,
         variant=question.variant,
-        num_pairs=len(differences),
-        dropped_seeds=pairs.dropped_seeds,
-        baseline_diverged=sum(run.status == "diverged" for run, _ in pairs.runs),
-        variant_diverged=sum(run.status == "diverged" for _, run in pairs.runs),
-        baseline_censored=sum(reading.censored for reading in pairs.baseline),
-        variant_censored=sum(reading.censored for reading in pairs.variant),
-        baseline_mean=arm_mean(metric, pairs.baseline),
-        variant_mean=arm_mean(metric, pairs.variant),
-        delta=shown(metric, interval.estimate),
-        ci_low=shown(metric, interval.low),
-        ci_high=shown(metric, interval.high),
-        p_value=math.nan if metric.exact else p_value(differences, pairs),
-        p_holm=math.nan,
-        t_p_value=math.nan if metric.exact else stats.t_test(differences),
-        t_p_holm=math.nan,
-        mcnemar_p=mcnemar(pairs) if metrics.is_per_example(metric.name) else math.nan,
-        equivalence_p=math.nan if censored else equivalence(target, differences),
+        rates=pairs.num_rates,
+        num_pairs=len(pairs.seeds),
+        baseline_mean=back(metric, shown.baseline.value),
+        variant_mean=back(metric, shown.variant.value),
+        delta=back(metric, shown.interval.estimate),
+        ci_low=back(metric, shown.interval.low),
+        ci_high=back(metric, shown.interval.high),
+        delta_unit=delta_unit(metric),
         paper_delta=size(paper),
-        claimed_direction=direction(target),
-        paper_se=standard_error(paper, notebook if paper else None),
         notebook_delta=size(notebook),
+        scale=scale if claimed else "",
+        sign="",
+        share=math.nan,
+        share_low=math.nan,
+        share_high=math.nan,
+        p_value=math.nan if metric.exact else paired.p_value(pairs, judged),
+        p_holm=math.nan,
+        ci_low_new_images=images.low,
+        ci_high_new_images=images.high,
+        seeds_to_settle=math.nan if settle is None else settle,
+        claimed_direction=direction(target),
+        paper_se=standard_error(paper),
         notebook_se=standard_error(notebook),
-        verdict=first_verdict(target, interval),
-        seeds_for_80_power=math.nan if censored else seeds_wanted(target, differences),
-        same_data="" if claim is None or data is None else yes(references.same_data(claim, data)),
-        tuned=tuned_settings(pairs),
+        same_data="" if not question.claim or data is None else "yes" if same else "no",
+        unit=metric.unit,
+        kind=metric.kind,
+        dropped_seeds=pairs.dropped_seeds,
+        baseline_diverged=sum(run.status == "diverged" for run in runs[0]),
+        variant_diverged=sum(run.status == "diverged" for run in runs[1]),
+        baseline_censored=sum(censored[0]),
+        variant_censored=sum(censored[1]),
+        baseline_did_not_learn=sum(map(metric_values.did_not_learn, runs[0])),
+        variant_did_not_learn=sum(map(metric_values.did_not_learn, runs[1])),
+        tuned=paired.tuned_settings(pairs),
+    )
+    return Answer(row, measured, claimed)
+
+
+def judge(answers: Sequence[Answer]) -> list[ComparisonRow]:
+    """The rows with p values adjusted over the table, and the word of each claim.
+
+    Two families: the rows that a claim is about (with their controls), decided before anything
+    was measured, and the rest. The sign of a claim is open where Holm's adjustment takes it back:
+    so the chance that a table without any true effect says reproduced, smaller, larger or opposite
+    anywhere is at most 5%.
+    """
+    adjusted_p = adjusted([each.row for each in answers])
+    return [
+        judged(each._replace(row=replace(each.row, p_holm=p)))
+        for each, p in zip(answers, adjusted_p, strict=True)
+    ]
+
+
+def judged(found: Answer) -> ComparisonRow:
+    """The row of an answer with its word; without one where nothing is claimed."""
+    row, measured, claimed = found
+    if claimed is None:
+        return row
+    said = verdict.judge(measured._replace(adjusted_p=row.p_holm), claimed)
+    return replace(
+        row,
+        verdict=said.word,
+        sign=said.sign,
+        share=said.share.estimate,
+        share_low=said.share.low,
+        share_high=said.share.high,
     )
 
 
-def judge(rows: Sequence[ComparisonRow]) -> list[ComparisonRow]:
-    """Adjust the p values over the table, and take back verdicts that do not survive it.
-
-    Two families: the rows that a claim is about, decided before anything was measured, and the
-    rest. A claim whose interval excludes zero, but not after Holm's adjustment of the paired t
-    tests of all claims in the table, is inconclusive: so the chance that a table without any true
-    effect says reproduced, same sign or opposite anywhere is at most 5%.
-    """
-    p_holm = adjusted(rows, [row.p_value for row in rows])
-    t_p_holm = adjusted(rows, [row.t_p_value for row in rows])
-    judged = [
-        replace(row, p_holm=p, t_p_holm=t_p)
-        for row, p, t_p in zip(rows, p_holm, t_p_holm, strict=True)
-    ]
-    return [
-        replace(row, verdict="inconclusive")
-        if row.verdict in SIGNED and row.t_p_holm > stats.ALPHA
-        else row
-        for row in judged
-    ]
-
-
-def adjusted(rows: Sequence[ComparisonRow], p_values: Sequence[float]) -> list[float]:
-    """Return each row's p value after Holm's adjustment within its family.
+def adjusted(rows: Sequence[ComparisonRow]) -> list[float]:
+    """Each row's p value after Holm's adjustment within its family.
 
     The families are the rows that a claim is about, and the rest. Two claims about one test count
     once.
     """
     tests = [(bool(row.claim), row.metric, row.baseline, row.variant) for row in rows]
-    before = dict(zip(tests, p_values, strict=True))
+    before = dict(zip(tests, (row.p_value for row in rows), strict=True))
     after: dict[tuple[bool, str, str, str], float] = {}
     for claimed in (True, False):
         family = [test for test in before if test[0] == claimed]
@@ -217,9 +262,34 @@ def adjusted(rows: Sequence[ComparisonRow], p_values: Sequence[float]) -> list[f
     return [after[test] for test in tests]
 
 
-def shown(metric: Metric, value: float) -> float:
-    """From the scale of the test to that of the table: a log ratio becomes a ratio."""
+def scale_of(metric: Metric, claimed: Effect | None) -> Scale:
+    """On which scale sizes are compared: log odds where both errors of the claim are known."""
+    if metric.kind != "difference":
+        return "log ratio"
+    return "log odds" if metric.odds and claimed and claimed.values else "points"
+
+
+def on_scale(claimed: Effect, scale: Scale) -> verdict.Claimed:
+    """A claim on the scale of the comparison, with its own standard error there."""
+    bound, sign_only = claimed.said == "beyond", claimed.size is None
+    if scale != "log odds" or claimed.values is None:
+        error = standard_error(claimed) if scale == "points" else math.nan
+        return verdict.Claimed(claimed.log_or_points, error, bound, sign_only)
+    delta, error = scales.claimed_log_odds(*claimed.values, claimed.images or paired.MANY_IMAGES)
+    known = claimed.images is not None
+    return verdict.Claimed(delta, error if known else math.nan, bound, sign_only)
+
+
+def back(metric: Metric, value: float) -> float:
+    """From the scale of the test to that of the table: a log becomes a ratio, or a time."""
     return value if metric.kind == "difference" else math.exp(value)
+
+
+def delta_unit(metric: Metric) -> str:
+    """The unit of ``delta``: points of a percentage, the metric's own, or a ratio."""
+    if metric.kind != "difference":
+        return "ratio"
+    return "points" if metric.unit == "%" else metric.unit
 
 
 def claimed_effects(question: Question) -> tuple[Effect | None, Effect | None]:
@@ -231,40 +301,19 @@ def claimed_effects(question: Question) -> tuple[Effect | None, Effect | None]:
     return claim.effect(question.metric, arms), claim.notebook_effect(question.metric, arms)
 
 
-def first_verdict(claimed: Effect | None, interval: stats.Interval) -> str:
-    if claimed is None:
-        return ""
-    return stats.verdict(*interval, claimed.log_or_points, sign_only=claimed.size is None)
-
-
-def equivalence(claimed: Effect | None, differences: list[float]) -> float:
-    if claimed is None or claimed.size is None:
-        return math.nan
-    return stats.tost_p(differences, abs(claimed.log_or_points) / 2)
-
-
-def seeds_wanted(claimed: Effect | None, differences: list[float]) -> float:
-    if claimed is None or claimed.size is None:
-        return math.nan
-    seeds = stats.seeds_needed(claimed.log_or_points, stats.sd(differences))
-    return math.nan if seeds is None else seeds
-
-
 def size(effect: Effect | None) -> float:
+    """The claimed delta in points, or the ratio; NaN where there is none."""
     return math.nan if effect is None or effect.size is None else effect.size
 
 
 def direction(effect: Effect | None) -> str:
+    """Which way the claim goes: higher, lower, or nothing."""
     if effect is None:
         return ""
     return "higher" if effect.log_or_points > 0 else "lower"
 
 
-def standard_error(*effects: Effect | None) -> float:
-    """The binomial standard error of the first of these that has one."""
-    errors = [effect.standard_error for effect in effects if effect]
-    return next((error for error in errors if error is not None), math.nan)
-
-
-def yes(value: bool) -> str:
-    return "yes" if value else "no"
+def standard_error(effect: Effect | None) -> float:
+    """The binomial standard error of a claimed difference, in points; NaN where unknown."""
+    error = None if effect is None else effect.standard_error
+    return math.nan if error is None else error

@@ -1,106 +1,250 @@
-"""Runs paired by seed, and what their readings say about the difference of two arms."""
+"""Runs paired by seed, at one learning rate or at several, and what they say of two arms."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from alexbench.analysis import stats
-from alexbench.config.metrics import Metric
+from alexbench.analysis import rates, scales, stats
+from alexbench.analysis.images import new_images_interval
+from alexbench.analysis.paired_times import paired_log_rank_p
+from alexbench.config.metrics import METRICS, Metric
 from alexbench.runs import metric_values
 from alexbench.runs.metric_values import MetricValue
 from alexbench.runs.record import RunRecord, unpack_correct
 
 # equal, or no timing
 TIMED_ALIKE = ("processor", "device", "num_threads", "precision", "jobs", "trained_for")
+MANY_IMAGES = 1_000_000  # in place of a test set whose size is not known
+
+Runs = Mapping[float, Sequence[RunRecord]]  # learning rate -> runs, the seeds in one order
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """The readings of both arms, seed by seed, and the runs that they come from."""
+    """The runs of both arms by learning rate, all with the same seeds in the same order.
 
-    baseline: list[MetricValue]
-    variant: list[MetricValue]
-    runs: list[tuple[RunRecord, RunRecord]]
+    ``guide``: the metric whose minimum chooses an arm's rate where the compared one has none.
+    """
+
+    metric: Metric
+    guide: Metric
+    baseline: Runs
+    variant: Runs
+    seeds: tuple[int, ...]
     dropped_seeds: int
 
+    @property
+    def num_rates(self) -> int:
+        """The rates at which both arms were measured; the fewer of the two."""
+        return min(len(self.baseline), len(self.variant))
 
-def pair(metric: Metric, baseline: str, variant: str, records: Sequence[RunRecord]) -> Pairs:
-    """Match the two arms' runs by seed."""
-    arms = [{r.seed: r for r in records if r.variant == name} for name in (baseline, variant)]
-    seeds = sorted(arms[0].keys() | arms[1].keys())
-    both = [(arms[0][seed], arms[1][seed]) for seed in seeds if all(seed in arm for arm in arms)]
-    whole = [
-        (runs, tuple(metric_values.read(metric.name, run) for run in runs))
-        for runs in both
-        if comparable(metric, *runs)
-    ]
-    kept = [(runs, read) for runs, read in whole if not any(math.isnan(r.value) for r in read)]
+    def best_runs(self) -> tuple[list[RunRecord], list[RunRecord]]:
+        """The runs of each arm at the measured rate nearest to its best one."""
+        return _nearest(self.baseline, self), _nearest(self.variant, self)
+
+
+def pair(
+    metric: Metric, arms: tuple[str, str], records: Sequence[RunRecord], guide: str = "test_error"
+) -> Pairs:
+    """Match the runs of two arms (baseline, variant) by seed.
+
+    A seed counts if both arms have it at each of their rates, measured. Timings and counts are
+    compared at the middle rate alone.
+    """
+    found = [by_rate([run for run in records if run.variant == name]) for name in arms]
+    if metric.timing or metric.exact:
+        found = [{rate: arm[rate] for rate in _middle(arm)} for arm in found]
+    every = sorted({seed for arm in found for runs in arm.values() for seed in runs})
+    seeds = tuple(seed for seed in every if _complete(metric, found, seed))
+    chosen = [{rate: [runs[seed] for seed in seeds] for rate, runs in arm.items()} for arm in found]
     return Pairs(
-        baseline=[read[0] for _, read in kept],
-        variant=[read[1] for _, read in kept],
-        runs=[runs for runs, _ in kept],
-        dropped_seeds=len(seeds) - len(kept),
+        metric=metric,
+        guide=METRICS[guide] if metric.tunes is None else metric,
+        baseline=chosen[0],
+        variant=chosen[1],
+        seeds=seeds,
+        dropped_seeds=len(every) - len(seeds),
     )
 
 
+def by_rate(runs: Sequence[RunRecord]) -> dict[float, dict[int, RunRecord]]:
+    """The runs of an arm: learning rate -> seed -> run, rates ascending."""
+    found: dict[float, dict[int, RunRecord]] = {}
+    for run in sorted(runs, key=lambda run: float(run.config["train"]["lr"])):
+        found.setdefault(float(run.config["train"]["lr"]), {})[run.seed] = run
+    return found
+
+
+def _middle(arm: Mapping[float, object]) -> list[float]:
+    rates_ = sorted(arm)
+    return rates_[len(rates_) // 2 :][:1]
+
+
+def _complete(metric: Metric, arms: Sequence[dict[float, dict[int, RunRecord]]], seed: int) -> bool:
+    """Whether a seed was measured at every rate of both arms, and can be compared."""
+    if not all(arm and all(seed in runs for runs in arm.values()) for arm in arms):
+        return False
+    runs = [[runs[seed] for runs in arm.values()] for arm in arms]
+    values = [metric_values.read(metric.name, run).value for arm in runs for run in arm]
+    return not any(map(math.isnan, values)) and comparable(metric, runs[0][0], runs[1][0])
+
+
 def comparable(metric: Metric, first: RunRecord, second: RunRecord) -> bool:
-    """Say whether two runs can be compared on a metric: timings of one sweep on one machine."""
+    """Whether two runs can be compared on a metric: timings of one sweep on one machine."""
     timed = [[run.environment.get(key) for key in TIMED_ALIKE] for run in (first, second)]
     return not metric.timing or timed[0] == timed[1]
 
 
-def to_differences(metric: Metric, pairs: Pairs) -> list[float]:
-    """Return variant minus baseline, or the logs of variant over baseline."""
-    baseline = [reading.value for reading in pairs.baseline]
-    variant = [reading.value for reading in pairs.variant]
+def _nearest(arm: Runs, pairs: Pairs) -> list[RunRecord]:
+    if not pairs.seeds:
+        return []
+    best = rates.best(_values(arm, pairs.guide, odds=False)).rate
+    return list(arm[min(arm, key=lambda rate: abs(math.log(rate / best)))])
+
+
+def _values(arm: Runs, metric: Metric, odds: bool) -> dict[float, list[float]]:
+    """Values by rate on the scale of the comparison.
+
+    A rate at which a time was only known to be longer counts as infinitely long, where another
+    rate of the arm was reached at all seeds. Where none was, the rate with the fewest censored
+    and the shortest times stands alone, its bounds as values.
+    """
+    read = {rate: read_all(metric, runs) for rate, runs in arm.items()}
+    late = {rate: sum(value.censored for value in values) for rate, values in read.items()}
+    if late and min(late.values()) > 0:
+        totals = {rate: math.fsum(value.value for value in read[rate]) for rate in read}
+        alone = min(read, key=lambda rate: (late[rate], totals[rate]))
+        read, late = {alone: read[alone]}, {alone: 0}
+    return {
+        rate: [
+            math.inf if late[rate] else on_scale(metric, value.value, run, odds)
+            for value, run in zip(values, arm[rate], strict=True)
+        ]
+        for rate, values in read.items()
+    }
+
+
+def on_scale(metric: Metric, value: float, run: RunRecord, odds: bool) -> float:
+    """A value as it is compared: log odds, log (times, sizes), or as it is."""
     if metric.kind != "difference":
-        return stats.log_ratios(baseline, variant)
-    return [v - b for b, v in zip(baseline, variant, strict=True)]
+        return math.log(value)
+    return scales.log_odds(value, num_images(metric, run)) if odds else value
 
 
-def confidence(metric: Metric, differences: list[float], pairs: Pairs) -> stats.Interval:
-    if metric.kind != "time_to_target":
-        return stats.t_interval(differences)
-    censored = [[reading.censored for reading in arm] for arm in (pairs.baseline, pairs.variant)]
-    return stats.censored_interval(differences, *censored)
+def num_images(metric: Metric, run: RunRecord) -> int:
+    """How many images an error was counted on."""
+    if "train_error" in metric.name and not metric.name.startswith("test"):
+        return int(run.config["evaluate"]["train_images"] or run.data["train_images"])
+    return int(run.data["test_images"])
 
 
-def p_value(differences: list[float], pairs: Pairs) -> float:
-    """The sign-flip p; the log-rank p where a run was censored."""
-    arms = (pairs.baseline, pairs.variant)
-    times = [[reading.value for reading in arm] for arm in arms]
-    censored = [[reading.censored for reading in arm] for arm in arms]
-    if any(censored[0]) or any(censored[1]):
-        return stats.log_rank_p(times[0], censored[0], times[1], censored[1])
-    return stats.sign_flip_p(differences)
+def compare(pairs: Pairs, odds: bool = False) -> rates.RateComparison:
+    """Variant minus baseline, each arm at its best rate; ``odds``: in log odds.
+
+    The interval is open on the side that censored times leave open.
+    """
+    metric = pairs.metric
+    arms = [_values(arm, metric, odds) for arm in (pairs.baseline, pairs.variant)]
+    by = None
+    if pairs.guide != metric:
+        by = tuple(_values(arm, pairs.guide, odds=False) for arm in (pairs.baseline, pairs.variant))
+    found = rates.compare(arms[0], arms[1], chosen_by=by, floor=floor(pairs, odds))
+    late = censored(pairs)
+    estimate, low, high = found.interval
+    return found._replace(
+        interval=stats.Interval(
+            estimate,
+            -math.inf if any(late[0]) else low,
+            math.inf if any(late[1]) else high,
+        )
+        if not math.isnan(low)
+        else found.interval
+    )
 
 
-def mcnemar(pairs: Pairs) -> float:
-    """McNemar's p over the test images of all pairs of which both runs finished."""
-    baseline_only = variant_only = finished = 0
-    for runs in pairs.runs:
-        correct = [unpack_correct(run) for run in runs]
-        if correct[0] is not None and correct[1] is not None:
-            finished += 1
-            baseline_only += int(np.sum(correct[0] & ~correct[1]))
-            variant_only += int(np.sum(~correct[0] & correct[1]))
-    return stats.mcnemar_p(baseline_only, variant_only) if finished else math.nan
+def floor(pairs: Pairs, odds: bool) -> float:
+    """The least spread of a difference that the size of the test set leaves (scales)."""
+    metric, runs = pairs.metric, pairs.best_runs()
+    if not runs[0] or metric.kind != "difference" or metric.unit != "%" or metric.exact:
+        return 0.0
+    images = num_images(metric, runs[0][0])
+    counts = disagreements(runs) if metric.name == "test_error" else None
+    only = [value / len(runs[0]) for value in counts] if counts else [0.0, 0.0]
+    points = scales.spread_floor(only[0], only[1], images)
+    if not odds:
+        return points
+    errors = [metric_values.read(metric.name, run).value for arm in runs for run in arm]
+    mean = min(max(stats.mean(errors), 100 / images), 100 - 100 / images)
+    return scales.points_to_log_odds(points, mean)
 
 
-def arm_mean(metric: Metric, readings: Sequence[MetricValue]) -> float:
-    values = [reading.value for reading in readings]
-    if metric.kind == "difference" or not values:
-        return stats.mean(values)
-    return math.exp(stats.mean([math.log(value) for value in values]))
+def disagreements(runs: tuple[list[RunRecord], list[RunRecord]]) -> tuple[int, int] | None:
+    """Images that the baseline, and that the variant alone got right, over all pairs.
+
+    None where a run diverged.
+    """
+    correct = [[unpack_correct(run) for run in arm] for arm in runs]
+    baseline_only = variant_only = 0
+    for first, second in zip(*correct, strict=True):
+        if first is None or second is None:
+            return None
+        baseline_only += int(np.sum(first & ~second))
+        variant_only += int(np.sum(~first & second))
+    return baseline_only, variant_only
+
+
+def new_images(pairs: Pairs, interval: stats.Interval) -> stats.Interval:
+    """The interval of a difference of test errors, widened for new test images.
+
+    Seeds and images are two-way random effects, at the measured rates nearest to the best ones.
+    NaN where the metric is another one, or a run diverged.
+    """
+    runs = pairs.best_runs()
+    nothing = stats.Interval(interval.estimate, math.nan, math.nan)
+    if pairs.metric.name != "test_error" or len(pairs.seeds) < 2 or disagreements(runs) is None:
+        return nothing
+    correct = [np.array([unpack_correct(run) for run in arm]) for arm in runs]
+    found = new_images_interval(correct[0], correct[1])
+    freedom = len(pairs.seeds) - 1
+    quantile = stats.t_quantile((1 + stats.LEVEL) / 2, freedom)
+    seeds_half = (interval.high - interval.low) / 2
+    half = math.hypot(seeds_half, quantile * math.sqrt(found.image_variance))
+    return stats.Interval(interval.estimate, interval.estimate - half, interval.estimate + half)
+
+
+def censored(pairs: Pairs) -> tuple[list[bool], list[bool]]:
+    """Whether each seed's value is only a lower bound, at the arm's best rate."""
+    baseline, variant = (
+        [metric_values.read(pairs.metric.name, run).censored for run in arm]
+        for arm in pairs.best_runs()
+    )
+    return baseline, variant
+
+
+def p_value(pairs: Pairs, compared: rates.RateComparison) -> float:
+    """The p of the comparison's own t, or of the paired log-rank test where times are censored."""
+    late = censored(pairs)
+    if not any(late[0]) and not any(late[1]):
+        return compared.p_value
+    times = [read_all(pairs.metric, arm) for arm in pairs.best_runs()]
+    return paired_log_rank_p(
+        [value.value for value in times[0]], late[0], [value.value for value in times[1]], late[1]
+    )
+
+
+def read_all(metric: Metric, runs: Sequence[RunRecord]) -> list[MetricValue]:
+    """The metric of each run."""
+    return [metric_values.read(metric.name, run) for run in runs]
 
 
 def tuned_settings(pairs: Pairs) -> str:
     """What tuning chose for either arm: ``train.lr 0.01 / 0.05`` (baseline / variant)."""
-    if not pairs.runs:
+    runs = pairs.best_runs()
+    if not runs[0]:
         return ""
-    arms = [chosen(run) for run in pairs.runs[0]]
+    arms = [chosen(arm[0]) for arm in runs]
     keys = list(dict.fromkeys([*arms[0], *arms[1]]))
     return "; ".join(f"{key} {arms[0].get(key, '-')} / {arms[1].get(key, '-')}" for key in keys)
 

@@ -43,6 +43,7 @@ class Ablation:
     title: str
     question: str
     profile: str
+    regime: str
     claims: dict[str, tuple[ClaimUse, ...]]
     baseline: str
     metrics: tuple[str, ...]
@@ -228,14 +229,23 @@ def check(ablation: Ablation) -> None:
     if len(names) < 2:
         raise BadInput(f"{where}: a comparison needs two variants or more")
     known("baseline", ablation.baseline, names)
+
+    def known_metric(what: str, name: str) -> None:
+        if name not in metrics.METRICS:
+            raise BadInput(
+                f"{where}: {what} '{name}' is unknown{hint(name, metrics.METRICS)}; allowed are "
+                f"{', '.join(metrics.names())} with levels {metrics.LEVELS[0]}, "
+                f"{metrics.LEVELS[1]} to {metrics.LEVELS[-1]}"
+            )
+
     for metric in ablation.metrics:
-        known("metric", metric, metrics.names())
+        known_metric("metric", metric)
     for claim, uses in ablation.claims.items():
         known("claim", claim, references.claim_ids())
         for use in uses:
             known(f"claims.{claim}: variant", use.variant, names)
             known(f"claims.{claim}: baseline", str(use.baseline), names)
-            known(f"claims.{claim}: metric", use.metric or metrics.names()[0], metrics.names())
+            known_metric(f"claims.{claim}: metric", use.metric or "test_error")
             if use.variant == use.baseline:
                 raise BadInput(f"{where}: claims.{claim}: '{use.variant}' is its own baseline")
     for variant, values in ablation.tuned.items():
@@ -247,7 +257,7 @@ def check(ablation: Ablation) -> None:
         if len(set(grid)) < len(grid):
             raise BadInput(f"{where}: tune.{key}: a value is given twice")
         if not metrics.METRICS[ablation.metrics[0]].tunes:
-            allowed = ", ".join(name for name in metrics.names() if metrics.METRICS[name].tunes)
+            allowed = ", ".join(name for name, each in metrics.METRICS.items() if each.tunes)
             raise BadInput(
                 f"{where}: tuning takes the lowest of the first metric, and {ablation.metrics[0]} "
                 f"is not to be minimised; put one of these first: {allowed}"

@@ -13,7 +13,8 @@ class Metric:
     Arms are compared by the difference of their values, by their ratio, or as times to an event
     that a run may never reach. ``timing``: depends on the machine, so that only runs of one
     machine make a pair. ``exact``: counted and not measured, so that there is nothing to test.
-    ``tunes``: what tuning can minimise, on the images of the training or of the test.
+    ``tunes``: what tuning can minimise, on the images of the training or of the test. ``odds``: an
+    error, whose sizes are compared in log odds, as base errors differ between data sets.
     """
 
     name: str
@@ -23,11 +24,12 @@ class Metric:
     timing: bool = False
     exact: bool = False
     tunes: Literal["training", "test"] | None = None
+    odds: bool = False
 
 
 def names() -> list[str]:
-    """Return every metric that an ablation may ask for."""
-    return list(METRICS)
+    """Every metric that an ablation may ask for; those at a level once, as ``_<level>``."""
+    return [*(metric.name for metric in _ALL), *(f"{stem}_<level>" for stem in AT_LEVEL)]
 
 
 def is_per_example(name: str) -> bool:
@@ -42,6 +44,7 @@ _ALL = [
         "difference",
         "test error",
         tunes="test",
+        odds=True,
     ),
     Metric(
         "top5_error",
@@ -49,9 +52,10 @@ _ALL = [
         "difference",
         "top-5 test error",
         tunes="test",
+        odds=True,
     ),
     Metric("test_accuracy", "%", "difference", "test accuracy"),
-    Metric("train_error", "%", "difference", "training error", tunes="training"),
+    Metric("train_error", "%", "difference", "training error", tunes="training", odds=True),
     Metric(
         "generalisation_gap",
         "%",
@@ -64,6 +68,7 @@ _ALL = [
         "difference",
         "training error over the first tenth of the epochs",
         tunes="training",
+        odds=True,
     ),
     Metric(
         "test_loss",
@@ -150,4 +155,25 @@ _ALL = [
         exact=True,
     ),
 ]
-METRICS = {metric.name: metric for metric in _ALL}
+LEVELS = tuple(range(5, 100, 5))  # of the training error, in percent
+AT_LEVEL = ("test_error_at_train_error", "epochs_to_train_error")
+
+
+def _at_level(level: int) -> tuple[Metric, Metric]:
+    test_error, epochs = (f"{stem}_{level}" for stem in AT_LEVEL)
+    return (
+        Metric(test_error, "%", "difference", f"test error at {level}% training error", odds=True),
+        Metric(
+            epochs,
+            "epochs",
+            "time_to_target",
+            f"epochs to {level}% training error",
+            tunes="training",
+        ),
+    )
+
+
+METRICS = {
+    metric.name: metric
+    for metric in (*_ALL, *(metric for level in LEVELS for metric in _at_level(level)))
+}

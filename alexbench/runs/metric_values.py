@@ -5,16 +5,15 @@ reaches a target, and has no generalisation gap.
 """
 
 import math
-import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from alexbench.runs import kernel_colour
+from alexbench.config.metrics import LEVELS
+from alexbench.runs import curves, kernel_colour
 from alexbench.runs.record import RunRecord
 
 EARLY_SHARE = 0.1  # of the epochs: what early_train_error averages over
-CONVERGED_BAND = 0.05  # of the way from guessing to the final error
 
 
 @dataclass(frozen=True)
@@ -73,6 +72,13 @@ def _final(record: RunRecord, key: str) -> float:
     return _number(value_of(record.measurements, key, value_of(record.history[-1], key)))
 
 
+def top5_error(record: RunRecord) -> MetricValue:
+    """The top-5 error of the final test; missing where there are no more than five classes."""
+    if len(record.data["classes"]) <= 5:
+        return MISSING
+    return last("top5_error", lambda run: guessing_error(run, 5))(record)
+
+
 def test_accuracy(record: RunRecord) -> MetricValue:
     return MetricValue(100 - last("test_error", guessing_error)(record).value)
 
@@ -101,7 +107,11 @@ def early_train_error(record: RunRecord) -> MetricValue:
 
 def epochs_to_target(record: RunRecord) -> MetricValue:
     target = record.config["train"]["target_train_error"]
-    if target is None or target >= guessing_error(record):  # met before the first step
+    return MISSING if target is None else _epochs_to(record, target)
+
+
+def _epochs_to(record: RunRecord, target: float) -> MetricValue:
+    if target >= guessing_error(record):  # met before the first step
         return MISSING
     epoch = _crossing(target_errors(record), target, guessing_error(record))
     if epoch is None:
@@ -139,38 +149,38 @@ def _crossing(errors: list[float | None], target: float, before: float) -> float
 
 
 def epochs_to_converge(record: RunRecord) -> MetricValue:
-    """The epoch at which the test error comes within 5% of the way down from guessing to its
-    final level, and that level is the mean over the last tenth of the epochs.
+    """Epochs until the test error is within 5% of its best: ``curves.epochs_to_converge``.
 
-    The curve is smoothed by a running mean of 3 epochs. A run was still on its way, and is
-    censored, if it comes so near only in that last tenth, or if the line through the last third of
-    its epochs falls by more than that band. So is a run that diverged.
+    A run that diverged is censored at its whole budget.
     """
-    budget = float(record.config["train"]["epochs"])
     if _diverged(record):
-        return MetricValue(budget, censored=True)
+        return MetricValue(float(record.config["train"]["epochs"]), censored=True)
     errors = [_number(row["test_error"]) for row in record.history]
-    last = max(1, math.ceil(0.1 * len(errors)))
-    final = math.fsum(errors[-last:]) / last
-    smooth = [
-        math.fsum(near) / len(near)
-        for near in (errors[max(0, i - 1) : i + 2] for i in range(len(errors)))
-    ]
+    return MetricValue(*curves.epochs_to_converge(errors, guessing_error(record)))
+
+
+def test_error_at(level: int) -> Callable[[RunRecord], MetricValue]:
+    """A reader of the test error at that training error, in percent; missing if never passed."""
+
+    def read_at_level(record: RunRecord) -> MetricValue:
+        tested = [row["test_error"] for row in record.history]
+        found = curves.test_error_at_train_error(train_errors(record), tested, level)
+        return MISSING if _diverged(record) else MetricValue(found)
+
+    return read_at_level
+
+
+def epochs_to(level: int) -> Callable[[RunRecord], MetricValue]:
+    """A reader of the epochs to that training error, in percent, of the target's pass."""
+    return lambda record: _epochs_to(record, float(level))
+
+
+def did_not_learn(record: RunRecord) -> bool:
+    """Whether the run ended within two standard errors of guessing, or diverged."""
     guessing = guessing_error(record)
-    if final >= guessing:  # it learned nothing
-        return MetricValue(budget, censored=True)
-    band = CONVERGED_BAND * (guessing - final)
-    epoch = _crossing(list(smooth), final + band, guessing)
-    end = len(errors) - last
-    if epoch is None or epoch > end or _fall(errors[-max(2, len(errors) // 3) :]) > band:
-        return MetricValue(float(max(end, 1)), censored=True)
-    return MetricValue(epoch)
-
-
-def _fall(errors: Sequence[float]) -> float:
-    """By how much the least squares line through ``errors`` falls from the first to the last."""
-    steps = len(errors) - 1
-    return -steps * statistics.linear_regression(range(steps + 1), errors).slope if steps else 0.0
+    chance = math.sqrt(guessing * (100 - guessing) / record.data["test_images"])
+    final = _final(record, "test_error")
+    return _diverged(record) or final >= guessing - 2 * chance
 
 
 def median_of(key: str) -> Callable[[RunRecord], MetricValue]:
@@ -212,7 +222,7 @@ def _diverged(record: RunRecord) -> bool:
 
 READERS: dict[str, Callable[[RunRecord], MetricValue]] = {
     "test_error": last("test_error", guessing_error),
-    "top5_error": last("top5_error", lambda record: guessing_error(record, 5)),
+    "top5_error": top5_error,
     "test_accuracy": test_accuracy,
     "train_error": train_error,
     "generalisation_gap": generalisation_gap,
@@ -229,6 +239,13 @@ READERS: dict[str, Callable[[RunRecord], MetricValue]] = {
     "specialisation": column_specialisation,
     "parameters": lambda record: MetricValue(float(record.model["parameters"])),
     "flops": lambda record: MetricValue(float(record.model["flops"])),
+} | {
+    name: reader
+    for level in LEVELS
+    for name, reader in (
+        (f"test_error_at_train_error_{level}", test_error_at(level)),
+        (f"epochs_to_train_error_{level}", epochs_to(level)),
+    )
 }
 
 

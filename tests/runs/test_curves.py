@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from alexbench.analysis import curves, stats
-from alexbench.runs import record
+from alexbench.analysis import stats
+from alexbench.runs import curves, record
 
 RESULTS = Path(__file__).parents[2] / "results"
 
