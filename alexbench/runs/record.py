@@ -1,4 +1,4 @@
-"""The record of one run: what was asked, what happened, where. Read and written without torch."""
+"""The record of one run: its configuration, history and machine, as a JSON file. No torch here."""
 
 import base64
 import json
@@ -145,7 +145,7 @@ def unpack_correct(record: RunRecord) -> np.ndarray | None:
 
 
 def was_trained(record: RunRecord) -> bool:
-    """Say whether the run was trained: that of an average was not."""
+    """Whether the run was trained; a record of averaged outputs was not."""
     return "step_seconds" in record.measurements
 
 
