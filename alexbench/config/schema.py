@@ -133,9 +133,7 @@ class ModelConfig(Section):
     init: Literal["paper", "as_run", "fan_in"] = "paper"
     # first biases of conv2, conv4, conv5 and the hidden FC layers; others begin at 0 (section 5)
     bias_init: float = 1.0
-    hidden_units: NonNegativeInt = (
-        0  # cifar4: units of its hidden FC layer (64 in the 26% recipe); 0: none
-    )
+    hidden_units: NonNegativeInt = 0  # cifar4: units of a hidden FC layer (26% recipe: 64); 0: none
     # cifar_local: kernels of local3 (64 in the 11% recipe, 32 in the 13% one)
     local_kernels: PositiveInt = 64
 
@@ -199,9 +197,8 @@ class EvaluateConfig(Section):
     views: Literal["centre", "mirror", "translations", "ten_crop"] = "centre"
     # how many nets are averaged in the final test: those of seeds s, s + 100, s + 200 and so on
     nets: Annotated[int, Field(ge=1, le=9)] = 1
-    train_images: NonNegativeInt | None = (
-        None  # training images evaluated after an epoch; None: all, 0: none
-    )
+    # training images evaluated after an epoch; None: all, 0: none
+    train_images: NonNegativeInt | None = None
     # indices of the test images that the page shows with predictions; (): the first 12
     pictured: Annotated[tuple[NonNegativeInt, ...], Field(strict=False)] = ()
 
@@ -255,9 +252,7 @@ class ProfilePart(Section):
     """What a profile file and an ablation's part for a profile may say."""
 
     seeds: PositiveInt | None = None  # seeds 0 .. seeds - 1 of every variant
-    other_seeds: PositiveInt | None = (
-        None  # at most so many seeds of variants that no claim is about
-    )
+    other_seeds: PositiveInt | None = None  # at most so many of variants that no claim is about
     config: Overrides = {}
     tune: Grid | Literal["none"] | None = None  # none needs a tune_reason
     tune_reason: str | None = None
