@@ -9,7 +9,7 @@ import contextlib
 import itertools
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -84,34 +84,20 @@ def load_ablation(
     """
     path = find(name)
     file = validate(AblationFile, read_yaml(path), str(path))
-    profile_part = load_profile(profile)
-    own_part, part = part_for(file, profile, path), f"{path}: profiles.{profile}"
     if file.tuned:
         raise BadInput(f"{path}: tuned belongs under profiles.<name>: it holds at one scale")
-    variants = expand(file, path) | own_part.extra_variants
-    claims = file.claims | own_part.claims
-    for variant in variants:
-        if not NAME.fullmatch(variant):
-            raise BadInput(
-                f"{path}: variant '{variant}': a name has letters, digits and _ . + - only"
-            )
-    for name in own_part.variants:
-        if name not in variants:
-            raise BadInput(
-                f"{part}.variants: '{name}' is no variant{hint(name, variants)}; "
-                f"allowed are {', '.join(variants)}"
-            )
+    profile_part, own_part = load_profile(profile), part_for(file, profile, path)
+    parts = (own_part, file, profile_part)  # the first that speaks decides
+    fixed = parse_settings(settings)
+    overrides = variants_of(file, own_part, path, profile)
+    tune, reason = tuning_of(parts, fixed)
+    part = f"{path}: profiles.{profile}"
     layers = [
         Layer(f"ablations/profiles/{profile}.yaml", profile_part.config),
         Layer(f"{path}: config", file.config),
         Layer(f"{part}.config", own_part.config),
     ]
-    fixed = parse_settings(settings)
-    parts = (own_part, file, profile_part)  # the first that speaks decides
-    tune = next((part for part in parts if part.tune is not None), ProfilePart(tune="none"))
-    grid, reason = ({}, tune.tune_reason) if isinstance(tune.tune, str) else (tune.tune, None)
-    if set(grid or {}) & set(fixed):
-        grid, reason = {}, SET_BY_HAND
+    claims = file.claims | own_part.claims
     ablation = Ablation(
         name=path.stem,
         file=str(path),
@@ -132,9 +118,9 @@ def load_ablation(
                     Layer("--set", fixed),
                 ]
             )
-            for variant, values in variants.items()
+            for variant, values in overrides.items()
         },
-        tune=grid or None,
+        tune=tune,
         tune_reason=reason,
         tune_seeds=next((part.tune_seeds for part in parts if part.tune_seeds), 1),
         tuned={
@@ -142,21 +128,51 @@ def load_ablation(
             for variant, chosen in own_part.tuned.items()
         },
     )
-    for key in {key for part in (variants, own_part.variants) for key in keys_of(part)}:
-        if key in (ablation.tune or {}):
-            raise BadInput(
-                f"{path}: {key} is set by a variant and tuned under profile {profile}: it can only "
-                "be one of both; tune: none, with a tune_reason, ends the tuning"
-            )
+    refuse_set_and_tuned(ablation, [*overrides.values(), *own_part.variants.values()])
     check(ablation)
     return ablation
 
 
-def keys_of(variants: Mapping[str, Overrides]) -> set[str]:
-    return {key for values in variants.values() for key in values}
+def variants_of(
+    file: AblationFile, part: AblationPart, path: Path, profile: str
+) -> dict[str, Overrides]:
+    """The overrides of each variant under a profile; raises BadInput for names that are wrong."""
+    variants = expand(file, path) | part.extra_variants
+    for variant in variants:
+        if not NAME.fullmatch(variant):
+            raise BadInput(
+                f"{path}: variant '{variant}': a name has letters, digits and _ . + - only"
+            )
+    for name in part.variants:
+        if name not in variants:
+            raise BadInput(
+                f"{path}: profiles.{profile}.variants: '{name}' is no variant"
+                f"{hint(name, variants)}; allowed are {', '.join(variants)}"
+            )
+    return variants
+
+
+def tuning_of(parts: Sequence[ProfilePart], fixed: Overrides) -> tuple[Grid | None, str | None]:
+    """The grid to tune over, or None and why nothing is tuned. fixed: what --set sets."""
+    part = next((part for part in parts if part.tune is not None), ProfilePart(tune="none"))
+    if isinstance(part.tune, str) or not part.tune:
+        return None, part.tune_reason if isinstance(part.tune, str) else None
+    return (None, SET_BY_HAND) if set(part.tune) & set(fixed) else (part.tune, None)
+
+
+def refuse_set_and_tuned(ablation: Ablation, variants: Iterable[Overrides]) -> None:
+    """Raises BadInput for a key that a variant sets and that is tuned as well."""
+    for key in ablation.tune or {}:
+        if any(key in overrides for overrides in variants):
+            raise BadInput(
+                f"{ablation.file}: {key} is set by a variant and tuned under profile "
+                f"{ablation.profile}: it can only be one of both; tune: none, with a tune_reason, "
+                "ends the tuning"
+            )
 
 
 def with_baseline(uses: Iterable[ClaimUse], baseline: str) -> tuple[ClaimUse, ...]:
+    """The uses of a claim; those that name no baseline get this one."""
     return tuple(
         use if use.baseline else use.model_copy(update={"baseline": baseline}) for use in uses
     )
@@ -182,6 +198,7 @@ def find(name: str) -> Path:
 
 
 def load_profile(profile: str) -> ProfilePart:
+    """The shipped file of a profile; raises BadInput for an unknown name."""
     if profile not in PROFILES:
         raise BadInput(
             f"unknown profile '{profile}'{hint(profile, PROFILES)}; "
@@ -192,6 +209,7 @@ def load_profile(profile: str) -> ProfilePart:
 
 
 def part_for(file: AblationFile, profile: str, path: Path) -> AblationPart:
+    """What the file says for a profile; raises BadInput for a profile that does not exist."""
     for name in file.profiles:
         if name not in PROFILES:
             raise BadInput(
@@ -215,45 +233,62 @@ def expand(file: AblationFile, path: Path) -> dict[str, Overrides]:
     return variants
 
 
-def check(ablation: Ablation) -> None:
-    """What only the whole can show: names that must exist, arms that must differ."""
-    names, where = list(ablation.variants), ablation.file
+def known(where: str, name: str, allowed: Iterable[str]) -> None:
+    """Raises BadInput unless ``name`` is one of ``allowed``. where: the file and the key."""
+    if name not in allowed:
+        listed = ", ".join(allowed)
+        raise BadInput(f"{where} '{name}' is unknown{hint(name, allowed)}; allowed are {listed}")
 
-    def known(what: str, name: str, allowed: Iterable[str]) -> None:
-        if name not in allowed:
-            listed = ", ".join(allowed)
-            raise BadInput(
-                f"{where}: {what} '{name}' is unknown{hint(name, allowed)}; allowed are {listed}"
-            )
+
+def known_metric(where: str, name: str) -> None:
+    """Raises BadInput unless there is a metric of that name. where: the file and the key."""
+    if name not in metrics.METRICS:
+        levels = f"{metrics.LEVELS[0]}, {metrics.LEVELS[1]} to {metrics.LEVELS[-1]}"
+        raise BadInput(
+            f"{where} '{name}' is unknown{hint(name, metrics.METRICS)}; allowed are "
+            f"{', '.join(metrics.names())} with the levels {levels}"
+        )
+
+
+def check(ablation: Ablation) -> None:
+    """Checks that every name exists and that any two variants differ; raises BadInput."""
+    names, where = list(ablation.variants), ablation.file
 
     if len(names) < 2:
         raise BadInput(f"{where}: a comparison needs two variants or more")
-    known("baseline", ablation.baseline, names)
-
-    def known_metric(what: str, name: str) -> None:
-        if name not in metrics.METRICS:
-            raise BadInput(
-                f"{where}: {what} '{name}' is unknown{hint(name, metrics.METRICS)}; allowed are "
-                f"{', '.join(metrics.names())} with levels {metrics.LEVELS[0]}, "
-                f"{metrics.LEVELS[1]} to {metrics.LEVELS[-1]}"
-            )
-
+    known(f"{where}: baseline", ablation.baseline, names)
     for metric in ablation.metrics:
-        known_metric("metric", metric)
+        known_metric(f"{where}: metric", metric)
     for claim, uses in ablation.claims.items():
-        known("claim", claim, references.claim_ids())
+        known(f"{where}: claim", claim, references.claim_ids())
         for use in uses:
-            known(f"claims.{claim}: variant", use.variant, names)
-            known(f"claims.{claim}: baseline", str(use.baseline), names)
-            known_metric(f"claims.{claim}: metric", use.metric or "test_error")
+            known(f"{where}: claims.{claim}: variant", use.variant, names)
+            known(f"{where}: claims.{claim}: baseline", str(use.baseline), names)
+            known_metric(f"{where}: claims.{claim}: metric", use.metric or "test_error")
+            if use.control:
+                known(f"{where}: claims.{claim}: control", use.control, names)
             if use.variant == use.baseline:
                 raise BadInput(f"{where}: claims.{claim}: '{use.variant}' is its own baseline")
+    check_tuning(ablation)
+    if not ablation.tune and not ablation.tune_reason:
+        raise BadInput(f"{where}: no tune: give a grid, or tune: none with a tune_reason")
+    for first, second in itertools.combinations(names, 2):
+        if effective(ablation.variants[first]) == effective(ablation.variants[second]):
+            raise BadInput(
+                f"{where}: variants '{first}' and '{second}' are equal: nothing to compare"
+            )
+    check_averages(ablation)
+
+
+def check_tuning(ablation: Ablation) -> None:
+    """Checks the grid and the values chosen earlier; raises BadInput."""
+    where = ablation.file
     for variant, values in ablation.tuned.items():
-        tuned = f"profiles.{ablation.profile}.tuned"
-        known(f"{tuned}: variant", variant, names)
-        override(ablation.variants[variant], values, f"{where}: {tuned}.{variant}")
+        tuned = f"{where}: profiles.{ablation.profile}.tuned"
+        known(f"{tuned}: variant", variant, list(ablation.variants))
+        override(ablation.variants[variant], values, f"{tuned}.{variant}")
     for key, grid in (ablation.tune or {}).items():
-        known("tune: key", key, known_keys())
+        known(f"{where}: tune: key", key, known_keys())
         if len(set(grid)) < len(grid):
             raise BadInput(f"{where}: tune.{key}: a value is given twice")
         if not metrics.METRICS[ablation.metrics[0]].tunes:
@@ -264,14 +299,6 @@ def check(ablation: Ablation) -> None:
             )
         for value, arm in itertools.product(grid, ablation.variants.values()):
             override(arm, {key: value}, f"{where}: tune")
-    if not ablation.tune and not ablation.tune_reason:
-        raise BadInput(f"{where}: no tune: give a grid, or tune: none with a tune_reason")
-    for first, second in itertools.combinations(names, 2):
-        if effective(ablation.variants[first]) == effective(ablation.variants[second]):
-            raise BadInput(
-                f"{where}: variants '{first}' and '{second}' are equal: nothing to compare"
-            )
-    check_averages(ablation)
 
 
 def check_averages(ablation: Ablation) -> None:

@@ -1,7 +1,7 @@
-"""Which knobs do something in a run: one that a net lacks is refused, and no idle one tells two
-arms apart.
+"""Which settings take effect.
 
-No torch here: configurations are checked before anything is built.
+A setting that the net lacks is refused. Settings without effect are ignored when variants are
+compared. No torch here.
 """
 
 from typing import TypeVar
@@ -37,15 +37,15 @@ SMALLEST_ROUNDED_DOWN = {"alexnet": 67, "alexnet_small": 15}
 
 
 def lacking(model: ModelConfig) -> list[str]:
-    """The knobs that this net does not have."""
+    """The settings that this net does not have."""
     name = "cifar4 with model.hidden_units" if model.hidden_units else model.name
     return [knob for knob, nets in NETS_WITH.items() if not {name, model.name} & set(nets)]
 
 
 def unsupported(model: ModelConfig) -> str | None:
-    """One line on the first knob whose value the net cannot obey, or None.
+    """One line on the first setting that the net lacks, or None.
 
-    Defaults pass, as nobody asked for them; so does dropout 0, which is true of a net without it.
+    Defaults are allowed, as nobody asked for them; so is dropout 0 in a net without dropout.
     """
     if model.name in VGG_CONVS and "as_run" in (model.form, model.init, model.lrn_order):
         return f"{model.name} was not run in 2012: no knob of model can be as_run"
@@ -91,9 +91,9 @@ def layer_names(model: ModelConfig) -> list[str]:
 
 
 def effective(config: Config) -> Config:
-    """The same run with every knob that does nothing in it back at its default.
+    """The configuration with every setting that has no effect at its default.
 
-    Two configurations whose knobs in force are equal are one run under two names.
+    Two configurations that are then equal train the same net.
     """
     sections = {
         "augment": at_default(config.augment, idle_in_augmentation(config.augment)),
@@ -105,15 +105,18 @@ def effective(config: Config) -> Config:
 
 
 def at_default(section: S, idle: set[str]) -> S:
+    """The section with these settings at their defaults."""
     defaults = {knob: type(section).model_fields[knob].default for knob in idle}
     return section.model_copy(update=defaults)
 
 
 def idle_in_augmentation(augment: AugmentConfig) -> set[str]:
+    """The settings of augment that have no effect."""
     return {"pca_sd", "pca_epochs", "pca_rescale"} if augment.pca_colour == "none" else set()
 
 
 def idle_in_training(train: TrainConfig) -> set[str]:
+    """The settings of train that have no effect."""
     idle = {"momentum"} if train.optimizer == "adam" else set()
     for knobs, schedules in KNOBS_OF_SCHEDULES:
         if train.schedule not in schedules:
@@ -127,6 +130,7 @@ def idle_in_evaluation(config: Config) -> set[str]:
 
 
 def idle_in_model(model: ModelConfig) -> set[str]:
+    """The settings of model that have no effect."""
     idle = {"form", *lacking(model)}
     if not model.dropout:
         idle.add("dropout_place")

@@ -1,4 +1,4 @@
-"""Layers of dotted keys over the schema's defaults, the later over the earlier."""
+"""Merging layers of ``section.key: value`` over the schema's defaults; later layers win."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -15,12 +15,14 @@ from alexbench.errors import BadInput
 
 
 class Layer(NamedTuple):
+    """Settings from one place."""
+
     where: str  # for messages: the file and the part of it
     values: Overrides
 
 
 def resolve(layers: Sequence[Layer]) -> Config:
-    """The layers over the defaults, the later over the earlier."""
+    """The defaults with the layers over them; later layers win. Raises BadInput."""
     known = known_keys()
     merged: Overrides = {}
     for where, values in layers:
@@ -46,7 +48,7 @@ def resolve(layers: Sequence[Layer]) -> Config:
 
 
 def contradictions(config: Config) -> Iterator[tuple[str, str]]:
-    """What single keys cannot show: the section to look in, and one line about it."""
+    """Settings that contradict each other: the key to look for, and one line about it."""
     side, free = config.augment.crop_size, config.data.image_size + 2 * config.augment.padding
     if reason := constraints.unsupported(config.model):
         yield "model.", reason
@@ -81,13 +83,13 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
 
 
 def last_that(layers: Sequence[Layer], sets: Callable[[str], bool]) -> str:
-    """Where the last layer is that sets such a key: the place to look at."""
+    """The place of the last layer that sets a key for which ``sets`` is true."""
     found = (layer.where for layer in reversed(layers) if any(map(sets, layer.values)))
     return next(found, layers[0].where)
 
 
 def override(config: Config, values: Overrides, where: str) -> Config:
-    """The configuration with dotted keys changed, checked again."""
+    """The configuration with ``section.key`` settings changed; raises BadInput."""
     flat = {
         f"{section}.{key}": value
         for section, keys in config.model_dump().items()
@@ -97,7 +99,7 @@ def override(config: Config, values: Overrides, where: str) -> Config:
 
 
 def same_net(first: Config, second: Config) -> bool:
-    """Whether two configurations train one net, and differ at most in how it is tested."""
+    """Whether two configurations train the same net; its final test may differ."""
     tested = {"views": "centre", "nets": 1}
     configs = [
         config.model_copy(update={"evaluate": config.evaluate.model_copy(update=tested)})
@@ -107,7 +109,7 @@ def same_net(first: Config, second: Config) -> bool:
 
 
 def parse_settings(settings: Sequence[str]) -> Overrides:
-    """``key=value`` texts as dotted keys; values are read as YAML."""
+    """``key=value`` texts as settings; values are read as YAML. Raises BadInput."""
     for setting in settings:
         key, equals, _ = setting.partition("=")
         if not equals or key not in known_keys():

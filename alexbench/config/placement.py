@@ -1,16 +1,16 @@
-"""What a placement asks for, checked before anything is built. No torch here."""
+"""How many devices and processes a run needs, and whether its placement is possible. No torch."""
 
 import os
 
 from alexbench.config.constraints import EIGHT_LAYERS
 from alexbench.config.schema import Config, TrainConfig
 
-COLUMNS = 2  # of the paper's net: a device each
-SPLIT = ("two_columns", "no_links")  # values of model.columns in which a column is a net apart
+COLUMNS = 2  # of the paper's net, each on a device of its own
+SPLIT = ("two_columns", "no_links")  # values of model.columns that keep the columns apart
 
 
 def torchrun_is_on() -> bool:
-    """Whether torchrun started this process, or one that this process came from."""
+    """Whether torchrun started this process or one of its parents."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 

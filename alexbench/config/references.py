@@ -61,12 +61,14 @@ class Effect(Section):
     @field_validator("metric")
     @classmethod
     def known_metric(cls, metric: str) -> str:
+        """Raises ValueError for an unknown metric."""
         if metric not in metrics.METRICS:
             raise ValueError(f"unknown metric '{metric}'")
         return metric
 
     @model_validator(mode="after")
     def says_something(self) -> "Effect":
+        """Raises ValueError unless the effect is given in exactly one way."""
         both = self.baseline is not None and self.variant is not None
         if sum([self.delta is not None, self.direction is not None, both]) != 1:
             raise ValueError("give one of: delta, direction, baseline and variant")
@@ -85,6 +87,7 @@ class Effect(Section):
 
     @property
     def is_ratio(self) -> bool:
+        """Whether the effect is a ratio instead of a difference."""
         return metrics.METRICS[self.metric].kind != "difference"
 
     @property
@@ -176,6 +179,7 @@ class References(Section):
 
     @model_validator(mode="after")
     def names_lead_somewhere(self) -> "References":
+        """Raises ValueError for a source, data set or claim that is not in the file."""
         notebooks = [study for claim in self.claims.values() for study in claim.notebook]
         for study in [*self.claims.values(), *notebooks, *self.replications]:
             if study.source not in self.sources:

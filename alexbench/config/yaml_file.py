@@ -33,6 +33,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def reject_bool_keys(content: Mapping[Any, Any], where: str) -> None:
+    """Raises BadInput for a key that is no text, at any depth."""
     for key, value in content.items():
         if not isinstance(key, str):
             note = f"; {YAML_BOOL}" if isinstance(key, bool) else ""
@@ -50,6 +51,7 @@ def validate(schema: type[Schema], content: dict[str, Any], where: str) -> Schem
 
 
 def describe(error: ValidationError, schema: type[BaseModel]) -> str:
+    """The first thing that is wrong, in one line."""
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"] if not str(part).startswith("dict["))
     if first["type"] == "extra_forbidden":

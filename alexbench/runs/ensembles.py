@@ -1,4 +1,4 @@
-"""Variants that train nothing: softmax outputs of trained nets, averaged over views or over nets.
+"""Variants that are not trained: the outputs of trained nets, averaged over views or nets.
 
 Variants that differ in ``evaluate.views`` and ``evaluate.nets`` alone are one net. The first of
 them that asks for one net is trained; its runs keep their outputs on the test images, and the
@@ -34,7 +34,7 @@ class Average:
 
 
 def trained_variant(ablation: Ablation, variant: str) -> str:
-    """The variant that trains the nets of this one: as a rule itself."""
+    """The variant that trains the nets of this one, which is often itself."""
     config = ablation.variants[variant]
     same = (
         name
@@ -83,7 +83,7 @@ def trainings(ablation: Ablation, identity: Identity, store: RunStore) -> list[R
 
 
 def make(average: Average, store: RunStore) -> RunRecord:
-    """The record of an average: that of its first net, with the scores of the mean outputs.
+    """Make the record of an average: the first net's, with the scores of the mean outputs.
 
     A net that diverged has no outputs, and an average with such a net has diverged.
     """

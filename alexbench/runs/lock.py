@@ -1,8 +1,9 @@
-"""Which process has a run: a lock on a file, which the system lets go of when its owner dies.
+"""A lock on a file (flock), held by one process at a time.
 
-A lock (flock) and not a file that names its owner: nobody has to guess whether an owner on another
-host is alive, and no claim is ever stale. On NFS and on the file systems of clusters the server
-keeps the lock for all hosts, and frees it when a host is gone.
+The system frees the lock when its owner dies, so no lock is ever stale. On NFS and on the file
+systems of clusters the server keeps the lock for all hosts. The file is removed with the lock; the
+package filelock is safe with removed files only from 3.25 on, and its newest versions keep the file
+and replace flock, where it is missing, by files that do go stale.
 """
 
 import fcntl
@@ -16,9 +17,10 @@ from alexbench.errors import RunFailed
 
 @contextmanager
 def lock(path: Path, wait: bool = False) -> Iterator[bool]:
-    """Whether this process has ``path`` for itself until the block ends; the file is then removed.
+    """Lock ``path`` until the block ends; gives False where another process has it.
 
-    wait: until it is free. Raises RunFailed where no file can be written or locked.
+    wait: wait until it is free. The owner removes the file at the end. Raises RunFailed where the
+    file cannot be written or locked.
     """
     try:
         descriptor = acquire(path, wait)
@@ -55,6 +57,7 @@ def acquire(path: Path, wait: bool) -> int | None:
 
 
 def is_at(path: Path, descriptor: int) -> bool:
+    """Whether the open file still has that path."""
     try:
         return os.path.samestat(os.fstat(descriptor), os.stat(path))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What single records say: the value of each metric in one run.
+"""The value of each metric in one run.
 
 A run that diverged has the errors of guessing (so that an arm that diverges pays for it), never
 reaches a target, and has no generalisation gap.
@@ -58,6 +58,8 @@ def _has(record: RunRecord, key: str) -> bool:
 
 
 def last(key: str, guessing: Callable[[RunRecord], float]) -> Callable[[RunRecord], MetricValue]:
+    """A reader of the final value; a diverged run has that of guessing."""
+
     def read_last(record: RunRecord) -> MetricValue:
         if record.status == "diverged":
             return MetricValue(guessing(record))
@@ -80,16 +82,19 @@ def top5_error(record: RunRecord) -> MetricValue:
 
 
 def test_accuracy(record: RunRecord) -> MetricValue:
+    """100 minus the test error."""
     return MetricValue(100 - last("test_error", guessing_error)(record).value)
 
 
 def train_error(record: RunRecord) -> MetricValue:
+    """The last training error."""
     if record.status == "diverged":
         return MetricValue(guessing_error(record))
     return MetricValue(_number(train_errors(record)[-1]))
 
 
 def generalisation_gap(record: RunRecord) -> MetricValue:
+    """Test error minus training error, both on the centres of the images."""
     if record.status == "diverged":
         return MISSING
     tested = _number(record.history[-1].get("test_error"))  # on the centre, as the training images
@@ -97,6 +102,7 @@ def generalisation_gap(record: RunRecord) -> MetricValue:
 
 
 def early_train_error(record: RunRecord) -> MetricValue:
+    """The mean training error over the first tenth of the epochs."""
     epochs = max(1, math.ceil(EARLY_SHARE * int(record.config["train"]["epochs"])))
     errors = [_number(error) for error in train_errors(record)[:epochs]]
     if record.status == "diverged":  # what is missing after the divergence is guessing
@@ -106,6 +112,7 @@ def early_train_error(record: RunRecord) -> MetricValue:
 
 
 def epochs_to_target(record: RunRecord) -> MetricValue:
+    """The first epoch, interpolated, at which the training error reaches its target."""
     target = record.config["train"]["target_train_error"]
     return MISSING if target is None else _epochs_to(record, target)
 
@@ -184,6 +191,8 @@ def did_not_learn(record: RunRecord) -> bool:
 
 
 def median_of(key: str) -> Callable[[RunRecord], MetricValue]:
+    """A reader of the median over the epochs."""
+
     def read_median(record: RunRecord) -> MetricValue:
         values = sorted(v for row in record.history if (v := value_of(row, key)) is not None)
         if not values:
@@ -195,6 +204,7 @@ def median_of(key: str) -> Callable[[RunRecord], MetricValue]:
 
 
 def measured(key: str) -> Callable[[RunRecord], MetricValue]:
+    """A reader of a number among the measurements."""
     return lambda record: MetricValue(_number(value_of(record.measurements, key)))
 
 
@@ -207,6 +217,7 @@ def column_specialisation(record: RunRecord) -> MetricValue:
 
 
 def exchanged_megabytes(record: RunRecord) -> MetricValue:
+    """The median megabytes that devices exchange in a step."""
     if all("exchanged_bytes" not in row for row in record.history):
         return MetricValue(0.0)  # on one device there is nobody to exchange with
     return MetricValue(median_of("exchanged_bytes")(record).value / 1e6)

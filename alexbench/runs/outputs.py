@@ -1,4 +1,4 @@
-"""Softmax outputs on the test images, which trained nets keep for variants that average them.
+"""The files of softmax outputs on the test images, kept for variants that average them.
 
 No torch here.
 """

@@ -1,4 +1,4 @@
-"""What a net looks like: its kernels, and test images with its predictions and their neighbours.
+"""Pictures of a net: its kernels, and test images with its predictions and their neighbours.
 
 One file a variant beside the records, ``pictures/<variant>-seed<n>.json``; the page shows it where
 it is kept. Images of a data set that alexbench has no right to hand on are apart, in ``examples/``.

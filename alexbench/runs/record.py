@@ -1,8 +1,9 @@
-"""The record of one run: what was asked, what happened, where. Read and written without torch."""
+"""The record of one run: its configuration, history and machine, as a JSON file. No torch here."""
 
 import base64
 import json
 import math
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -23,6 +24,7 @@ from alexbench.runs import files
 
 SCHEMA_VERSION = 1
 MOST_CLASSES_IN_CONFUSION = 100
+NAMED_RUN = re.compile(r"-seed\d+-([0-9a-f]{10})$")  # the end of Run.stem
 
 Percent = Annotated[float, Field(ge=0, le=100)]
 Seconds = Annotated[float, Field(ge=0)]
@@ -145,7 +147,7 @@ def unpack_correct(record: RunRecord) -> np.ndarray | None:
 
 
 def was_trained(record: RunRecord) -> bool:
-    """Say whether the run was trained: that of an average was not."""
+    """Whether the run was trained; a record of averaged outputs was not."""
     return "step_seconds" in record.measurements
 
 
@@ -172,11 +174,15 @@ def read(path: Path) -> RunRecord:
             f"{path}: has schema version {version}, this alexbench reads {SCHEMA_VERSION}"
         )
     try:
-        return _ADAPTER.validate_json(text)
+        record = _ADAPTER.validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise BadInput(f"{path}: key '{where}': {first['msg'].lower()}") from error
+    named = NAMED_RUN.search(path.stem)
+    if named and not record.run_id.startswith(named[1]):
+        raise BadInput(f"{path}: is the record of run {record.run_id[:10]}; delete it")
+    return record
 
 
 def read_folder(

@@ -1,4 +1,4 @@
-"""Ablation x seeds -> runs, each with an id that says what its result depends on."""
+"""The runs of an ablation: every variant with every seed, and the id of each."""
 
 import hashlib
 import json
@@ -68,6 +68,7 @@ def make_run(
     identity: Identity,
     keep_views: tuple[str, ...] = (),
 ) -> Run:
+    """A run of an ablation's variant with its id."""
     return Run(
         ablation=ablation.name,
         profile=ablation.profile,
@@ -94,9 +95,10 @@ def run_id(config: Config, seed: int, identity: dict[str, Any]) -> str:
 
 
 def to_json(run: Run) -> dict[str, Any]:
-    """What another process is told of a run."""
+    """The run as JSON, for another process."""
     return asdict(run) | {"config": run.config.model_dump(mode="json")}
 
 
 def from_json(content: dict[str, Any]) -> Run:
+    """The run that ``to_json`` was given."""
     return Run(**content | {"config": Config.model_validate(content["config"])})

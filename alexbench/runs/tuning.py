@@ -1,4 +1,4 @@
-"""Choosing a value for each variant, as for the paper's Figure 1, away from the test images."""
+"""Tuning: choosing a value for each variant, as for the paper's Figure 1, without test images."""
 
 import math
 import statistics
@@ -22,7 +22,7 @@ def tune(
     execute: Execute,
     warn: Callable[[str], None],
 ) -> dict[str, Overrides]:
-    """What each variant that has no value yet should use: the best of its grid.
+    """Choose the best value of the grid for each variant that has none yet.
 
     Tuning runs hold a part of the training images back: the test set has no say. They are scored
     on that part, or, by a metric of training, on the images that they are trained on.

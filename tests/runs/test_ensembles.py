@@ -86,7 +86,8 @@ def made(store: RunStore, *kept: list[list[float]] | None) -> RunRecord:
     net = make("one", 1, data=DATA, model={"parameters": 10, "flops": 20})
     for member, each in zip(average.members, kept, strict=True):
         status = "finished" if each else "diverged"
-        record.write(replace(net, status=status), store.record_path(member))
+        net = replace(net, status=status, run_id=member.run_id)
+        record.write(net, store.record_path(member))
         if each:
             arrays = {"centre": np.array(each, np.float32)}
             outputs.write(arrays, LABELS, store.outputs_path(member))

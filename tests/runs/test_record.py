@@ -134,6 +134,15 @@ def test_what_is_no_record_is_refused_in_one_line_and_the_rest_is_read(
     assert "\n" not in refusals[0]
 
 
+def test_a_file_whose_name_says_another_run_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "none-seed0-0123456789.json"
+    record.write(make(run_id="0123456789" + "a" * 54), path)
+    assert record.read(path).run_id == "0123456789" + "a" * 54
+    record.write(make(run_id="1123456789" + "a" * 54), path)
+    with pytest.raises(BadInput, match=r"0123456789\.json: is the record of run 1123456789"):
+        record.read(path)
+
+
 def test_a_missing_file_is_bad_input_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"gone\.json: cannot be read \(No such file"):
         record.read(tmp_path / "gone.json")

@@ -28,7 +28,7 @@ def trainer(store: RunStore, error_at: dict[str, float]) -> tuple[list[float], o
             tried.append(run.config.train.lr)
             distance = abs(math.log(run.config.train.lr / error_at[run.variant]))
             done = make(run.variant, run.seed, [min(90, 10 + 10 * distance)])
-            record.write(replace(done, purpose="tune"), store.record_path(run))
+            record.write(replace(done, purpose="tune", run_id=run.run_id), store.record_path(run))
 
     return tried, execute
 
