@@ -1,4 +1,6 @@
-"""Figures from records: the same bytes from the same records, readable in grey print.
+"""Curves and dots from records, and how every figure looks and is written.
+
+Equal records give equal bytes, readable in grey print.
 
 A variant has the same colour, line style and marker in every figure of its ablation: those of its
 place in the file. Colours are Okabe and Ito's (jfly.uni-koeln.de/color), told apart by colour-blind
@@ -6,7 +8,6 @@ readers too.
 """
 
 import io
-import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,11 +17,10 @@ from typing import NamedTuple
 
 import matplotlib as mpl
 import matplotlib.style
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from alexbench.analysis import stats
 from alexbench.config.metrics import Metric
@@ -167,96 +167,6 @@ def dots(metric: Metric, variants: Sequence[str], records: Sequence[RunRecord]) 
         ax.set_ylabel(f"{metric.title} ({metric.unit})" if metric.unit else metric.title)
         ax.margins(x=0.15)
     return figure
-
-
-def kernels(shown: Sequence[tuple[str, Sequence[np.ndarray]]]) -> Figure:
-    """Draw the kernels of the first layer as in Figure 3, a row a net, a block a column.
-
-    ``shown``: titles and pictures (height, width, 3) uint8, those of the first column first.
-    """
-    with plain_style():
-        figure = Figure(figsize=(6.4, 0.3 + 1.9 * len(shown)), layout="constrained")
-        axes = figure.subplots(len(shown), 2, squeeze=False)
-        for (title, pictures), row in zip(shown, axes, strict=True):
-            half = len(pictures) // 2
-            for ax, block, name in zip(row, (pictures[:half], pictures[half:]), "ab", strict=True):
-                ax.imshow(tiled(block), interpolation="nearest")
-                ax.set_axis_off()
-                ax.set_title(f"{title}, column {name}", fontsize=8)
-    return figure
-
-
-def tiled(pictures: Sequence[np.ndarray]) -> np.ndarray:
-    """Put pictures of one size on white, a pixel apart, twice as many in a row as in a column."""
-    height, width, _ = pictures[0].shape
-    in_row = math.ceil(math.sqrt(2 * len(pictures)))
-    in_column = -(-len(pictures) // in_row)
-    sheet = np.full((in_column * (height + 1), in_row * (width + 1), 3), 255, np.uint8)
-    for index, picture in enumerate(pictures):
-        top, left = index // in_row * (height + 1), index % in_row * (width + 1)
-        sheet[top : top + height, left : left + width] = picture
-    return sheet
-
-
-class Mark(NamedTuple):
-    """A delta with its interval: measured here or reported by a source."""
-
-    who: str  # measured, paper, notebook or replication
-    delta: float
-    low: float
-    high: float
-
-
-class Forest(NamedTuple):
-    """A row of the forest plot."""
-
-    label: str
-    marks: Sequence[Mark]
-
-
-FOREST_MARKS = {
-    "measured": ("#0072B2", "o", "full"),
-    "paper": ("#D55E00", "D", "none"),
-    "notebook": ("#009E73", "s", "none"),
-    "replication": (GREY, "x", "full"),
-}
-
-
-def forest(rows: Sequence[Forest], unit: str, *, ratio: bool) -> Figure:
-    """Draw deltas with their 95% intervals, row under row, beside what the sources report."""
-    with plain_style():
-        height = 0.8 + sum(0.3 + 0.17 * len(row.marks) for row in rows)
-        figure = Figure(figsize=(PANEL_INCHES[0], height), layout="constrained")
-        ax = figure.subplots()
-        null, y = (1 if ratio else 0), 0.0
-        for row in rows:
-            ax.text(0, y, row.label, transform=ax.get_yaxis_transform(), va="center", weight="bold")
-            rows_end = y + len(row.marks) + 0.5
-            ax.plot([null, null], [y + 0.5, rows_end], color="#000000", linewidth=0.8)
-            for mark in row.marks:
-                y += 1
-                draw_mark(ax, y, mark)
-            y += 1.6
-        for who in [w for w in FOREST_MARKS if any(m.who == w for row in rows for m in row.marks)]:
-            colour, marker, fill = FOREST_MARKS[who]
-            ax.plot([], [], marker, color=colour, fillstyle=fill, label=who)
-        ax.set(ylim=(y - 0.6, -1), yticks=[], xlabel=unit, xscale="log" if ratio else "linear")
-        ax.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
-        ax.xaxis.set_major_formatter("{x:g}")
-        ax.xaxis.set_minor_locator(NullLocator())
-        ax.spines["left"].set_visible(False)
-        figure.legend(frameon=False, ncols=2, loc="outside lower center")
-    return figure
-
-
-def draw_mark(ax: Axes, y: float, mark: Mark) -> None:
-    colour, marker, fill = FOREST_MARKS[mark.who]
-    open_low, open_high = mark.low in (0, -math.inf), mark.high == math.inf
-    if open_low or open_high:  # a bound, from times that were censored
-        marker = "d" if open_low and open_high else "<" if open_low else ">"
-    ends = [end for end, is_open in ((mark.low, open_low), (mark.high, open_high)) if not is_open]
-    ax.plot([mark.delta, *ends], [y] * (1 + len(ends)), color=colour, linewidth=1.2)
-    ax.plot(mark.delta, y, marker, color=colour, fillstyle=fill, markersize=5)
 
 
 def save_png(figure: Figure, path: Path) -> None:

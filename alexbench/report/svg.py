@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from alexbench.analysis.comparison import ComparisonRow
 from alexbench.config import metrics, references
 from alexbench.config.ablation import Ablation
-from alexbench.report import figures, text
+from alexbench.report import figures, forest, text
+from alexbench.report.forest import ForestRow, Mark
 from alexbench.runs import metric_values
 from alexbench.runs.record import RunRecord
 
@@ -82,13 +83,13 @@ def forests(ablation: Ablation, comparison: Sequence[ComparisonRow]) -> list[Pag
             unit = "ratio, with / without" if ratio else "percentage points, with minus without"
             caption = f"deltas with their 95% intervals beside the sources' ({unit})"
             said = "; ".join(f"{label(row)} {text.interval(row)}" for row in mine)
-            figure = figures.forest([forest_row(row) for row in mine], unit, ratio=ratio)
+            figure = forest.draw([forest_row(row) for row in mine], unit, ratio=ratio)
             found.append(as_svg(figure, f"forest-{'ratio' if ratio else 'points'}", caption, said))
     return found
 
 
-def forest_row(row: ComparisonRow) -> figures.Forest:
-    marks = [figures.Mark("measured", row.delta, row.ci_low, row.ci_high)]
+def forest_row(row: ComparisonRow) -> ForestRow:
+    marks = [Mark("measured", row.delta, row.ci_low, row.ci_high)]
     if not math.isnan(row.paper_delta):
         marks.append(mark("paper", row.paper_delta, row.paper_se))
     if not math.isnan(row.notebook_delta):
@@ -99,11 +100,11 @@ def forest_row(row: ComparisonRow) -> figures.Forest:
             if effect is not None and effect.size is not None:
                 error = effect.standard_error or math.nan
                 marks.append(mark("replication", effect.size, error))
-    return figures.Forest(label(row), marks)
+    return ForestRow(label(row), marks)
 
 
-def mark(who: str, delta: float, error: float) -> figures.Mark:
-    return figures.Mark(who, delta, delta - 1.96 * error, delta + 1.96 * error)
+def mark(who: str, delta: float, error: float) -> Mark:
+    return Mark(who, delta, delta - 1.96 * error, delta + 1.96 * error)
 
 
 def label(row: ComparisonRow) -> str:

@@ -11,15 +11,17 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from alexbench.config import metrics
-from alexbench.report import figures
-from alexbench.report.figures import Forest, Mark
+from alexbench.report import figures, forest
+from alexbench.report.forest import ForestRow, Mark
 from tests.records import make
 
 VARIANTS = ["none", "both"]
 RECORDS = [make(v, s, (60.0, 40.0 + s, 30.0)) for v in VARIANTS for s in range(3)]
 ROWS = [
-    Forest("lrn: test_error", [Mark("measured", -0.5, -1.0, 0.0), Mark("paper", -1.4, -2.0, -0.8)]),
-    Forest("other", [Mark("measured", 0.5, 0.2, 0.8)]),
+    ForestRow(
+        "lrn: test_error", [Mark("measured", -0.5, -1.0, 0.0), Mark("paper", -1.4, -2.0, -0.8)]
+    ),
+    ForestRow("other", [Mark("measured", 0.5, 0.2, 0.8)]),
 ]
 
 
@@ -109,7 +111,7 @@ def test_the_same_records_give_the_same_svg_without_dates_and_versions() -> None
 
 def test_an_svg_is_well_formed_named_and_escaped() -> None:
     root = ElementTree.fromstring(
-        figures.to_svg(figures.forest(ROWS, "points", ratio=False), "f", 'a "b" <c>')
+        figures.to_svg(forest.draw(ROWS, "points", ratio=False), "f", 'a "b" <c>')
     )
     assert root.attrib["role"] == "img"
     assert root.attrib["aria-label"] == 'a "b" <c>'
@@ -125,13 +127,13 @@ def test_black_follows_the_pages_own_colour() -> None:
 
 def test_labels_in_an_svg_are_text_and_escaped() -> None:
     svg = figures.to_svg(
-        figures.forest([Forest("<b>", ROWS[0].marks)], "points", ratio=False), "f", ""
+        forest.draw([ForestRow("<b>", ROWS[0].marks)], "points", ratio=False), "f", ""
     )
     assert "&lt;b&gt;</text>" in svg
 
 
 def test_a_forest_row_lies_below_its_label_with_its_interval() -> None:
-    axes = figures.forest(ROWS, "points", ratio=False).axes[0]
+    axes = forest.draw(ROWS, "points", ratio=False).axes[0]
     intervals = [sorted(map(float, each.get_xdata())) for each in axes.lines]
     assert [-1.0, -0.5, 0.0] in intervals
     assert [text.get_text() for text in axes.texts] == ["lrn: test_error", "other"]
@@ -139,8 +141,8 @@ def test_a_forest_row_lies_below_its_label_with_its_interval() -> None:
 
 
 def test_a_bound_from_censored_runs_is_drawn_as_an_arrow() -> None:
-    row = Forest("relu", [Mark("measured", 0.2, 0.0, 0.4)])
-    axes = figures.forest([row], "ratio", ratio=True).axes[0]
+    row = ForestRow("relu", [Mark("measured", 0.2, 0.0, 0.4)])
+    axes = forest.draw([row], "ratio", ratio=True).axes[0]
     assert "<" in [each.get_marker() for each in axes.lines]
     assert axes.get_xscale() == "log"
 
