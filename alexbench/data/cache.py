@@ -27,6 +27,7 @@ def cached(path: Path, fingerprint: str, make: Callable[[], Arrays]) -> Arrays:
 
 
 def read(path: Path, fingerprint: str) -> Arrays | None:
+    """The arrays of a cache file; None if it is missing, damaged or has another fingerprint."""
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             if str(stored["fingerprint"]) != fingerprint:
