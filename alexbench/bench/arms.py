@@ -1,4 +1,4 @@
-"""What is varied over the shapes: direction, memory format, on CUDA precision and autotuning."""
+"""The arms of a benchmark: direction, memory format, on CUDA precision and autotuning."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,10 +29,12 @@ class Arm:
 
     @property
     def dtype(self) -> torch.dtype:
+        """The data type of the tensors."""
         return DTYPES[self.precision]
 
     @property
     def name(self) -> str:
+        """The parts of the arm that matter, joined with dashes."""
         tuned = "autotuned" if self.cudnn_benchmark else ""
         own = (self.direction, self.implementation, self.memory_format, self.precision, tuned)
         return "-".join(filter(None, own))

@@ -42,21 +42,25 @@ def make_call(shape: Shape, arm: Arm, batch: int, device: torch.device) -> Call:
 
 
 def random(shape: tuple[int, ...], arm: Arm, device: torch.device) -> Tensor:
+    """Normal draws in the arm's data type and memory format."""
     tensor = torch.randn(shape, device=device).to(arm.dtype)
     return tensor.contiguous(memory_format=FORMATS[arm.memory_format])
 
 
 def conv_layer(shape: Conv, x: Tensor, weight: Tensor) -> Callable[[], Tensor]:
+    """The convolution of x, without a bias."""
     stride, padding, groups = shape.stride, shape.padding, shape.groups
     return lambda: F.conv2d(x, weight, None, stride, padding, groups=groups)
 
 
 def norm_layer(shape: Norm, x: Tensor, implementation: str) -> Callable[[], Tensor]:
+    """The local response normalization of x by one implementation."""
     settings = {**PAPER_NORM, "implementation": implementation, "groups": shape.groups}
     return lambda: local_response_norm(x, **settings)  # type: ignore[arg-type]
 
 
 def pool_layer(shape: Pool, x: Tensor) -> Callable[[], Tensor]:
+    """The pooling of x."""
     if shape.kind == "max":
         return lambda: F.max_pool2d(x, 3, 2, ceil_mode=True)
     return lambda: F.avg_pool2d(x, 3, 2, ceil_mode=True)

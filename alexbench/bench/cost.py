@@ -15,7 +15,7 @@ NORM_SIZE = 5
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one call."""
+    """FLOPs, and bytes read and written, of one call."""
 
     flops: int
     bytes: int
@@ -30,7 +30,7 @@ class Cost:
 
 
 def cost(shape: Shape, direction: str, batch: int, itemsize: int) -> Cost:
-    """Of a layer's forward or backward pass on so many images of ``itemsize`` bytes a value."""
+    """The cost of one pass of a layer on ``batch`` images with ``itemsize`` bytes a value."""
     match shape:
         case Conv():
             flops, values = conv(shape, direction, batch)
@@ -42,6 +42,7 @@ def cost(shape: Shape, direction: str, batch: int, itemsize: int) -> Cost:
 
 
 def conv(shape: Conv, direction: str, batch: int) -> tuple[int, int]:
+    """FLOPs, and values read and written, of a convolution."""
     weights = shape.out_channels * shape.in_channels // shape.groups * shape.kernel_size**2
     x = batch * shape.in_channels * shape.side**2
     y = batch * shape.out_channels * shape.out_side**2

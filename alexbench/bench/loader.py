@@ -84,6 +84,7 @@ def throughput(
 
 
 def one_step(state: State, pixels: Pixels, images: torch.Tensor, labels: torch.Tensor) -> None:
+    """Augment a batch and train on it."""
     train_step(state, pixels.augment(images, state.streams.augmentation), labels)
 
 

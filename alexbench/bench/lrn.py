@@ -45,6 +45,7 @@ def compare(
     rounds: int,
     memory_format: str,
 ) -> pd.DataFrame:
+    """A row for each implementation: seconds, their spread, and the speedup over the first."""
     calls = {name: both_passes(shape, name, device, memory_format) for name in names}
     source = torch.zeros(COPY_BYTES // 4, device=device)
     target = torch.zeros_like(source)

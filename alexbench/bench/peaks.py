@@ -1,4 +1,4 @@
-"""What the machine can do at best, measured: a matrix product and a copy."""
+"""The highest speeds of the machine, measured: a matrix product and a copy."""
 
 from dataclasses import dataclass
 

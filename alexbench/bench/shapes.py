@@ -23,6 +23,7 @@ class Conv:
 
     @property
     def out_side(self) -> int:
+        """The side of the output in pixels."""
         return (self.side + 2 * self.padding - self.kernel_size) // self.stride + 1
 
 
@@ -47,6 +48,7 @@ class Pool:
 
     @property
     def out_side(self) -> int:
+        """The side of the output in pixels."""
         return self.side // 2
 
 

@@ -1,4 +1,4 @@
-"""A whole training step as a call, and what it cannot do without."""
+"""A whole training step as a call, and its least number of FLOPs and bytes."""
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +36,7 @@ def step_call(config: Config, num_classes: int, batch: int, device: torch.device
 def random_batch(
     side: int, num_classes: int, batch: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
+    """Normal draws (B, 3, side, side) and random labels (B,), from seed 0."""
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randn(batch, 3, side, side, generator=generator)
     labels = torch.randint(num_classes, (batch,), generator=generator)

@@ -20,6 +20,7 @@ class Spread:
 
 
 def spread(samples: Sequence[float]) -> Spread:
+    """Median and interquartile range."""
     low, median, high = np.percentile(samples, [25, 50, 75])
     return Spread(float(median), float(high - low))
 
@@ -38,12 +39,14 @@ def measure(call: Call, device: torch.device, rounds: int, warmup_rounds: int = 
 
 
 def seconds(call: Call) -> float:
+    """Seconds of one call on the host's clock."""
     began = time.perf_counter()
     call()
     return time.perf_counter() - began
 
 
 def measure_cuda(call: Call, device: torch.device, rounds: int) -> list[float]:
+    """Seconds of each of ``rounds`` calls between CUDA events, with a cold cache."""
     cold = torch.empty(FLUSH_BYTES, dtype=torch.int8, device=device)
     pairs = [
         (torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True))

@@ -1,4 +1,4 @@
-"""Data sets as batches of uint8 on the device, and what turns them into inputs of the net."""
+"""Data sets: batches of uint8 images on the device, and their conversion to inputs of the net."""
 
 import functools
 from pathlib import Path

@@ -27,6 +27,7 @@ def cached(path: Path, fingerprint: str, make: Callable[[], Arrays]) -> Arrays:
 
 
 def read(path: Path, fingerprint: str) -> Arrays | None:
+    """The arrays of a cache file; None if it is missing, damaged or has another fingerprint."""
     try:
         with files.open_npz(path) as stored:
             if str(stored["fingerprint"]) != fingerprint:

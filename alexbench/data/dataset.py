@@ -31,6 +31,7 @@ class HeldSplit:
 
     @cached_property
     def moments(self) -> Moments:
+        """Sums over the pixels of these images."""
         return moments(self.images)
 
     def take(self, indices: Tensor) -> "HeldSplit":
@@ -49,6 +50,7 @@ class StreamedSplit:
 
     @property
     def labels(self) -> Tensor:
+        """The labels (N,) int64."""
         return self.files.labels
 
     def take(self, indices: Tensor) -> "StreamedSplit":

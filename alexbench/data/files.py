@@ -24,6 +24,7 @@ class Files:
     labels: Tensor  # (N,) int64
 
     def path(self, index: int) -> Path:
+        """The file of the image with that index."""
         return self.root / os.fsdecode(self.names[index])
 
     def __getitem__(self, indices: Any) -> "Files":
@@ -122,6 +123,7 @@ def find(folder: Path) -> tuple[tuple[str, ...], Files]:
 
 
 def subfolders(folder: Path) -> list[bytes]:
+    """The names of the folders in a folder, sorted; hidden ones are left out."""
     with os.scandir(os.fsencode(folder)) as entries:
         return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith(b"."))
 

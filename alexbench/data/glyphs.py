@@ -1,4 +1,4 @@
-"""glyphs: the embedded data set. Letters A to Z in random pose, colour and clutter.
+"""The embedded data set ``glyphs``: letters A to Z in random pose, colour and clutter.
 
 Made from a seed, the same bytes on every machine: outlines from font files, then integers only.
 The constants below set how hard it is.

@@ -27,6 +27,7 @@ def images_folder(root: Path) -> Path:
 
 
 def find(root: Path, name: str) -> Path | None:
+    """The file of that name in one of PLACES; None if there is none."""
     return next((path for place in PLACES if (path := root / place / name).is_file()), None)
 
 
@@ -73,6 +74,7 @@ def read_meta(path: Path) -> dict[int, tuple[str, str]]:
 
 
 def read_lines(path: Path) -> list[str]:
+    """The lines of a text file; raises BadInput if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""imagefolder: any tree train/<class>/*, val|test/<class>/*, in memory or streamed."""
+"""Images from any tree train/<class>/*, val|test/<class>/*, held in memory or streamed."""
 
 import hashlib
 import os
@@ -123,6 +123,7 @@ def streamed(folder: Folder, root: Path, data: DataConfig, cache: Path) -> Datas
 
 
 def shards_folder(root: Path, data: DataConfig, cache: Path) -> Path:
+    """Where the decoded images of a root and selection are kept."""
     return cache_path(root, data, cache, "shards").with_suffix("")
 
 

@@ -62,14 +62,17 @@ def mapped(path: Path) -> NDArray[np.uint8]:
 
 
 def shard_images(side: int) -> int:
+    """How many images of that side a shard holds."""
     return max(1, SHARD_BYTES // image_bytes(side))
 
 
 def image_bytes(side: int) -> int:
+    """Bytes of an RGB image of that side."""
     return side * side * 3
 
 
 def shard_path(folder: Path, split: str, number: int) -> Path:
+    """The file of one shard."""
     return folder / f"{split}-{number:05}.npy"
 
 
@@ -159,6 +162,7 @@ def made(path: Path, fingerprint: str, verify: bool) -> bool:
 
 
 def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file in hex."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -184,6 +188,7 @@ def make_shard(path: Path, fingerprint: str, files: Files, places: Tensor, side:
 
 
 def decoded(files: Files, places: Tensor, side: int) -> Iterator[tuple[Tensor, Tensor, Moments]]:
+    """Batches of images, which of them are good, and their moments, in order."""
     return in_workers(DecodeAndSum(files, side), places.split(IMAGES_A_TASK))
 
 

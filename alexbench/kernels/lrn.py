@@ -106,10 +106,12 @@ def why_not(implementation: str, device: torch.device | str) -> str | None:
 
 @cache
 def has_compiler() -> bool:
+    """Whether a C++ compiler is installed."""
     return any(map(shutil.which, [os.environ.get("CXX") or "g++", "c++", "clang++"]))
 
 
 def why_no_triton(device: torch.device) -> str | None:
+    """Why Triton cannot run on that device; None if it can."""
     if importlib.util.find_spec("triton") is None:
         return "the triton package is not installed"
     if device.type == "cuda" or os.environ.get("TRITON_INTERPRET") == "1":

@@ -61,6 +61,7 @@ def run(x: Tensor, gradient: Tensor | None, window: Window) -> Tensor:
 
 
 def pointer(tensor: Tensor | None) -> ctypes.c_void_p:
+    """The address of a tensor's data; null for None."""
     return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
 
 

@@ -1,4 +1,4 @@
-"""What every implementation works on: four parameters, and a tensor windowed along dim 1."""
+"""The input of every implementation: four parameters, and a tensor windowed along dim 1."""
 
 import math
 from typing import NamedTuple
@@ -20,6 +20,7 @@ class Window(NamedTuple):
 
     @property
     def scale(self) -> float:
+        """The factor of the sum of squares: alpha / size."""
         return self.alpha / self.size
 
     def reach(self, channels: int) -> tuple[int, int]:

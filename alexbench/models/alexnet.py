@@ -126,10 +126,11 @@ def classifier(model: ModelConfig, form: Form, inputs: int, num_classes: int) ->
 
 
 def conv(form: Form, name: str, inputs: int, outputs: int, kernel_size: int) -> nn.Conv2d:
-    """Between so many kernels a column, in its own column only if the form splits that layer.
+    """A convolution; it sees its own column only if the form splits that layer.
 
-    One grouped convolution: on the CPU in channels-last it is faster than a convolution a column
-    and their concatenation for conv2, and within 20% of it for the others.
+    inputs, outputs: kernels a column. One grouped convolution: on the CPU in channels-last it is
+    faster than a convolution a column and their concatenation for conv2, and within 20% of it for
+    the others.
     """
     return nn.Conv2d(
         form.columns * inputs,
@@ -141,7 +142,7 @@ def conv(form: Form, name: str, inputs: int, outputs: int, kernel_size: int) -> 
 
 
 def fully_connected(form: Form, name: str, inputs: int, outputs: int) -> nn.Module:
-    """Between so many units a column, in its own column only if the form splits that layer."""
+    """A fully connected layer; it sees its own column only if the form splits that layer."""
     if name in form.split:
         return ColumnLinear(inputs, outputs, form.columns)
     return nn.Linear(form.columns * inputs, form.columns * outputs)

@@ -67,7 +67,7 @@ def weighted_layers(net: nn.Module) -> Iterator[tuple[str, Weighted, float]]:
 
 
 def standard_deviation(model: ModelConfig, name: str, num_inputs: float, is_output: bool) -> float:
-    """Of one layer's initial weights; fan_in is gain / sqrt(inputs), with gain 1 for the logits."""
+    """A layer's initial deviation; fan_in is gain / sqrt(inputs), with gain 1 for the logits."""
     match model.init:
         case "paper":
             return 0.01

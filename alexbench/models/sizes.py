@@ -1,4 +1,4 @@
-"""What a net costs and how large its maps are, from a forward pass of shapes alone."""
+"""The parameters, FLOPs and map sizes of a net, from a forward pass of shapes alone."""
 
 import torch
 from torch import Tensor, nn

@@ -63,7 +63,7 @@ def activation(model: ModelConfig) -> nn.Module:
 
 
 def norms(model: ModelConfig, name: str, columns: int) -> Layers:
-    """What normalizes the output of the layer of that name: across kernels, then within maps."""
+    """The normalizations of the output of the layer of that name: across kernels, then in maps."""
     found: Layers = []
     if name in ("conv1", "conv2"):
         if model.lrn == "gain_only":
@@ -100,5 +100,5 @@ def pooled(side: int, model: ModelConfig) -> int:
 
 
 def scaled(number: int, model: ModelConfig) -> int:
-    """So many kernels or units, times ``width``; at least one."""
+    """The number of kernels or units times ``width``; at least one."""
     return max(1, round(number * model.width))

@@ -1,4 +1,4 @@
-"""What a training step costs on n devices: FLOPs, bytes over the links, images read. No torch.
+"""The cost of a training step on n devices: FLOPs, bytes over the links, images read. No torch.
 
 A model of bounds: nothing overlaps but the reading of images, and every device reaches the speeds
 that it is given. It says which of the three a placement waits for; a measured epoch takes longer.
@@ -41,7 +41,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Step:
-    """Of one batch, a device: seconds of arithmetic and of exchange, bytes that it sends."""
+    """One batch on one device: seconds of arithmetic and of exchange, bytes that it sends."""
 
     compute_seconds: float
     sent_bytes: float

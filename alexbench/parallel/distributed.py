@@ -1,4 +1,4 @@
-"""Nets of which several processes each hold a part, over torch.distributed."""
+"""Nets that several processes train together, over torch.distributed; each holds a part."""
 
 from collections import OrderedDict
 from typing import Any
@@ -90,6 +90,7 @@ class Hybrid(nn.Module):
 
 
 def num_classes(layers: Named) -> int:
+    """The number of logits of a net."""
     output = layers[-1][1]
     assert isinstance(output, nn.Linear)
     return output.out_features

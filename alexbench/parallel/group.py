@@ -76,7 +76,7 @@ def group(store: Store, name: str, rank: int, size: int, device: torch.device) -
 
 
 def from_first(rank: int, size: int, make: Callable[[], Made]) -> Made:
-    """What ``make`` gives in the first process of the group; ValueError in all if it fails."""
+    """The result of ``make`` in the first process, for all; ValueError in all if it fails."""
     if size == 1:
         return make()
     told: list[Any] = [None]

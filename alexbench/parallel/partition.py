@@ -1,6 +1,6 @@
-"""One net into equal parts by its kernels and units: a column of the paper's net, a share of FC.
+"""Cut a net into equal parts by kernels and units: the paper's columns, or parts of FC layers.
 
-A part's share of every weight is a run of its rows, as the nets order kernels by column.
+A part has consecutive rows of every weight, as the nets order kernels by column.
 """
 
 from collections import OrderedDict
@@ -19,7 +19,7 @@ Named = Sequence[tuple[str, nn.Module]]
 class PartDropout(Dropout):
     """Draws the masks of the whole layer and of the whole batch, and uses its own part of them.
 
-    units: its own part, and of how many, of the layer's. share: its images; None: all there are.
+    units: (part, parts) of the layer's units. share: this process's images; None: all.
     """
 
     def __init__(self, p: float, units: tuple[int, int] = (0, 1), share: BatchShare | None = None):
@@ -29,6 +29,7 @@ class PartDropout(Dropout):
         self.kept = torch.empty(0)
 
     def mask(self, x: Tensor) -> Tensor:
+        """Ones where this part's units of its images are kept."""
         if self.share is None:
             return self.draw(x, len(x))
         if self.drawn_at != self.share.step:  # the passes of the hybrid share one draw
@@ -37,6 +38,7 @@ class PartDropout(Dropout):
         return self.kept[self.share.in_layer.to(x.device)]
 
     def draw(self, x: Tensor, images: int) -> Tensor:
+        """A mask for all units of so many images, cut to this part's units."""
         part, parts = self.units
         whole = x.new_empty(images, x.shape[1] * parts)
         return whole.bernoulli_(1 - self.p, generator=self.generator).chunk(parts, dim=1)[part]

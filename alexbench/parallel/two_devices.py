@@ -118,4 +118,5 @@ class InThreads(torch.autograd.Function):
 
 @torch.enable_grad()
 def with_gradient(layers: nn.Module, x: Tensor) -> Tensor:
+    """The output with its graph: threads start without gradients here."""
     return layers(x)  # type: ignore[no-any-return]

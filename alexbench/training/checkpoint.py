@@ -109,6 +109,7 @@ class Checkpoints:
 
 
 def number(path: Path) -> int:
+    """The number in a checkpoint's file name."""
     return int(path.name.split(".")[-2])
 
 
@@ -121,7 +122,7 @@ def write(path: Path, run_id: str, content: dict[str, Any]) -> None:
 
 
 def read(path: Path, run_id: str) -> dict[str, Any]:
-    """What ``write`` was given; raises for anything else, without running what it holds."""
+    """The content that ``write`` stored; raises for any other file, and never runs its code."""
     data = memoryview(path.read_bytes())
     content, digest = data[:-DIGEST_BYTES], data[-DIGEST_BYTES:]
     if hashlib.sha256(content).digest() != digest:
@@ -133,4 +134,5 @@ def read(path: Path, run_id: str) -> dict[str, Any]:
 
 
 def reason(error: Exception) -> str:
+    """The first sentence of an error."""
     return str(error).partition("\n")[0].partition(". ")[0] or type(error).__name__

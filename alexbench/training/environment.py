@@ -1,4 +1,4 @@
-"""What a result depends on besides its configuration: commit, versions, machine, threads."""
+"""The origin of a result beside its configuration: commit, versions, machine, threads."""
 
 import functools
 import importlib.metadata

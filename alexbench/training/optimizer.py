@@ -25,12 +25,14 @@ class PaperSGD:
         self.state: defaultdict[Tensor, dict[str, Tensor]] = defaultdict(dict)
 
     def zero_grad(self) -> None:
+        """Drop all gradients."""
         for group in self.param_groups:
             for weight in group["params"]:
                 weight.grad = None
 
     @torch.no_grad()
     def step(self) -> None:
+        """One update from the gradients of the weights."""
         for group in self.param_groups:
             weights = [weight for weight in group["params"] if weight.grad is not None]
             for weight in weights:
@@ -95,7 +97,7 @@ def group_settings(train: TrainConfig, layer: str, is_bias: bool) -> dict[str, A
 
 
 def set_learning_rate(optimizer: Optimizer, lr: float, epochs_done: float = 0.0) -> None:
-    """That rate for the weights, its multiple for other groups, its own for one that has rates."""
+    """Set the rate of each group: lr times its factor, or the group's own rate of that epoch."""
     for group in optimizer.param_groups:
         held = [rate for epoch, rate in group.get("rates", ()) if epoch <= epochs_done]
         group["lr"] = held[-1] if held else lr * group["lr_factor"]

@@ -1,4 +1,4 @@
-"""What a trained net makes of single images: likeliest classes and nearest images (Figure 4)."""
+"""A net's answers to single images: likeliest classes and nearest training images (Figure 4)."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -62,7 +62,7 @@ def predict(
 
 
 def forward(net: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits (B, classes) and what the last layer makes them of: FC7 in the paper's net (B, F)."""
+    """Logits (B, classes) and the inputs of the last layer (B, F): FC7 in the paper's net."""
     last = [layer for layer in net.modules() if isinstance(layer, nn.Linear)][-1]
     seen: list[Tensor] = []
     handle = last.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
@@ -82,10 +82,10 @@ def nearest(
     features: Tensor,
     between: Callable[[], object],
 ) -> tuple[Tensor, Tensor]:
-    """Of the images at ``order``, the NEIGHBOURS nearest to each of (Q, F) features.
+    """The NEIGHBOURS images nearest to each of (Q, F) features, among those at ``order``.
 
-    Euclidean distances and places, both (Q, NEIGHBOURS) on the CPU, the nearest first. Only they
-    are held: the features of all of ImageNet would take 20 GB.
+    Returns Euclidean distances and indices, both (Q, NEIGHBOURS) on the CPU, the nearest first.
+    The other features are dropped: those of all of ImageNet would take 20 GB.
     """
     size = images_a_batch(pixels.config.crop_size)
     distances = features.new_empty(len(features), 0).cpu()

@@ -76,7 +76,7 @@ def take_pictures(
     device: torch.device,
     between: Callable[[], object] = lambda: None,
 ) -> pictures.Pictures:
-    """The kernels of conv1, and some test images with what the net makes of them."""
+    """Pictures of conv1's kernels, and of some test images with the net's predictions."""
     pixels = Pixels(data.train, run.config.data, run.config.augment, device)
     shown = run.config.evaluate.pictured or range(min(PICTURED, len(data.test.labels)))
     images = run.config.evaluate.train_images
@@ -92,7 +92,7 @@ def take_pictures(
 
 
 def kernel_saturations(model: ModelConfig, net: nn.Module) -> record.Measurements:
-    """Of the first layer of a net with columns: whether they split colour from form."""
+    """The colour saturation of conv1's kernels in a net with columns; {} for other nets."""
     if model.name not in constraints.EIGHT_LAYERS or model.columns == "one_column":
         return {}
     kernels = net.get_parameter("conv1.weight").detach().cpu().numpy()
@@ -136,7 +136,7 @@ def final_test(
 
 
 def steps_an_epoch(run: Run, data: Dataset) -> int:
-    """data: as loaded, before tuning holds images back."""
+    """How many batches an epoch has. data: as loaded, before tuning holds images back."""
     images = len(data.train.labels)
     if run.purpose == "tune":
         images -= images // TUNING_SHARE
@@ -151,8 +151,8 @@ def make_record(
     device: torch.device,
     where: record.Environment,
 ) -> record.RunRecord:
-    """The history tells of the centre of each image after every epoch; where the final test
-    averages views, its scores are among the measurements."""
+    """The record of a run. Its history has the errors on the centre of each image; if the final
+    test averages views, its scores are among the measurements."""
     finished = outcome.status == "finished"
     views = run.config.evaluate.views
     labels, predicted = data.test.labels.cpu().numpy(), scores.predicted.numpy()

@@ -26,11 +26,12 @@ class Running:
 
     @classmethod
     def on(cls, device: torch.device) -> "Running":
+        """Sums that are zero, on that device."""
         wrong = torch.zeros((), dtype=torch.int64, device=device)
         return cls(torch.zeros((), device=device), wrong)
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor, images: int) -> None:
-        """A batch of so many images, of which this process may have seen a share."""
+        """Add a batch of so many images, of which this process may have seen a part."""
         self.loss += loss * images
         self.wrong += ((logits.argmax(1) != labels) & (labels != IGNORED)).sum()
         self.images += images
@@ -68,8 +69,8 @@ def capture(state: State) -> dict[str, Any]:
 
     The learning rate's schedule is a function of the position and of the history, and needs no
     state of its own; the order of the epoch in hand is drawn again from its stream. Weights and
-    sums are those of the whole net and of all its processes, which all have to ask: so any
-    placement can go on from them.
+    sums are those of the whole net and of all its processes, so that any placement can go on from
+    them. Collective: every process calls it.
     """
     return {
         "net": gather(state.net),
@@ -122,6 +123,7 @@ def restore(state: State, content: dict[str, Any]) -> None:
 
 
 def shapes(tensors: dict[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    """Shape and data type of each tensor."""
     return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
 
 

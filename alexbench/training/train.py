@@ -29,7 +29,7 @@ Status = Literal["finished", "diverged"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run left behind; the scores are the last epoch's, on the centre of each image."""
+    """The result of training; the scores are the last epoch's, on the centre of each image."""
 
     status: Status
     history: list[Row]

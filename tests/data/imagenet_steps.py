@@ -26,10 +26,10 @@ def main(root: str, cache: str, *settings: str) -> None:
     data = load(arm.data, Path(root), Path(cache))
     moments = set()  # the same one in every batch of an evaluation
 
-    def watch(epochs: float, images_per_second: float, history: object) -> None:
+    def on_progress(epochs: float, images_per_second: float, history: object) -> None:
         moments.add(epochs)
 
-    outcome = train(arm, data, 0, CPU, watch)
+    outcome = train(arm, data, 0, CPU, on_progress)
     users = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     peak = sum(resource.getrusage(user).ru_maxrss for user in users) * 1024
     measured = throughput(arm, data, CPU, rounds=1, steps=2)

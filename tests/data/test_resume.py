@@ -41,24 +41,27 @@ def streamed(config: Config, root: Path, cache: Path) -> Dataset:
 
 
 def run(
-    config: Config, data: Dataset, folder: Path | None, watch: ProgressCallback = lambda *_: None
+    config: Config,
+    data: Dataset,
+    folder: Path | None,
+    on_progress: ProgressCallback = lambda *_: None,
 ) -> Outcome:
     kept = Checkpoints(folder, "both-seed0-abc", "abc", seconds=0.0) if folder else None
-    return train(config, data, 0, CPU, watch, kept)
+    return train(config, data, 0, CPU, on_progress, kept)
 
 
 def killed(name: str, root: str, cache: str, folder: str) -> None:
     """Run until some batches are done, and then without warning no further."""
     done = 0
 
-    def watch(*_: object) -> None:
+    def on_progress(*_: object) -> None:
         nonlocal done
         done += 1
         if done > KILLED_AFTER:  # that batch has no checkpoint yet: it is done again
             os.kill(os.getpid(), signal.SIGKILL)
 
     torch.set_num_threads(1)
-    run(CONFIGS[name], streamed(CONFIGS[name], Path(root), Path(cache)), Path(folder), watch)
+    run(CONFIGS[name], streamed(CONFIGS[name], Path(root), Path(cache)), Path(folder), on_progress)
 
 
 @pytest.mark.parametrize("name", ["tiny", pytest.param("paper", marks=pytest.mark.slow)])

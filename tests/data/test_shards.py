@@ -121,10 +121,10 @@ def test_a_kill_while_writing_leaves_nothing_that_counts(tmp_path: Path, monkeyp
     assert files(root, "*") == []
 
 
-def test_a_set_that_does_not_fit_on_the_disk_is_refused_before_it_starts(tmp_path, monkeypatch):
-    monkeypatch.setattr(shards, "image_bytes", lambda side: 2**60)
+def test_a_set_that_does_not_fit_on_the_disk_is_refused_before_it_starts(tmp_path: Path):
+    of_terabytes = DataConfig(name="imagefolder", image_size=10**8)
     with pytest.raises(BadInput, match="do not fit in"):
-        keep(write_folder(tmp_path / "pets"))
+        keep(write_folder(tmp_path / "pets"), data=of_terabytes)
 
 
 def test_checksums_find_what_was_damaged_and_it_is_made_again(tmp_path: Path):
