@@ -34,7 +34,7 @@ def test_the_means_over_the_seeds_are_what_the_parabola_goes_through() -> None:
     ("means", "value", "step"),
     [
         ((3.0, 2.0, 1.5), 1.5, 1),  # convex, but the vertex lies at step 1.5
-        ((1.0, 2.0, 2.5), 1.0, -1),  # opens downwards
+        ((1.0, 2.0, 1.5), 1.0, -1),  # opens downwards
         ((2.0, 2.0, 2.0), 2.0, -1),  # flat: no vertex
     ],
 )
@@ -49,6 +49,15 @@ def test_where_runs_diverged_no_parabola_goes_through_a_cliff() -> None:
     best = rates.best(arm([20.0, 20.0], [19.0, 19.5], [18.0, INF]))
     assert best == (19.25, pytest.approx(0.01), True)
     assert not rates.best(arm([19.0], [20.0], [INF])).bracketed
+
+
+def test_a_rate_at_which_a_run_diverged_is_out_for_every_seed() -> None:
+    # Without the cliff each arm is its middle rate: the paired t interval of those.
+    middle = [19.0, 19.5, 18.8]
+    result = rates.compare(
+        arm([20.0] * 3, middle, [18.0, INF, 18.0]), arm([19.0] * 3, [18.0] * 3, [19.0] * 3)
+    )
+    assert result.interval == pytest.approx(stats.t_interval([18 - value for value in middle]))
 
 
 def test_five_rates_are_fitted_by_least_squares() -> None:

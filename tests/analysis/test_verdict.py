@@ -146,6 +146,13 @@ def test_intervals_of_censored_times_are_open_on_one_side(interval: Interval, wo
     assert verdict.judge(Measured(interval, 6), ABOUT_1).word == word
 
 
+def test_an_open_end_is_compatible_with_every_size_beyond_it() -> None:
+    assert (
+        verdict.judge(Measured(Interval(-1.5, -INF, -0.8), 6), Claimed(-3.0)).word == "reproduced"
+    )
+    assert verdict.judge(Measured(Interval(0.0, -0.3, INF), 6), Claimed(1.0)).word == "inconclusive"
+
+
 def test_the_share_of_a_censored_time_is_open_on_the_side_of_its_bound() -> None:
     share = verdict.judge(Measured(Interval(-1.5, -INF, -0.8), 6), ABOUT_1).share
     assert share == (1.5, 0.8, INF)

@@ -109,8 +109,19 @@ def test_a_later_rise_does_not_matter(rise: float) -> None:
 def test_a_run_that_is_still_falling_is_censored_at_its_end() -> None:
     straight = [90.0 - 2 * e for e in range(1, 31)]
     assert curves.epochs_to_converge(straight, 90.0) == (30.0, True)
-    late = [60.0] * 18 + [20.0] * 2  # came down in the last tenth
-    assert curves.epochs_to_converge(late, 90.0) == (20.0, True)
+    slow = [30.0] * 20 + [29.0 - e for e in range(10)]  # near its best at 25.6, falling by 9
+    assert curves.epochs_to_converge(slow, 90.0) == (30.0, True)
+
+
+def test_a_run_that_came_near_its_best_in_the_last_tenth_alone_is_censored() -> None:
+    swings = [35.0, 50.0, 25.0, 60.0, 25.0, 60.0, 25.0, 36.0, 36.0, 44.0]  # their line falls by 1.7
+    assert curves.epochs_to_converge([60.0] * 20 + swings, 90.0) == (30.0, True)
+
+
+def test_the_last_epoch_alone_is_never_the_best() -> None:
+    # Best smoothed (20 + 20 + 16) / 3, and not (20 + 16) / 2: band to 22.2333, at 4.33.
+    errors = [50.0, 40.0, 30.0, *[20.0] * 26, 16.0]
+    assert curves.epochs_to_converge(errors, 90.0) == (pytest.approx(4.33), False)
 
 
 def test_a_run_that_learned_nothing_is_censored() -> None:
