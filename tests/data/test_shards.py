@@ -91,25 +91,21 @@ def test_the_size_is_said_before_it_starts_and_what_is_there_is_not_made_again(t
     root = write_folder(tmp_path / "pets")
     told = keep(root)
     assert "10 images of 8 x 8 pixels: 0.0 GB in" in told[0]
-    assert told[1:-1] == [f"{n} of 3 files written, 0 s to go" for n in (1, 2, 3)]
+    assert told[1:-1] == [f"{n} of 3 files written, 0:00:00 to go" for n in (1, 2, 3)]
     assert len(keep(root)) == 2
 
 
-def test_making_goes_on_where_it_was_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_making_goes_on_where_it_was_ended(tmp_path: Path):
     root = write_folder(tmp_path / "pets")
-    make_shard = shards.make_shard
 
-    def one_only(path: Path, *rest: object) -> None:
-        if path.name == "train-00001.npy":
+    def end_after_the_first(line: str) -> None:
+        if line.startswith("1 of 3 files written"):
             raise KeyboardInterrupt
-        make_shard(path, *rest)
 
-    monkeypatch.setattr(shards, "make_shard", one_only)
     with pytest.raises(KeyboardInterrupt):
-        keep(root)
+        keep_decoded(root, DATA, tmp_path / "cache", end_after_the_first)
     assert loaded(root).shards is None  # half a set is no set
-    monkeypatch.setattr(shards, "make_shard", make_shard)
-    assert keep(root)[1:-1] == [f"{n} of 2 files written, 0 s to go" for n in (1, 2)]
+    assert keep(root)[1:-1] == [f"{n} of 2 files written, 0:00:00 to go" for n in (1, 2)]
     assert loaded(root).shards is not None
 
 
@@ -136,7 +132,7 @@ def test_checksums_find_what_was_damaged_and_it_is_made_again(tmp_path: Path):
     assert index["shards"][path.name]["sha256"] == hashlib.sha256(whole).hexdigest()
     path.write_bytes(whole[:-1] + b"x")
     assert len(keep(root)) == 2  # sizes alone do not tell
-    assert keep(root, verify=True)[1] == "1 of 1 files written, 0 s to go"
+    assert keep(root, verify=True)[1] == "1 of 1 files written, 0:00:00 to go"
     assert path.read_bytes() == whole
 
 
