@@ -11,7 +11,6 @@ from typing import Literal, NamedTuple
 
 from alexbench.analysis import pairs as paired
 from alexbench.analysis import scales, stats, verdict
-from alexbench.analysis.pairs import Pairs
 from alexbench.config import metrics, references
 from alexbench.config.ablation import Ablation
 from alexbench.config.metrics import Metric

@@ -1,16 +1,16 @@
 """From a YAML file to a frozen Ablation: layers of dotted keys over the schema's defaults.
 
-Layers, the later over the earlier: the profile file, the ablation's ``config``, the ablation's part
-for that profile, the variant, the variant in that part, ``--set``. Whatever is wrong is one
-BadInput that names the file, the layer, the key, the value and what is allowed.
+Layers, the later over the earlier: the profile file, the regime file, the ablation's ``config``,
+the ablation's part for that profile, the variant, the variant in that part, ``--set``. Whatever is
+wrong is one BadInput that names the file, the layer, the key, the value and what is allowed.
 """
 
 import contextlib
 import itertools
 import math
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from alexbench.config import metrics, references
@@ -24,12 +24,15 @@ from alexbench.config.schema import (
     Config,
     Grid,
     Overrides,
+    ProfileFile,
     ProfilePart,
+    RegimePart,
 )
 from alexbench.config.yaml_file import hint, known_keys, read_yaml, validate
 from alexbench.errors import BadInput
 
 PROFILES = ("laptop", "cifar10-short", "cifar10", "imagenet")
+REGIMES = ("authors", "modern", "paper")  # paper: the settings that the text states, the defaults
 SET_BY_HAND = "--set fixes it"  # why something is not tuned
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
@@ -54,6 +57,10 @@ class Ablation:
     tune_reason: str | None
     tune_seeds: int
     tuned: dict[str, Overrides]  # variant -> what tuning chose for it earlier
+    tune_neighbours: int = 0  # measured rates on either side of the tuned one
+    finding: str | None = None  # two sentences on this profile's records
+    labels: Mapping[str, str] = field(default_factory=dict)
+    about: Mapping[str, str] = field(default_factory=dict)
 
     def most_seeds(self, variant: str) -> int | None:
         """The limit that ``other_seeds`` sets to a variant that embodies no claim, or None."""
@@ -86,14 +93,16 @@ def load_ablation(
     file = validate(AblationFile, read_yaml(path), str(path))
     if file.tuned:
         raise BadInput(f"{path}: tuned belongs under profiles.<name>: it holds at one scale")
-    profile_part, own_part = load_profile(profile), part_for(file, profile, path)
+    scale, regime = split_profile(profile)
+    profile_part, own_part = load_profile(scale), part_for(file, profile, path)
     parts = (own_part, file, profile_part)  # the first that speaks decides
     fixed = parse_settings(settings)
     overrides = variants_of(file, own_part, path, profile)
     tune, reason = tuning_of(parts, fixed)
     part = f"{path}: profiles.{profile}"
     layers = [
-        Layer(f"ablations/profiles/{profile}.yaml", profile_part.config),
+        Layer(f"ablations/profiles/{scale}.yaml", profile_part.config),
+        Layer(f"ablations/regimes/{regime}.yaml", load_regime(regime).config),
         Layer(f"{path}: config", file.config),
         Layer(f"{part}.config", own_part.config),
     ]
@@ -104,6 +113,7 @@ def load_ablation(
         title=file.title,
         question=file.question,
         profile=profile,
+        regime=regime,
         claims={claim: with_baseline(uses, file.baseline) for claim, uses in claims.items()},
         baseline=file.baseline,
         metrics=file.metrics,
@@ -127,6 +137,12 @@ def load_ablation(
             variant: {key: value for key, value in chosen.items() if key not in fixed}
             for variant, chosen in own_part.tuned.items()
         },
+        tune_neighbours=next(
+            (part.tune_neighbours for part in parts if part.tune_neighbours is not None), 0
+        ),
+        finding=own_part.finding,
+        labels=file.labels,
+        about=file.about,
     )
     refuse_set_and_tuned(ablation, [*overrides.values(), *own_part.variants.values()])
     check(ablation)
@@ -149,7 +165,9 @@ def variants_of(
                 f"{path}: profiles.{profile}.variants: '{name}' is no variant"
                 f"{hint(name, variants)}; allowed are {', '.join(variants)}"
             )
-    return variants
+    for name in part.only:
+        known(f"{path}: profiles.{profile}.only: variant", name, list(variants))
+    return {name: variants[name] for name in part.only or variants}
 
 
 def tuning_of(parts: Sequence[ProfilePart], fixed: Overrides) -> tuple[Grid | None, str | None]:
@@ -197,25 +215,46 @@ def find(name: str) -> Path:
     )
 
 
-def load_profile(profile: str) -> ProfilePart:
-    """The shipped file of a profile; raises BadInput for an unknown name."""
-    if profile not in PROFILES:
-        raise BadInput(
-            f"unknown profile '{profile}'{hint(profile, PROFILES)}; "
-            f"allowed are {', '.join(PROFILES)}"
-        )
+def split_profile(profile: str) -> tuple[str, str]:
+    """The profile and the regime of a name such as ``laptop`` or ``laptop-authors``.
+
+    A profile alone has the regime that its file names. Raises BadInput.
+    """
+    if profile in PROFILES:
+        return profile, load_profile(profile).regime
+    scale, _, regime = profile.rpartition("-")
+    if scale in PROFILES and regime in REGIMES:
+        return scale, regime
+    raise BadInput(
+        f"unknown profile '{profile}'{hint(profile, PROFILES)}; allowed are "
+        f"{', '.join(PROFILES)}, each also with -{' or -'.join(REGIMES)} behind it"
+    )
+
+
+def load_profile(profile: str) -> ProfileFile:
+    """The settings of a profile from its file; raises BadInput for an unknown one."""
     path = shipped_folder("ablations") / "profiles" / f"{profile}.yaml"
-    return validate(ProfilePart, read_yaml(path), str(path))
+    return validate(ProfileFile, read_yaml(path), str(path))
+
+
+def load_regime(regime: str) -> RegimePart:
+    """The settings of a regime from its file; the paper's are the defaults and have none."""
+    if regime == "paper":
+        return RegimePart()
+    path = shipped_folder("ablations") / "regimes" / f"{regime}.yaml"
+    return validate(RegimePart, read_yaml(path), str(path))
 
 
 def part_for(file: AblationFile, profile: str, path: Path) -> AblationPart:
-    """What the file says for a profile; raises BadInput for a profile that does not exist."""
+    """What the file says for a profile. Raises BadInput if it names one that does not exist.
+
+    A profile with a regime other than its own has a part of its own, ``<profile>-<regime>``.
+    """
     for name in file.profiles:
-        if name not in PROFILES:
-            raise BadInput(
-                f"{path}: profiles: unknown profile '{name}'{hint(name, PROFILES)}; "
-                f"allowed are {', '.join(PROFILES)}"
-            )
+        try:
+            split_profile(name)
+        except BadInput as error:
+            raise BadInput(f"{path}: profiles: {error}") from None
     return file.profiles.get(profile, AblationPart())
 
 

@@ -245,6 +245,7 @@ class ClaimUse(Section):
     variant: str
     baseline: str | None = None  # None: the ablation's
     metric: str | None = None  # None: every metric that the claim gives a number for
+    control: str | None = None  # a variant without the technique's cause: no effect is expected
 
 
 def as_uses(value: Any) -> Any:
@@ -266,11 +267,27 @@ class ProfilePart(Section):
     tune_reason: str | None = None
     tune_seeds: PositiveInt | None = None
     tuned: dict[str, Overrides] = {}  # variant -> values chosen by earlier tuning
+    # so many measured rates on either side of the tuned one, sqrt(2) apart; 0: at one rate
+    tune_neighbours: Annotated[int, Field(ge=0, le=3)] | None = None
+
+
+class RegimePart(Section):
+    """The settings of a regime: ablations/regimes/<name>.yaml."""
+
+    config: Overrides = {}
+
+
+class ProfileFile(ProfilePart):
+    """The keys of ablations/profiles/<name>.yaml."""
+
+    regime: str  # the regime where none is named
 
 
 class AblationPart(ProfilePart):
-    """What an ablation says for one profile."""
+    """What an ablation says for one profile, or for ``<profile>-<regime>``."""
 
+    finding: str | None = None  # two sentences: what the records of this profile say
+    only: Annotated[tuple[str, ...], Field(strict=False)] = ()  # these variants; (): all
     variants: dict[str, Overrides] = {}  # variant -> settings in this profile alone
     extra_variants: dict[str, Overrides] = {}  # variants of this profile alone
     claims: Claims = {}  # claims tested in this profile alone
@@ -286,4 +303,6 @@ class AblationFile(ProfilePart):
     metrics: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
     variants: dict[str, Overrides] = {}
     matrix: dict[str, list[Any]] = {}
+    labels: dict[str, str] = {}  # variant -> its name in tables and figures
+    about: dict[str, str] = {}  # variant -> one sentence on it
     profiles: dict[str, AblationPart] = {}
