@@ -81,5 +81,5 @@ def hint(word: str, known: Iterable[str]) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an error\'s message."""
+    """The first line of an error's message."""
     return (str(error).splitlines() or [type(error).__name__])[0]
