@@ -75,9 +75,11 @@ def known_keys(schema: type[BaseModel] = Config) -> list[str]:
 
 
 def hint(word: str, known: Iterable[str]) -> str:
+    """``, did you mean ...?``, or nothing where no allowed name is near."""
     close = difflib.get_close_matches(word, list(known), n=1)
     return f", did you mean '{close[0]}'?" if close else ""
 
 
 def first_line(error: Exception) -> str:
+    """The first line of an error's message."""
     return (str(error).splitlines() or [type(error).__name__])[0]
