@@ -101,7 +101,7 @@ def comparison(
 def planned(
     question: Question, ablation: Ablation, records: Sequence[RunRecord]
 ) -> list[RunRecord]:
-    """Those of the seeds that both arms were to have: others have no pair, and miss none."""
+    """Returns the records of the seeds that are planned for both arms."""
     limits = [ablation.most_seeds(arm) for arm in (question.baseline, question.variant)]
     most = min((limit for limit in limits if limit is not None), default=math.inf)
     return [record for record in records if record.seed < most]
@@ -121,6 +121,7 @@ def questions(ablation: Ablation) -> Iterator[Question]:
 
 
 def claim_questions(ablation: Ablation) -> Iterator[Question]:
+    """Yield the questions of the claims: one for each use of a claim and metric."""
     for claim_id, uses in ablation.claims.items():
         for use in uses:
             about = [use.metric] if use.metric else references.claim(claim_id).metrics()
@@ -131,7 +132,7 @@ def claim_questions(ablation: Ablation) -> Iterator[Question]:
 def answer(
     question: Question, ablation: str, profile: str, records: Sequence[RunRecord]
 ) -> ComparisonRow:
-    """Answer one question, but for what depends on the whole table (judge)."""
+    """Returns one row; judge() adds what depends on the whole table."""
     metric = metrics.METRICS[question.metric]
     pairs = pair(metric, question.baseline, question.variant, records)
     differences = to_differences(metric, pairs)
@@ -218,7 +219,7 @@ def adjusted(rows: Sequence[ComparisonRow], p_values: Sequence[float]) -> list[f
 
 
 def shown(metric: Metric, value: float) -> float:
-    """From the scale of the test to that of the table: a log ratio becomes a ratio."""
+    """Returns a value of the test's scale on the table's: a log ratio becomes a ratio."""
     return value if metric.kind == "difference" else math.exp(value)
 
 
@@ -232,18 +233,21 @@ def claimed_effects(question: Question) -> tuple[Effect | None, Effect | None]:
 
 
 def first_verdict(claimed: Effect | None, interval: stats.Interval) -> str:
+    """Returns the verdict before Holm's adjustment; empty without a claim."""
     if claimed is None:
         return ""
     return stats.verdict(*interval, claimed.log_or_points, sign_only=claimed.size is None)
 
 
 def equivalence(claimed: Effect | None, differences: list[float]) -> float:
+    """Returns the equivalence test's p at half the claimed size; NaN without a size."""
     if claimed is None or claimed.size is None:
         return math.nan
     return stats.tost_p(differences, abs(claimed.log_or_points) / 2)
 
 
 def seeds_wanted(claimed: Effect | None, differences: list[float]) -> float:
+    """Returns the pairs for 80% power at the claimed size; NaN if unknown or hopeless."""
     if claimed is None or claimed.size is None:
         return math.nan
     seeds = stats.seeds_needed(claimed.log_or_points, stats.sd(differences))
@@ -251,10 +255,12 @@ def seeds_wanted(claimed: Effect | None, differences: list[float]) -> float:
 
 
 def size(effect: Effect | None) -> float:
+    """Returns the claimed size in points or as a ratio; NaN without one."""
     return math.nan if effect is None or effect.size is None else effect.size
 
 
 def direction(effect: Effect | None) -> str:
+    """Returns higher or lower, as claimed; empty without a claim."""
     if effect is None:
         return ""
     return "higher" if effect.log_or_points > 0 else "lower"
@@ -267,4 +273,5 @@ def standard_error(*effects: Effect | None) -> float:
 
 
 def yes(value: bool) -> str:
+    """Returns yes or no."""
     return "yes" if value else "no"

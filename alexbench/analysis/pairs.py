@@ -61,6 +61,7 @@ def to_differences(metric: Metric, pairs: Pairs) -> list[float]:
 
 
 def confidence(metric: Metric, differences: list[float], pairs: Pairs) -> stats.Interval:
+    """Returns the 95% t interval; an open one where times are censored."""
     if metric.kind != "time_to_target":
         return stats.t_interval(differences)
     censored = [[reading.censored for reading in arm] for arm in (pairs.baseline, pairs.variant)]
@@ -90,6 +91,7 @@ def mcnemar(pairs: Pairs) -> float:
 
 
 def arm_mean(metric: Metric, readings: Sequence[MetricValue]) -> float:
+    """Returns the arithmetic mean of a difference's arm, the geometric mean of a ratio's."""
     values = [reading.value for reading in readings]
     if metric.kind == "difference" or not values:
         return stats.mean(values)
