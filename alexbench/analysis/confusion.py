@@ -49,6 +49,7 @@ def class_rows(counts: np.ndarray, names: Sequence[str]) -> list[ClassRow]:
 
 
 def percent(part: int, whole: int) -> float:
+    """Returns the part in percent of the whole; NaN of nothing."""
     return 100 * part / whole if whole else math.nan
 
 

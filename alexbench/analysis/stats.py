@@ -2,7 +2,7 @@
 
 Throughout, ``differences`` is a vector of shape (num_pairs,): variant minus baseline of one metric,
 a value a seed, in the metric's unit (percentage points, or logs of ratios). Pairs of which one run
-is missing or unmeasured are dropped beforehand and counted (report/pairs.py); a NaN that still
+is missing or unmeasured are dropped beforehand and counted (analysis/pairs.py); a NaN that still
 arrives gives NaN. Means are correctly rounded sums, so that they are the same on every machine.
 """
 

@@ -178,5 +178,6 @@ def six_digits(number: object) -> str:
 
 
 def write_text(text: str, path: Path) -> Path:
+    """Writes the text in one step; returns the path."""
     files.write_text_safely(text, path)
     return path

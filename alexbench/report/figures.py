@@ -92,6 +92,7 @@ def curves(
 
 
 def draw_variant(ax: Axes, key: str, variant: str, look: Look, runs: Sequence[RunRecord]) -> None:
+    """Draws the runs of a variant: thin lines, their mean, a band of one deviation."""
     seeds = [errors(run, key) for run in runs]
     lines = [list(enumerate(seed, start=1)) for seed in seeds]
     ax.add_collection(LineCollection(lines, colors=look.colour, linewidths=0.5, alpha=0.3))
@@ -118,6 +119,7 @@ def draw_variant(ax: Axes, key: str, variant: str, look: Look, runs: Sequence[Ru
 
 
 def draw_target(ax: Axes, records: Sequence[RunRecord]) -> None:
+    """Draws a level line at the target training error, if there is one."""
     for target in sorted(
         {run.config["train"].get("target_train_error") for run in records} - {None}
     ):

@@ -63,6 +63,7 @@ def draw(rows: Sequence[ForestRow], unit: str, *, ratio: bool) -> Figure:
 
 
 def draw_mark(ax: Axes, y: float, mark: Mark) -> None:
+    """Draws a delta and its interval at height ``y``; an arrow for a bound."""
     colour, marker, fill = FOREST_MARKS[mark.who]
     open_low, open_high = mark.low in (0, -math.inf), mark.high == math.inf
     if open_low or open_high:  # a bound, from times that were censored

@@ -84,6 +84,7 @@ def number(shown: str, value: float) -> Cell:
 
 
 def verdict_cell(row: ComparisonRow) -> Cell:
+    """Returns the verdict in its colour."""
     return Cell(text.verdict(row), tone=TONES.get(row.verdict, "open"))
 
 
@@ -112,6 +113,7 @@ COMPARISON: dict[str, Callable[[ComparisonRow], Cell]] = {
 
 
 def comparison_table(comparison: Sequence[ComparisonRow]) -> Table:
+    """Returns the comparison with every column that the page shows."""
     cells = COMPARISON.values()
     return Table(list(COMPARISON), [[cell(row) for cell in cells] for row in comparison])
 

@@ -38,6 +38,7 @@ def render(results: Path, tables: Comparisons) -> str:
 
 
 def measured_row(results: Path, folder: Path, row: ComparisonRow) -> list[Cell]:
+    """Returns the cells of a claim that was measured."""
     return [
         claim_cell(row.claim, link(results, folder)),
         Cell(row.metric, note=f"{row.variant} vs {row.baseline}"),
@@ -50,6 +51,7 @@ def measured_row(results: Path, folder: Path, row: ComparisonRow) -> list[Cell]:
 
 
 def unmeasured_row(claim_id: str) -> list[Cell]:
+    """Returns the cells of a claim that was not measured yet."""
     return [
         claim_cell(claim_id),
         Cell(text.MISSING),
@@ -60,10 +62,12 @@ def unmeasured_row(claim_id: str) -> list[Cell]:
 
 
 def claim_cell(claim_id: str, address: str | None = None) -> Cell:
+    """Returns the claim with its statement, and a link where it was measured."""
     return Cell(claim_id, link=address, long=True, note=sources.statement(claim_id))
 
 
 def claimed_on(claim_id: str) -> str:
+    """Returns the data set that the claim is about, in words."""
     return f"claimed on {references.data_title(references.claim(claim_id))}"
 
 

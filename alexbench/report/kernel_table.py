@@ -33,6 +33,7 @@ def rows(stored: dict[str, Any]) -> pd.DataFrame:
 
 
 def row(benchmark: dict[str, Any]) -> dict[str, Any]:
+    """Returns the row of one benchmark: its case, times, rates and ceilings."""
     facts, samples = benchmark["extra_info"], benchmark["stats"]["data"]
     low, median, high = (float(value) for value in np.percentile(samples, [25, 50, 75]))
     gflop_per_second = facts["flops"] / median / 1e9

@@ -39,4 +39,4 @@ def render(
 
 def escape(text: str) -> str:
     """Return ``text`` so that LaTeX prints it as it is, by tabulate's rules for cells."""
-    return text.translate(str.maketrans(LATEX_ESCAPE_RULES))
+    return "".join(LATEX_ESCAPE_RULES.get(character, character) for character in text)

@@ -94,6 +94,7 @@ def arms(ablation: Ablation, records: Sequence[RunRecord]) -> TextTable:
 
 
 def tuning_line(ablation: Ablation, records: Sequence[RunRecord]) -> str:
+    """Returns a sentence on whether and how settings were tuned."""
     if ablation.tune_reason:
         return f"Not tuned: {ablation.tune_reason}"
     if not any(map(chosen, records)):  # the file alone does not know
@@ -102,6 +103,7 @@ def tuning_line(ablation: Ablation, records: Sequence[RunRecord]) -> str:
 
 
 def tuning_note(ablation: Ablation) -> str:
+    """Returns a sentence on what the numbers of the tuning table are."""
     metric = metrics.METRICS[ablation.metrics[0]]
     which = "training images that are held back"
     if metric.tunes == "training":

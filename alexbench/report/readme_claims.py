@@ -27,6 +27,7 @@ def render(tables: Comparisons) -> str:
 
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Returns a Markdown table without padding."""
     cells = [columns, [":--"] * len(columns), *rows]
     return "\n".join(f"| {' | '.join(each)} |" for each in cells)
 
@@ -71,6 +72,7 @@ def verdict(row: ComparisonRow) -> str:
 
 
 def source(claim: Claim) -> str:
+    """Returns a link to the claim's source, and the place in it."""
     link = references.load().sources[claim.source].link
     name = f"[{claim.source}]({link})" if link else claim.source
     return f"{name}, {claim.where}" if claim.where else name

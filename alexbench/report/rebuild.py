@@ -54,7 +54,7 @@ def makers(
     of_kernels: Sequence[Path],
     warn: Callable[[str], None],
 ) -> Iterator[tuple[Path, Make]]:
-    """What is made, and where."""
+    """Yield each folder or file, and the function that makes its report."""
 
     def of_folder(name: str, folder: Path) -> list[Path]:
         ablation = load_ablation(name, folder.name.partition(",")[0])

@@ -33,6 +33,7 @@ def of_claim(claim_id: str) -> list[Told]:
 
 
 def told(study: Study) -> Told:
+    """Returns a study put into words."""
     source = references.load().sources[study.source]
     title = study.title + " in " if isinstance(study, Replication) else ""
     return Told(
@@ -58,6 +59,7 @@ def numbers(study: Study) -> str:
 
 
 def effect_in_words(effect: Effect) -> str:
+    """Returns an effect with its metric, arms and standard error in words."""
     arms = f" ({effect.arms[0]} to {effect.arms[1]})" if effect.arms else ""
     said = f"{effect.said} " if effect.said else ""
     if effect.size is None:

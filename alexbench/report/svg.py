@@ -35,6 +35,7 @@ def page_figures(
 
 
 def curves(ablation: Ablation, records: Sequence[RunRecord]) -> list[PageFigure]:
+    """Returns a figure of learning curves for each error that was measured."""
     names = list(ablation.variants)
     found = []
     for key in figures.panels(records):
@@ -51,11 +52,13 @@ def curves(ablation: Ablation, records: Sequence[RunRecord]) -> list[PageFigure]
 
 
 def final_mean(key: str, variant: str, records: Sequence[RunRecord]) -> float:
+    """Returns the mean error at the last epoch; NaN without runs."""
     values = [figures.errors(run, key)[-1] for run in records if run.variant == variant]
     return sum(values) / len(values) if values else math.nan
 
 
 def dots(ablation: Ablation, records: Sequence[RunRecord]) -> list[PageFigure]:
+    """Returns the figure with a dot for each run; nothing where no run was measured."""
     metric = metrics.METRICS[ablation.metrics[0]]
     values = [(run, metric_values.read(metric.name, run)) for run in records]
     measured = [run for run, value in values if not math.isnan(value.value)]
@@ -89,6 +92,7 @@ def forests(ablation: Ablation, comparison: Sequence[ComparisonRow]) -> list[Pag
 
 
 def forest_row(row: ComparisonRow) -> ForestRow:
+    """Returns what was measured and what each source reports of it."""
     marks = [Mark("measured", row.delta, row.ci_low, row.ci_high)]
     if not math.isnan(row.paper_delta):
         marks.append(mark("paper", row.paper_delta, row.paper_se))
@@ -104,14 +108,17 @@ def forest_row(row: ComparisonRow) -> ForestRow:
 
 
 def mark(who: str, delta: float, error: float) -> Mark:
+    """Returns a source's delta with its 95% interval."""
     return Mark(who, delta, delta - 1.96 * error, delta + 1.96 * error)
 
 
 def label(row: ComparisonRow) -> str:
+    """Returns the claim, metric and arms of a row."""
     claim = f"{row.claim}: " if row.claim else ""
     return f"{claim}{row.metric}, {row.variant} vs {row.baseline}"
 
 
 def as_svg(figure: Figure, name: str, caption: str, said: str) -> PageFigure:
+    """Returns the figure as SVG, described by its caption and by ``said``."""
     caption = caption[0].upper() + caption[1:]
     return PageFigure(Markup(figures.to_svg(figure, name, f"{caption}. {said}")), caption)

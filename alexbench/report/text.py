@@ -55,7 +55,7 @@ def headline(comparison: Sequence[ComparisonRow]) -> TextTable:
 
 
 def pairs(row: ComparisonRow) -> str:
-    """The number of pairs, and what is behind a number that is less or not whole."""
+    """Number of pairs, with dropped seeds, diverged and censored runs."""
     notes = []
     if row.dropped_seeds:
         notes.append(f"{row.dropped_seeds} dropped")
@@ -131,6 +131,7 @@ def claimed(row: ComparisonRow, who: Literal["paper", "notebook"]) -> str:
 
 
 def p_value(number: float) -> str:
+    """Returns a p value with three decimals."""
     if math.isnan(number):
         return MISSING
     return "<0.001" if number < 0.001 else f"{number:.3f}"
@@ -214,4 +215,5 @@ def others(row: ComparisonRow) -> str:
 
 
 def count(number: float) -> str:
+    """Returns a whole number."""
     return MISSING if math.isnan(number) else f"{number:,.0f}"

@@ -55,7 +55,7 @@ def grid(
 
 
 def stray(records: Sequence[RunRecord]) -> Callable[[RunRecord], str | None]:
-    """What is wrong with a record as one that these measured runs were tuned by, or None."""
+    """Returns a check of a tuning record: its complaint, or None where the record belongs."""
     measured = {run.variant: (keys(run), besides(run, keys(run))) for run in records}
 
     def complaint(run: RunRecord) -> str | None:
@@ -80,10 +80,12 @@ def besides(run: RunRecord, tuned: Sequence[str]) -> dict[str, Any]:
 
 
 def keys(run: RunRecord) -> list[str]:
+    """Returns the dotted keys of the settings that were tuned for a run."""
     return list(chosen(run))
 
 
 def setting(run: RunRecord, key: str) -> float:
+    """Returns the value of a dotted key in a run's configuration."""
     section, _, field = key.partition(".")
     return float(run.config[section][field])
 
