@@ -41,9 +41,10 @@ def epochs_to_converge(test_errors: Sequence[float], guessing: float) -> tuple[f
 
     The curve is smoothed by a running mean of 3 epochs (of 2 at its ends, never the best).
     Converged: within 5% of the way from ``guessing`` to the best smoothed error, interpolated
-    between epochs; what the error does after its best does not matter. Censored, with the last
-    epoch as its value: the run learned nothing, or it was still falling, as it came so near only
-    in the last tenth of its epochs, or the line through its last third falls by more than the band.
+    between epochs; what the error does after its best does not matter. Censored: the run was still
+    falling, as it came so near only in the last tenth of its epochs, or the line through its last
+    third falls by more than the band. A longer run would have a lower best and come near it no
+    earlier, so the epoch is a lower bound. A run that learned nothing is censored at its end.
     """
     errors = list(map(float, test_errors))
     end = len(errors)
@@ -56,16 +57,14 @@ def epochs_to_converge(test_errors: Sequence[float], guessing: float) -> tuple[f
     band = CONVERGED_BAND * (guessing - best)
     epoch = _crossing(smooth, best + band, guessing)
     last_third = errors[-max(2, end // 3) :]
-    if epoch > end - math.ceil(0.1 * end) or _fall(last_third) > band:
-        return float(end), True
-    return epoch, False
+    return epoch, epoch > end - math.ceil(0.1 * end) or _fall(last_third) > band
 
 
 def _crossing(curve: Sequence[float], level: float, before: float) -> float:
     """The first epoch, interpolated, at which the curve is at or below the level."""
     for index, (earlier, value) in enumerate(zip([before, *curve], curve, strict=False)):
         if value <= level:
-            return index + (earlier - level) / (earlier - value) if earlier > level else index
+            return index + (earlier - level) / (earlier - value)
     return math.inf
 
 
