@@ -42,8 +42,9 @@ class ComparisonRow:
     one; with one the comparison is "at one rate". ``delta`` is variant minus baseline with its 95%
     interval over new seeds; ``ci_low_new_images`` and ``ci_high_new_images`` are for new test
     images too. ``sign``, ``share`` (measured / claimed, with its interval) and ``verdict`` are
-    judged on ``scale``. ``p_value``: two-sided, of the interval's own t, or of the paired log-rank
-    test; ``p_holm``: adjusted over this ablation's table. None of both for what is counted.
+    judged on ``scale``. ``p_value``: two-sided, of the interval's own t, a time that was not
+    reached counting as its bound; ``p_holm``: adjusted over this ablation's table; none of both for
+    what is counted. ``log_rank_p``: of the paired log-rank test, where times were not reached.
     """
 
     ablation: str
@@ -73,6 +74,7 @@ class ComparisonRow:
     share_high: float
     p_value: float
     p_holm: float
+    log_rank_p: float
     ci_low_new_images: float
     ci_high_new_images: float
     seeds_to_settle: float
@@ -192,8 +194,9 @@ def answer(
         share=math.nan,
         share_low=math.nan,
         share_high=math.nan,
-        p_value=math.nan if metric.exact else paired.p_value(pairs, judged),
+        p_value=math.nan if metric.exact else judged.p_value,
         p_holm=math.nan,
+        log_rank_p=paired.log_rank_p(pairs),
         ci_low_new_images=images.low,
         ci_high_new_images=images.high,
         seeds_to_settle=math.nan if settle is None else settle,

@@ -149,7 +149,10 @@ def compare(pairs: Pairs, odds: bool = False) -> rates.RateComparison:
     arms = [_values(arm, metric, odds) for arm in (pairs.baseline, pairs.variant)]
     by = None
     if pairs.guide != metric:
-        by = tuple(_values(arm, pairs.guide, odds=False) for arm in (pairs.baseline, pairs.variant))
+        by = (
+            _values(pairs.baseline, pairs.guide, odds=False),
+            _values(pairs.variant, pairs.guide, odds=False),
+        )
     found = rates.compare(arms[0], arms[1], chosen_by=by, floor=floor(pairs, odds))
     late = censored(pairs)
     estimate, low, high = found.interval
@@ -223,15 +226,13 @@ def censored(pairs: Pairs) -> tuple[list[bool], list[bool]]:
     return baseline, variant
 
 
-def p_value(pairs: Pairs, compared: rates.RateComparison) -> float:
-    """The p of the comparison's own t, or of the paired log-rank test where times are censored."""
+def log_rank_p(pairs: Pairs) -> float:
+    """The p of the paired log-rank test; NaN where every time was reached."""
     late = censored(pairs)
     if not any(late[0]) and not any(late[1]):
-        return compared.p_value
-    times = [read_all(pairs.metric, arm) for arm in pairs.best_runs()]
-    return paired_log_rank_p(
-        [value.value for value in times[0]], late[0], [value.value for value in times[1]], late[1]
-    )
+        return math.nan
+    times = [[value.value for value in read_all(pairs.metric, arm)] for arm in pairs.best_runs()]
+    return paired_log_rank_p(times[0], late[0], times[1], late[1])
 
 
 def read_all(metric: Metric, runs: Sequence[RunRecord]) -> list[MetricValue]:

@@ -11,9 +11,7 @@ import pandas as pd
 import torch
 
 from alexbench import models
-from alexbench.analysis.comparison import claim_questions, claimed_effects, seeds_wanted
-from alexbench.analysis.pairs import pair, to_differences
-from alexbench.config import metrics
+from alexbench.analysis.comparison import comparison
 from alexbench.config.ablation import Ablation, with_tuned
 from alexbench.config.schema import Config
 from alexbench.data import load_data
@@ -158,18 +156,15 @@ def total(table: pd.DataFrame, tuning: int, sweep: Sweep) -> str:
 
 def seeds_to_settle(ablation: Ablation, found: Found) -> list[str]:
     """A line a claim with a size: the seeds that would give 80% power, from the pairs so far."""
-    records, lines = [record for record in found.values() if record is not None], []
-    for question in dict.fromkeys(claim_questions(ablation)):
-        metric = metrics.METRICS[question.metric]
-        pairs = pair(metric, question.baseline, question.variant, records)
-        claimed = next(filter(None, claimed_effects(question)), None)
-        seeds = seeds_wanted(claimed, to_differences(metric, pairs))
-        censored = any(reading.censored for reading in (*pairs.baseline, *pairs.variant))
-        if seeds > len(pairs.runs) and not censored:  # which no NaN is
+    records = [record for record in found.values() if record is not None]
+    lines = []
+    for row in comparison(ablation, ablation.profile, records):
+        censored = row.baseline_censored + row.variant_censored
+        if row.role == "claim" and row.seeds_to_settle > row.num_pairs and not censored:
             lines.append(
-                f"{question.claim}: {question.metric}, {question.variant} vs {question.baseline}: "
-                f"{seeds:.0f} seeds would give 80% power at the claim, by the spread of "
-                f"{len(pairs.runs)} pairs so far"
+                f"{row.claim}: {row.metric}, {row.variant} vs {row.baseline}: "
+                f"{row.seeds_to_settle:.0f} seeds would give 80% power at the claim, by the spread "
+                f"of {row.num_pairs} pairs so far"
             )
     return lines
 

@@ -15,7 +15,14 @@ from alexbench.report.text import TextTable
 from alexbench.runs.pictures import Pictures
 from alexbench.runs.record import RunRecord
 
-TONES = {"reproduced": "good", "same sign": "good", "opposite": "bad", "no effect": "bad"}
+TONES = {
+    "reproduced": "good",
+    "smaller": "good",
+    "larger": "good",
+    "negligible": "bad",
+    "opposite": "bad",
+    "excluded": "bad",
+}
 ENVIRONMENT = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=True,
@@ -89,25 +96,22 @@ def verdict_cell(row: ComparisonRow) -> Cell:
 
 
 COMPARISON: dict[str, Callable[[ComparisonRow], Cell]] = {
-    "claim": lambda row: Cell(row.claim or text.MISSING),
-    "metric": lambda row: Cell(row.metric),
+    "verdict": verdict_cell,
+    "claim": lambda row: Cell(text.claim_of(row)),
     "arms": lambda row: Cell(f"{row.variant} vs {row.baseline}"),
+    "metric": lambda row: Cell(row.metric),
     "measured [95% CI]": lambda row: number(text.interval(row), row.delta),
     "paper": lambda row: number(text.claimed(row, "paper"), row.paper_delta),
     "notebook": lambda row: number(text.claimed(row, "notebook"), row.notebook_delta),
-    "verdict": verdict_cell,
-    "others": lambda row: Cell(text.others(row), long=True),
+    "share [95% CI]": lambda row: number(text.share(row), row.share),
     "pairs": lambda row: number(text.pairs(row), row.num_pairs),
+    "others": lambda row: Cell(text.others(row), long=True),
     "without": lambda row: number(text.value(row.unit, row.baseline_mean), row.baseline_mean),
     "with": lambda row: number(text.value(row.unit, row.variant_mean), row.variant_mean),
     "p": lambda row: number(text.p_value(row.p_value), row.p_value),
     "p, Holm": lambda row: number(text.p_value(row.p_holm), row.p_holm),
-    "t-test p, Holm": lambda row: number(text.p_value(row.t_p_holm), row.t_p_holm),
-    "McNemar p": lambda row: number(text.p_value(row.mcnemar_p), row.mcnemar_p),
-    "equivalence p": lambda row: number(text.p_value(row.equivalence_p), row.equivalence_p),
-    "seeds for 80% power": lambda row: number(
-        text.count(row.seeds_for_80_power), row.seeds_for_80_power
-    ),
+    "log-rank p": lambda row: number(text.p_value(row.log_rank_p), row.log_rank_p),
+    "seeds to settle": lambda row: number(text.count(row.seeds_to_settle), row.seeds_to_settle),
     "tuned (without / with)": lambda row: Cell(row.tuned or text.MISSING),
 }
 

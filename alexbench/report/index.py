@@ -10,12 +10,12 @@ from alexbench.report import sources, text
 from alexbench.report.html import ENVIRONMENT, Cell, Table, number, verdict_cell
 from alexbench.report.text import Comparisons
 
-COLUMNS = ["claim", "metric", "paper", "notebook", "measured [95% CI]", "verdict", "profile"]
+COLUMNS = ["verdict", "claim", "metric", "measured [95% CI]", "paper", "notebook", "profile"]
 
 
 def render(results: Path, tables: Comparisons) -> str:
     """Return the index over the (folder, comparison) of every ablation and profile."""
-    measured = [(folder, row) for folder, table in tables for row in table if row.claim]
+    measured = [(folder, row) for folder, table in tables for row in table if row.role == "claim"]
     rows = []
     for claim_id in references.claim_ids():
         mine = [(folder, row) for folder, row in measured if row.claim == claim_id]
@@ -40,12 +40,12 @@ def render(results: Path, tables: Comparisons) -> str:
 def measured_row(results: Path, folder: Path, row: ComparisonRow) -> list[Cell]:
     """Returns the cells of a claim that was measured."""
     return [
+        verdict_cell(row)._replace(note=claimed_on(row.claim)),
         claim_cell(row.claim, link(results, folder)),
         Cell(row.metric, note=f"{row.variant} vs {row.baseline}"),
+        number(text.interval(row), row.delta)._replace(note=f"pairs: {text.pairs(row)}"),
         number(text.claimed(row, "paper"), row.paper_delta),
         number(text.claimed(row, "notebook"), row.notebook_delta),
-        number(text.interval(row), row.delta)._replace(note=f"pairs: {text.pairs(row)}"),
-        verdict_cell(row)._replace(note=claimed_on(row.claim)),
         Cell(folder.name),
     ]
 
@@ -53,10 +53,10 @@ def measured_row(results: Path, folder: Path, row: ComparisonRow) -> list[Cell]:
 def unmeasured_row(claim_id: str) -> list[Cell]:
     """Returns the cells of a claim that was not measured yet."""
     return [
+        Cell("not measured yet", tone="open", note=claimed_on(claim_id)),
         claim_cell(claim_id),
         Cell(text.MISSING),
         *[number(text.MISSING, math.nan)] * 3,
-        Cell("not measured yet", tone="open", note=claimed_on(claim_id)),
         Cell(text.MISSING),
     ]
 

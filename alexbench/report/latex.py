@@ -9,7 +9,7 @@ from alexbench.config.ablation import Ablation
 from alexbench.report.text import headline
 from alexbench.runs.record import RunRecord
 
-COLUMNS = ["claim", "metric", "arms", "n", "delta [95% CI]", "paper", "notebook", "verdict"]
+COLUMNS = ["verdict", "claim", "arms", "metric", "delta [95% CI]", "paper", "notebook", "n"]
 
 
 def render(

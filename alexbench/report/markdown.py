@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tabulate import tabulate
 
 from alexbench.analysis.comparison import ComparisonRow
-from alexbench.analysis.pairs import chosen
+from alexbench.analysis.pairs import by_rate, chosen
 from alexbench.config import metrics
 from alexbench.config.ablation import SET_BY_HAND, Ablation
 from alexbench.report import text
@@ -26,7 +26,8 @@ def render(
     parts = [
         f"# {ablation.title}",
         ablation.question,
-        f"Profile `{profile}`. {data_line(measured[0])}",
+        *([f"**{ablation.finding.strip()}**"] if ablation.finding else []),
+        f"Profile `{profile}`, regime `{ablation.regime}`. {data_line(measured[0])}",
         *verdicts(comparison),
         "## Comparison",
         table(text.headline(comparison)),
@@ -43,11 +44,13 @@ def render(
 
 
 NOTES = """\
-Deltas are (with) minus (without), paired by seed, in percentage points, with a 95% paired-t \
-interval; x marks a ratio. p is the sign-flip test's (log-rank where runs were censored). The \
-sources' numbers are single runs: SE is their binomial standard error. A run that diverged counts \
-with the error of guessing; a run that never reached the target is censored, not dropped. All \
-columns, with Holm, McNemar and equivalence, are in `comparison.csv`."""
+Deltas are (with) minus (without), paired by seed, in percentage points, with a 95% interval over \
+new seeds; x marks a ratio. The share is measured / claimed, in log odds for errors and in logs \
+for ratios: 0 is no effect, 1 is as claimed. "At one rate": each arm was measured at one learning \
+rate, so the interval does not know that the rate was chosen. p is two-sided, after Holm over the \
+claims of this table. The sources' numbers are single runs: SE is their binomial standard error. A \
+run that diverged counts with the error of guessing; a run that never reached the target is \
+censored, not dropped. All columns are in `comparison.csv`."""
 
 
 def data_line(record: RunRecord) -> str:
@@ -63,8 +66,8 @@ def data_line(record: RunRecord) -> str:
 def verdicts(comparison: Sequence[ComparisonRow]) -> list[str]:
     """Return a heading and a line a verdict; nothing where no claim has a verdict."""
     lines = [
-        f"- **{row.claim}**, {row.variant} against {row.baseline}: "
-        f"**{row.verdict}**. {text.sentence(row)}"
+        f"- **{row.verdict}**: {text.claim_of(row)}, {row.variant} against {row.baseline}. "
+        f"{text.sentence(row)}"
         for row in comparison
         if row.verdict
     ]
@@ -73,7 +76,16 @@ def verdicts(comparison: Sequence[ComparisonRow]) -> list[str]:
 
 def arms(ablation: Ablation, records: Sequence[RunRecord]) -> TextTable:
     """A row a variant: its learning rate, what tuning chose, seeds and parameters."""
-    columns = ["variant", "learning rate", "tuned", "epochs", "seeds", "diverged", "parameters"]
+    columns = [
+        "variant",
+        "what",
+        "learning rates",
+        "tuned",
+        "epochs",
+        "seeds",
+        "diverged",
+        "parameters",
+    ]
     rows = []
     for variant in ablation.variants:
         runs = [record for record in records if record.variant == variant]
@@ -82,7 +94,8 @@ def arms(ablation: Ablation, records: Sequence[RunRecord]) -> TextTable:
             rows.append(
                 [
                     variant + (" (baseline)" if variant == ablation.baseline else ""),
-                    f"{train['lr']:.4g}",
+                    ablation.about.get(variant, ablation.labels.get(variant, text.MISSING)),
+                    ", ".join(f"{rate:.4g}" for rate in by_rate(runs)),
                     ", ".join(f"{key} {value}" for key, value in tuned.items()) or "no",
                     str(train["epochs"]),
                     str(len(runs)),

@@ -12,7 +12,7 @@ from alexbench.report import text
 from alexbench.report.text import Comparisons
 
 BEGIN, END = "<!-- {}: made by `alexbench claims` -->", "<!-- end of {} -->"
-COLUMNS = ["claim", "source", "ablation", "measured on [95% CI]", "verdict"]
+COLUMNS = ["verdict", "claim", "source", "ablation", "measured on [95% CI]"]
 NOT_YET = "not measured yet"
 
 
@@ -38,11 +38,11 @@ def row(claim_id: str, ablations: Sequence[Ablation], tables: Comparisons) -> li
     files = [each.name for each in ablations if claim_id in each.claims]
     measured = list(measurements(claim_id, tables))
     return [
+        "<br>".join(verdict for _, verdict in measured) or text.MISSING,
         f"`{claim_id}`: {claim.statement}",
         source(claim),
         ", ".join(f"[{name}](ablations/{name}.yaml)" for name in files) or text.MISSING,
         "<br>".join(said for said, _ in measured) or NOT_YET,
-        "<br>".join(verdict for _, verdict in measured) or text.MISSING,
     ]
 
 
@@ -52,7 +52,7 @@ def measurements(claim_id: str, tables: Comparisons) -> Iterator[tuple[str, str]
     The other metrics are in the reports.
     """
     for folder, table in tables:
-        about = [each for each in table if each.claim == claim_id]
+        about = [each for each in table if each.claim == claim_id and each.role == "claim"]
         for each in about:
             if each.metric == about[0].metric:
                 yield told(folder, each), verdict(each)
@@ -68,7 +68,9 @@ def verdict(row: ComparisonRow) -> str:
     """The verdict; an inconclusive one with the seeds that it would need, where seeds would do."""
     if seeds := text.more_seeds(row):
         return f"inconclusive ({seeds:,} seeds)"
-    return row.verdict or "no size claimed"
+    if not row.verdict:
+        return "no size claimed"
+    return row.verdict + (", at one rate" if text.at_one_rate(row) else "")
 
 
 def source(claim: Claim) -> str:

@@ -9,7 +9,18 @@ from alexbench.report.text import Comparisons
 from alexbench.runs import record
 from alexbench.runs.record import RunRecord
 
-COLUMNS = ["ablation", "arms", "metric", "paper", "notebook", "measured [95% CI]", "n", "verdict"]
+COLUMNS = [
+    "verdict",
+    "ablation",
+    "arms",
+    "metric",
+    "measured [95% CI]",
+    "share [95% CI]",
+    "paper",
+    "notebook",
+    "n",
+    "p, Holm",
+]
 
 
 def render(tables: Comparisons) -> str:
@@ -30,14 +41,16 @@ def claimed(folder: Path, rows: Sequence[ComparisonRow]) -> Iterator[list[str]]:
     """Yield the cells of each row that a claim is about."""
     for row in (each for each in rows if each.claim):
         yield [
-            f"`{folder.parent.name}`",
+            readme_claims.verdict(row),
+            f"`{folder.parent.name}`" + (", control" if row.role == "control" else ""),
             f"{row.variant} vs {row.baseline}",
             row.metric,
+            text.interval(row),
+            text.share(row),
             text.claimed(row, "paper"),
             text.claimed(row, "notebook"),
-            text.interval(row),
             text.pairs(row),
-            readme_claims.verdict(row),
+            text.p_value(row.p_holm),
         ]
 
 

@@ -6,23 +6,25 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from alexbench.analysis.comparison import ComparisonRow
+from alexbench.analysis.verdict import FEWEST_PAIRS
 from alexbench.config import metrics, references
 
 Comparisons = Sequence[tuple[Path, Sequence[ComparisonRow]]]  # each with the folder of its runs
 MISSING = "-"
 MIB = 2**20
 HEADLINE = [
+    "verdict",
     "claim",
-    "metric",
     "arms",
-    "n",
-    "without",
-    "with",
+    "metric",
     "delta [95% CI]",
     "paper",
     "notebook",
-    "p",
-    "verdict",
+    "share [95% CI]",
+    "n",
+    "without",
+    "with",
+    "p, Holm",
 ]
 
 
@@ -37,21 +39,36 @@ def headline(comparison: Sequence[ComparisonRow]) -> TextTable:
     """Return the columns of the comparison that a person compares."""
     rows = [
         [
-            row.claim or MISSING,
-            row.metric,
+            verdict(row),
+            claim_of(row),
             f"{row.variant} vs {row.baseline}",
-            pairs(row),
-            value(row.unit, row.baseline_mean),
-            value(row.unit, row.variant_mean),
+            row.metric,
             interval(row),
             claimed(row, "paper"),
             claimed(row, "notebook"),
-            p_value(row.p_value),
-            verdict(row),
+            share(row),
+            pairs(row),
+            value(row.unit, row.baseline_mean),
+            value(row.unit, row.variant_mean),
+            p_value(row.p_holm),
         ]
         for row in comparison
     ]
     return TextTable(HEADLINE, rows)
+
+
+def claim_of(row: ComparisonRow) -> str:
+    """The id of the claim, and whether the row is its control."""
+    return f"{row.claim}, control" if row.role == "control" else row.claim or MISSING
+
+
+def share(row: ComparisonRow) -> str:
+    """Measured / claimed with its interval: 0 is no effect, 1 is as claimed."""
+    if math.isnan(row.share):
+        return MISSING
+    if math.isnan(row.share_low):
+        return f"{row.share:.2f}"
+    return f"{row.share:.2f} [{row.share_low:.2f}, {row.share_high:.2f}]"
 
 
 def pairs(row: ComparisonRow) -> str:
@@ -63,6 +80,8 @@ def pairs(row: ComparisonRow) -> str:
         notes.append(f"{diverged} diverged")
     if censored := row.baseline_censored + row.variant_censored:
         notes.append(f"{censored} censored")
+    if idle := row.baseline_did_not_learn + row.variant_did_not_learn - diverged:
+        notes.append(f"{idle} did not learn")
     return str(row.num_pairs) + (f" ({', '.join(notes)})" if notes else "")
 
 
@@ -138,10 +157,18 @@ def p_value(number: float) -> str:
 
 
 def verdict(row: ComparisonRow) -> str:
-    """The verdict, and beside it the data where they are not the claim's."""
+    """The verdict, at how many rates it was measured, and the data that are not the claim's."""
     if not row.verdict:
         return MISSING
-    return row.verdict + ("" if row.same_data == "yes" else f" (on {data(row)})")
+    notes = [] if row.same_data == "yes" else [f"on {data(row)}"]
+    if at_one_rate(row):
+        notes.append("at one rate")
+    return row.verdict + (f" ({', '.join(notes)})" if notes else "")
+
+
+def at_one_rate(row: ComparisonRow) -> bool:
+    """Whether the arms were compared at one learning rate each, though it could matter."""
+    return row.rates == 1 and not metrics.METRICS[row.metric].exact
 
 
 def data(row: ComparisonRow) -> str:
@@ -164,7 +191,8 @@ def sentence(row: ComparisonRow) -> str:
     title = metrics.METRICS[row.metric].title
     text = (
         f"Claimed for {title}: {said}, one run an arm, on {references.data_title(claim)}. "
-        f"Measured on {row.data or 'nothing yet'}: {interval(row)}{unit}, pairs: {pairs(row)}."
+        f"Measured on {row.data or 'nothing yet'}: {interval(row)}{unit}, pairs: {pairs(row)}"
+        + (f"; measured / claimed: {share(row)} in {row.scale}." if share(row) != MISSING else ".")
     )
     if row.same_data == "no":
         text += (
@@ -178,28 +206,31 @@ def why(row: ComparisonRow) -> str:
     """What an inconclusive verdict would need."""
     if row.verdict != "inconclusive":
         return ""
-    if row.num_pairs < 2:
-        return " One pair has no interval: more seeds are needed."
+    if row.num_pairs < FEWEST_PAIRS:
+        return f" Fewer than {FEWEST_PAIRS} pairs decide nothing: more seeds are needed."
     if row.baseline_censored and row.variant_censored:
         return " Runs of both arms never got there: it would take more epochs to tell."
-    null = 0 if row.kind == "difference" else 1
-    if row.ci_low > null or row.ci_high < null:
+    if excludes_zero(row):
         return " The interval excludes no effect, but not after Holm's adjustment over the claims."
     if seeds := more_seeds(row):
         return f" About {seeds:,} seeds would give 80% power at the claimed size."
-    if not math.isnan(row.seeds_for_80_power):
+    if not math.isnan(row.seeds_to_settle):
         return " The spread would do to see the claimed size; it is too wide to say that none is."
     return ""
 
 
-def more_seeds(row: ComparisonRow) -> int | None:
-    """The seeds that would give an inconclusive row 80% power at d: more than there are, where its
-    interval has room for no effect; else None."""
+def excludes_zero(row: ComparisonRow) -> bool:
+    """Whether the printed interval excludes no effect."""
     null = 0 if row.kind == "difference" else 1
-    seeds = row.seeds_for_80_power
+    return row.ci_low > null or row.ci_high < null
+
+
+def more_seeds(row: ComparisonRow) -> int | None:
+    """The seeds that would settle an inconclusive row; None where there are as many already."""
+    seeds = row.seeds_to_settle
     if row.verdict != "inconclusive" or math.isnan(seeds) or seeds <= row.num_pairs:
         return None
-    return int(seeds) if row.ci_low <= null <= row.ci_high else None
+    return None if excludes_zero(row) else int(seeds)
 
 
 def others(row: ComparisonRow) -> str:
