@@ -199,6 +199,8 @@ def sentence(row: ComparisonRow) -> str:
             f" The claim was made on {references.data_title(claim)}; "
             f"it was measured here on {data(row)}."
         )
+    if at_one_rate(row):
+        text += " Each arm was measured at one learning rate."
     return f"{text}{why(row)}"
 
 
