@@ -61,6 +61,7 @@ class Ablation:
     finding: str | None = None  # two sentences on this profile's records
     labels: Mapping[str, str] = field(default_factory=dict)
     about: Mapping[str, str] = field(default_factory=dict)
+    every_variant: tuple[str, ...] = ()  # of the file, in whatever profile
 
     def most_seeds(self, variant: str) -> int | None:
         """The limit that ``other_seeds`` sets to a variant that embodies no claim, or None."""
@@ -99,6 +100,7 @@ def load_ablation(
     fixed = parse_settings(settings)
     overrides = variants_of(file, own_part, path, profile)
     tune, reason = tuning_of(parts, fixed)
+    neighbours = next((p.tune_neighbours for p in parts if p.tune_neighbours is not None), 0)
     part = f"{path}: profiles.{profile}"
     layers = [
         Layer(f"ablations/profiles/{scale}.yaml", profile_part.config),
@@ -132,17 +134,16 @@ def load_ablation(
         },
         tune=tune,
         tune_reason=reason,
-        tune_seeds=next((part.tune_seeds for part in parts if part.tune_seeds), 1),
+        tune_seeds=next((p.tune_seeds for p in parts if p.tune_seeds), 2 if neighbours else 1),
         tuned={
             variant: {key: value for key, value in chosen.items() if key not in fixed}
             for variant, chosen in own_part.tuned.items()
         },
-        tune_neighbours=next(
-            (part.tune_neighbours for part in parts if part.tune_neighbours is not None), 0
-        ),
+        tune_neighbours=neighbours,
         finding=own_part.finding,
         labels=file.labels,
         about=file.about,
+        every_variant=(*expand(file, path), *own_part.extra_variants),
     )
     refuse_set_and_tuned(ablation, [*overrides.values(), *own_part.variants.values()])
     check(ablation)
@@ -317,6 +318,7 @@ def check(ablation: Ablation) -> None:
                 f"{where}: variants '{first}' and '{second}' are equal: nothing to compare"
             )
     check_averages(ablation)
+    check_arms(ablation)
 
 
 def check_tuning(ablation: Ablation) -> None:
@@ -338,6 +340,20 @@ def check_tuning(ablation: Ablation) -> None:
             )
         for value, arm in itertools.product(grid, ablation.variants.values()):
             override(arm, {key: value}, f"{where}: tune")
+
+
+def check_arms(ablation: Ablation) -> None:
+    """Checks labels, and that what is measured at several rates can be; raises BadInput."""
+    where = ablation.file
+    for key, named in (("labels", ablation.labels), ("about", ablation.about)):
+        for variant in named:
+            known(f"{where}: {key}: variant", variant, ablation.every_variant)
+    if not ablation.tune_neighbours:
+        return
+    if ablation.tune and ablation.tune_seeds < 2:
+        raise BadInput(f"{where}: tune_seeds is 1: with tune_neighbours it must be 2 or more")
+    if any(arm.evaluate.nets > 1 for arm in ablation.variants.values()):
+        raise BadInput(f"{where}: tune_neighbours: averages of nets are measured at one rate")
 
 
 def check_averages(ablation: Ablation) -> None:

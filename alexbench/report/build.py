@@ -67,7 +67,9 @@ def read(
             return "was made with other settings, data or numerics than now; move it away"
         return None
 
-    records, refusals = record.read_folder(folder / "runs", complaint)
+    records, refusals = record.read_folder(
+        folder / "runs", complaint, many_rates=ablation.tune_neighbours > 0
+    )
     if not records:
         raise BadInput(
             f"{folder / 'runs'}: holds no usable record"

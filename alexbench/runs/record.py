@@ -186,13 +186,16 @@ def read(path: Path) -> RunRecord:
 
 
 def read_folder(
-    folder: Path, check: Callable[[RunRecord], str | None] = lambda record: None
+    folder: Path,
+    check: Callable[[RunRecord], str | None] = lambda record: None,
+    many_rates: bool = False,
 ) -> tuple[list[RunRecord], list[str]]:
     """Return the records of ``folder`` in the order of their file names, and a line a refusal.
 
     Refused are files that are no records, records that ``check`` complains about, records whose
     data differ from those of the newest record in the folder or whose configuration differs from
     that of the newest record of the variant, and a second record of one variant and seed.
+    ``many_rates``: an arm has records at several learning rates.
     """
     found: list[tuple[Path, RunRecord]] = []
     refusals: list[str] = []
@@ -207,18 +210,18 @@ def read_folder(
             refusals.append(f"{path}: {complaint}")
         else:
             found.append((path, record))
-    found, odd = _consistent(found)
+    found, odd = _consistent(found, many_rates)
     found, twice = _once_a_seed(found)
     return [record for _, record in found], refusals + odd + twice
 
 
-def _consistent(found: Found) -> tuple[Found, list[str]]:
+def _consistent(found: Found, many_rates: bool) -> tuple[Found, list[str]]:
     """Keep the records with the data of the newest one and, within a variant, the configuration of
     its newest one (tuning tries several, so its records are exempt)."""
     by_age = sorted(found, key=lambda each: (each[1].environment["date"], each[0].name))
     sha256 = by_age[-1][1].data["sha256"] if by_age else ""
     configs = {
-        each.variant: differences(each.config)
+        each.variant: _settings(each, many_rates)
         for _, each in by_age
         if each.data["sha256"] == sha256 and each.purpose == "measure"
     }
@@ -229,7 +232,7 @@ def _consistent(found: Found) -> tuple[Found, list[str]]:
                 f"{path}: used other data (sha256 {each.data['sha256'][:12]}) than the newest "
                 "record of this folder; move it away"
             )
-        elif each.purpose == "measure" and differences(each.config) != configs[each.variant]:
+        elif each.purpose == "measure" and _settings(each, many_rates) != configs[each.variant]:
             refusals.append(
                 f"{path}: was trained with another configuration than the newest record of "
                 f"variant '{each.variant}'; move it away"
@@ -239,11 +242,21 @@ def _consistent(found: Found) -> tuple[Found, list[str]]:
     return kept, refusals
 
 
+def _settings(record: RunRecord, many_rates: bool) -> dict[str, dict[str, Any]]:
+    """What a record's configuration changes; without its learning rate if an arm has several."""
+    changed = differences(record.config)
+    if not many_rates:
+        return changed
+    return changed | {"train": {k: v for k, v in changed["train"].items() if k != "lr"}}
+
+
 def _once_a_seed(found: Found) -> tuple[Found, list[str]]:
-    first: dict[tuple[str, int], Path] = {}
+    first: dict[tuple[str, int, float], Path] = {}
     kept, refusals = [], []
     for path, record in found:
-        earlier = first.setdefault((record.variant, record.seed), path)
+        earlier = first.setdefault(
+            (record.variant, record.seed, record.config["train"]["lr"]), path
+        )
         if earlier == path or record.purpose == "tune":
             kept.append((path, record))
         else:

@@ -7,12 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from alexbench.config.ablation import Ablation
+from alexbench.config.metrics import METRICS
 from alexbench.config.overrides import override
 from alexbench.config.schema import Config, Overrides, differences
 
 RECIPE_VERSION = 1  # raise it when the training code changes what a configuration gives
 Identity = Callable[[Config], dict[str, Any]]
 FIRST_TUNE_SEED = 1000  # tuning and measuring never share a seed
+NEIGHBOUR_RATIO = 2**0.5  # of a measured learning rate to the next: factor 2 is not safe
 Purpose = Literal["measure", "tune", "member"]  # member: trained for an average alone
 
 
@@ -29,6 +31,7 @@ class Run:
     tuned: Overrides  # what tuning chose for this variant; empty where nothing was tuned
     run_id: str
     keep_views: tuple[str, ...] = ()  # whose outputs are kept, for variants that average them
+    hold_back: bool = False  # a sixth of the training images is the test set
 
     @property
     def stem(self) -> str:
@@ -42,11 +45,27 @@ def measured_runs(ablation: Ablation, identity: Identity) -> list[Run]:
     identity: what else decides a configuration's result: the data's SHA-256 and the numerics.
     """
     return [
-        make_run(ablation, variant, seed, "measure", config, identity)
+        make_run(ablation, variant, seed, "measure", at_rate, identity)
         for seed in range(ablation.seeds)
         for variant, config in ablation.variants.items()
         if seed < ablation.seeds_of(variant)
+        for at_rate in with_neighbours(config, ablation.tune_neighbours)
     ]
+
+
+def with_neighbours(config: Config, count: int) -> list[Config]:
+    """The configuration at its learning rate and at so many on either side, sqrt(2) apart."""
+    rates = [
+        three_digits(config.train.lr * NEIGHBOUR_RATIO**step) for step in range(-count, count + 1)
+    ]
+    if not count:
+        return [config]
+    return [override(config, {"train.lr": rate}, "tune_neighbours") for rate in rates]
+
+
+def three_digits(value: float) -> float:
+    """A learning rate that one can write down."""
+    return float(f"{value:.3g}")
 
 
 def tuning_runs(
@@ -68,7 +87,14 @@ def make_run(
     identity: Identity,
     keep_views: tuple[str, ...] = (),
 ) -> Run:
-    """A run of an ablation's variant with its id."""
+    """A run of an ablation's variant with its id.
+
+    Tuning holds training images back, unless a metric of the training decides and neighbours of
+    the best rate are measured too: then it trains on all, which is part of the id.
+    """
+    by_training = METRICS[ablation.metrics[0]].tunes == "training" and ablation.tune_neighbours > 0
+    hold_back = purpose == "tune" and not by_training
+    all_images = {"tuned_on": "all images"} if purpose == "tune" else {}
     return Run(
         ablation=ablation.name,
         profile=ablation.profile,
@@ -77,8 +103,9 @@ def make_run(
         purpose=purpose,
         config=config,
         tuned=ablation.tuned.get(variant, {}),
-        run_id=run_id(config, seed, identity(config)),
+        run_id=run_id(config, seed, identity(config) | ({} if hold_back else all_images)),
         keep_views=keep_views,
+        hold_back=hold_back,
     )
 
 

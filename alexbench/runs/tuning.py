@@ -8,10 +8,12 @@ from alexbench.config.ablation import Ablation
 from alexbench.config.schema import Overrides
 from alexbench.runs import metric_values, record
 from alexbench.runs.metric_values import train_errors
-from alexbench.runs.run import Identity, Run, tuning_runs
+from alexbench.runs.run import NEIGHBOUR_RATIO, Identity, Run, three_digits, tuning_runs
 from alexbench.runs.store import RunStore
 
 MOST_EXTENSIONS = 3
+MOST_REFINEMENTS = 3
+NEAR_ENOUGH = 1.05 * NEIGHBOUR_RATIO  # rates are rounded
 Execute = Callable[[Sequence[Run]], None]
 
 
@@ -25,16 +27,20 @@ def tune(
     """Choose the best value of the grid for each variant that has none yet.
 
     Tuning runs hold a part of the training images back: the test set has no say. They are scored
-    on that part, or, by a metric of training, on the images that they are trained on.
+    on that part, or, by a metric of training, on the images that they are trained on, which are
+    all of them where neighbours are measured.
     A grid whose best is at its edge is extended by its own ratio, up to MOST_EXTENSIONS times, so
-    that it brackets the optimum. Variants are extended together, to keep every job busy.
+    that it brackets the optimum. Where neighbours of the best are measured as well, the grid is
+    refined around its best until the values beside it are sqrt(2) apart. Variants are extended
+    and refined together, to keep every job busy.
     """
     chosen = {name: dict(values) for name, values in ablation.tuned.items()}
     for key, values in (ablation.tune or {}).items():
         grids = {
             name: sorted(values) for name in ablation.variants if key not in chosen.get(name, {})
         }
-        for _ in range(MOST_EXTENSIONS + 1):
+        refine = ablation.tune_neighbours > 0 and key == "train.lr"
+        for _ in range(MOST_EXTENSIONS + MOST_REFINEMENTS * refine + 1):
             runs = {
                 name: list(tuning_runs(ablation, name, key, grid, identity))
                 for name, grid in grids.items()
@@ -42,10 +48,15 @@ def tune(
             execute([run for of_variant in runs.values() for run in of_variant])
             best = {name: choose(ablation, grids[name], runs[name], store) for name in grids}
             at_edge = {name for name in grids if best[name] in (grids[name][0], grids[name][-1])}
-            if not at_edge:
+            coarse = {
+                name for name in grids if refine and refined(grids[name], best[name]) != grids[name]
+            }
+            if not at_edge | coarse:
                 break
             for name in at_edge:
                 grids[name] = extend(grids[name], best[name])
+            for name in coarse - at_edge:
+                grids[name] = refined(grids[name], best[name])
         for name, value in best.items():
             chosen.setdefault(name, {})[key] = value
             if name in at_edge:
@@ -80,6 +91,14 @@ def extend(grid: list[float], best: float) -> list[float]:
     if best == grid[0]:
         return [round_to_digits(grid[0] ** 2 / grid[1]), *grid]
     return [*grid, round_to_digits(grid[-1] ** 2 / grid[-2])]
+
+
+def refined(grid: list[float], best: float) -> list[float]:
+    """The grid with the geometric means beside its best value, where those are not sqrt(2) near."""
+    place = grid.index(best)
+    beside = [*grid[max(0, place - 1) : place], *grid[place + 1 : place + 2]]
+    far = [value for value in beside if max(value / best, best / value) > NEAR_ENOUGH]
+    return sorted({*grid, *(three_digits(math.sqrt(value * best)) for value in far)})
 
 
 def round_to_digits(value: float) -> float:

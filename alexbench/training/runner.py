@@ -49,7 +49,7 @@ def perform(
     set_precision(run.config.train.precision)
     data = load_data(run.config.data, slot.data_root)
     check_pictured(run.config.evaluate, data)
-    if run.purpose == "tune":
+    if run.hold_back:
         data = held_back(data)
     where = environment.describe(device, run.config.train.precision, slot.jobs)
     outcome = train(run.config, data, run.seed, device, on_progress, checkpoints, group)
@@ -138,7 +138,7 @@ def final_test(
 def steps_an_epoch(run: Run, data: Dataset) -> int:
     """How many batches an epoch has. data: as loaded, before tuning holds images back."""
     images = len(data.train.labels)
-    if run.purpose == "tune":
+    if run.hold_back:
         images -= images // TUNING_SHARE
     return -(-images // run.config.train.batch_size)
 
