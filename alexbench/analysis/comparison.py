@@ -142,11 +142,20 @@ def claim_questions(ablation: Ablation) -> Iterator[Question]:
     for claim_id, uses in ablation.claims.items():
         for use in uses:
             about = [use.metric] if use.metric else references.claim(claim_id).metrics()
-            for metric in about:
+            for metric in at_levels(about, ablation.metrics):
                 baseline = use.baseline or ablation.baseline
                 yield Question(metric, baseline, use.variant, claim_id)
                 if use.control:
                     yield Question(metric, baseline, use.control, claim_id, control=True)
+
+
+def at_levels(about: Sequence[str], asked: Sequence[str]) -> Iterator[str]:
+    """The metrics of a claim; one that is read at levels is asked at those of the ablation."""
+    for metric in about:
+        if metric in metrics.AT_LEVEL:
+            yield from (name for name in asked if metrics.stem(name) == metric)
+        else:
+            yield metric
 
 
 def answer(

@@ -118,7 +118,7 @@ def load_ablation(
         regime=regime,
         claims={claim: with_baseline(uses, file.baseline) for claim, uses in claims.items()},
         baseline=file.baseline,
-        metrics=file.metrics,
+        metrics=(*file.metrics, *own_part.extra_metrics),
         seeds=seeds if seeds is not None else next((p.seeds for p in parts if p.seeds), 1),
         other_seeds=next((part.other_seeds for part in parts if part.other_seeds), None),
         variants={

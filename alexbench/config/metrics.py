@@ -159,6 +159,11 @@ LEVELS = tuple(range(5, 100, 5))  # of the training error, in percent
 AT_LEVEL = ("test_error_at_train_error", "epochs_to_train_error")
 
 
+def stem(name: str) -> str:
+    """A metric's name without its level: what a claim is about at every level."""
+    return next((each for each in AT_LEVEL if name.startswith(f"{each}_")), name)
+
+
 def _at_level(level: int) -> tuple[Metric, Metric]:
     test_error, epochs = (f"{stem}_{level}" for stem in AT_LEVEL)
     return (

@@ -62,7 +62,7 @@ class Effect(Section):
     @classmethod
     def known_metric(cls, metric: str) -> str:
         """Raises ValueError for an unknown metric."""
-        if metric not in metrics.METRICS:
+        if metric not in (*metrics.METRICS, *metrics.AT_LEVEL):
             raise ValueError(f"unknown metric '{metric}'")
         return metric
 
@@ -88,6 +88,8 @@ class Effect(Section):
     @property
     def is_ratio(self) -> bool:
         """Whether the effect is a ratio instead of a difference."""
+        if self.metric in metrics.AT_LEVEL:
+            return self.metric.startswith("epochs")
         return metrics.METRICS[self.metric].kind != "difference"
 
     @property
@@ -136,7 +138,7 @@ class Study(Section):
         wanted = tuple(arm.lower() for arm in arms or ())
         for effect in self.effects:
             named = tuple(arm.lower() for arm in effect.arms or wanted)
-            if effect.metric == metric and named == wanted:
+            if effect.metric in (metric, metrics.stem(metric)) and named == wanted:
                 return effect
         return None
 
