@@ -143,7 +143,10 @@ def load_ablation(
         finding=own_part.finding,
         labels=file.labels,
         about=file.about,
-        every_variant=(*expand(file, path), *own_part.extra_variants),
+        every_variant=(
+            *expand(file, path),
+            *(name for each in file.profiles.values() for name in each.extra_variants),
+        ),
     )
     refuse_set_and_tuned(ablation, [*overrides.values(), *own_part.variants.values()])
     check(ablation)
