@@ -1,4 +1,4 @@
-"""Runs as tasks of a cluster: handed in, looked at now and then, handed in again if they must."""
+"""Runs as tasks of a cluster: submitted, polled, and submitted again where they were stopped."""
 
 import faulthandler
 import signal
@@ -12,7 +12,14 @@ from typing import Protocol
 
 from alexbench.config.execution import RunOptions, Slot
 from alexbench.errors import RunFailed
-from alexbench.launch.events import Event, Notify, failed
+from alexbench.launch.events import (
+    Event,
+    FailedEvent,
+    Notify,
+    StoppedEvent,
+    TakenEvent,
+    failed,
+)
 from alexbench.launch.signals import Interrupts
 from alexbench.runs.run import Run
 from alexbench.runs.status import Failure, is_done
@@ -21,12 +28,14 @@ SECONDS_BETWEEN_LOOKS = 0.5
 
 
 class Task(Protocol):
-    """A run that was handed in."""
+    """A run that was submitted."""
 
-    def done(self) -> bool: ...
+    def done(self) -> bool:
+        """Whether it has ended."""
+        ...
 
     def result(self) -> Event:
-        """The event that ended it; raises where its process or its node died for good."""
+        """The event that ended it. Raises where its process or its node died for good."""
         ...
 
     def cancel(self) -> object:
@@ -38,13 +47,13 @@ Submit = Callable[[Sequence[Run]], Sequence[Task]]
 
 
 def attempt_here(
-    run: Run, slot: Slot, folder: Path, how: RunOptions, asked_to_stop: Callable[[], bool]
+    run: Run, slot: Slot, folder: Path, options: RunOptions, asked_to_stop: Callable[[], bool]
 ) -> Event:
-    """``attempt`` in a process that a cluster started; what it says goes to the run's log.
+    """``attempt`` in a process that a cluster started; its stderr goes to the run's log.
 
-    A process that makes no step for too long writes where it is, and ends.
+    A process without a step for ``options.hang_seconds`` writes its traceback there and exits.
     """
-    import torch  # late: whoever hands runs in needs none
+    import torch  # late: the process that submits runs needs none
 
     from alexbench.launch.task import attempt
     from alexbench.training.allocator import keep_memory
@@ -53,7 +62,7 @@ def attempt_here(
     keep_memory()
 
     def alive(event: Event | None = None) -> None:
-        faulthandler.dump_traceback_later(how.hang_seconds, exit=True, file=sys.stderr)
+        faulthandler.dump_traceback_later(options.hang_seconds, exit=True, file=sys.stderr)
 
     @contextmanager
     def to_log(path: Path) -> Iterator[None]:
@@ -67,11 +76,11 @@ def attempt_here(
         if path.stat().st_size == 0:
             path.unlink()
 
-    return attempt(run, slot, folder, how, alive, asked_to_stop, to_log)
+    return attempt(run, slot, folder, options, alive, asked_to_stop, to_log)
 
 
 def stop_on(*signals: signal.Signals) -> Callable[[], bool]:
-    """Whether one of these signals came since now."""
+    """Catches the signals; returns a function that says whether one came since."""
     heard: list[int] = []
     for each in signals:
         signal.signal(each, lambda number, _frame: heard.append(number))
@@ -79,9 +88,14 @@ def stop_on(*signals: signal.Signals) -> Callable[[], bool]:
 
 
 def perform(
-    runs: Sequence[Run], submit: Submit, at_once: int, folder: Path, how: RunOptions, notify: Notify
+    runs: Sequence[Run],
+    submit: Submit,
+    at_once: int,
+    folder: Path,
+    options: RunOptions,
+    notify: Notify,
 ) -> list[Failure]:
-    """Perform every run, ``at_once`` of them handed in at a time; as in ``local.launch``."""
+    """Perform every run, ``at_once`` of them submitted at a time; raises as ``local.launch``."""
     waiting, failures = deque(runs), list[Failure]()
     tasks: dict[Task, Run] = {}
     stopped: str | None = None
@@ -102,27 +116,25 @@ def perform(
                 run = tasks.pop(task)
                 event = end_of(task, run, folder, stopped is not None)
                 notify(run, event)
-                if event["kind"] in ("taken", "stopped"):
+                if isinstance(event, TakenEvent | StoppedEvent):
                     waiting.append(run)
-                if event["kind"] == "failed":
-                    failures.append(
-                        Failure(run.run_id, run.variant, run.seed, event["reason"], event["log"])
-                    )
-                    if event["fatal"] or how.on_error == "stop":
-                        stopped = f"{run.variant}, seed {run.seed}: {event['reason']}"
+                if isinstance(event, FailedEvent):
+                    failures.append(event.failure(run))
+                    if event.fatal or options.on_error == "stop":
+                        stopped = f"{run.variant}, seed {run.seed}: {event.reason}"
     if stopped:
         raise RunFailed(stopped)
     return failures
 
 
 def end_of(task: Task, run: Run, folder: Path, stopping: bool) -> Event:
-    """The event that ended a task; a task that died is a failed run, unless it was to stop."""
+    """The event that ended a task. A task that died is a failed run, unless asked to stop."""
     try:
         return task.result()
     except Exception as error:  # each cluster has its own
         if is_done(run, folder):
-            return {"kind": "taken"}  # it died after the record; the next task reads it
+            return TakenEvent()  # it died after the record; the next task reads it
         if stopping:
-            return {"kind": "stopped"}
+            return StoppedEvent()
         lines = [line for line in str(error).splitlines() if line.strip()]
         return failed(run, folder, lines[0] if lines else type(error).__name__)

@@ -1,6 +1,6 @@
-"""Ray: one task a run, on any node with room for it; the run of a node that dies goes on elsewhere.
+"""The Ray launcher: one task a run, on any node with room; a dead node's run resumes on another.
 
-The results folder holds the checkpoints, and must be one that every node can write.
+Every node must be able to write the results folder, which holds the checkpoints.
 """
 
 import signal
@@ -22,34 +22,37 @@ RETRIES = 3  # of a run whose process or node died
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
-    """A run on the cluster."""
+class RayTask:
+    """A run on the cluster, as a ``cluster.Task``."""
 
     reference: Any
 
     def done(self) -> bool:
+        """Whether it has ended."""
         return bool(ray.wait([self.reference], timeout=0)[0])
 
     def result(self) -> Event:
+        """The event that ended it. Raises where its process or its node died for good."""
         event: Event = ray.get(self.reference)
         return event
 
     def cancel(self) -> None:
+        """Ask it to stop: Ray sends SIGINT."""
         ray.cancel(self.reference)
 
 
-def attempt(run: Run, slot: Slot, folder: Path, how: RunOptions) -> Event:
-    """What a node does: SIGINT is ``ray.cancel``, SIGTERM the end of the node."""
+def attempt(run: Run, slot: Slot, folder: Path, options: RunOptions) -> Event:
+    """Perform a run on a node. SIGINT comes from ``ray.cancel``, SIGTERM when the node ends."""
     stop = cluster.stop_on(signal.SIGINT, signal.SIGTERM)
-    return cluster.attempt_here(run, slot, folder, how, stop)
+    return cluster.attempt_here(run, slot, folder, options, stop)
 
 
 @contextmanager
-def launch(folder: Path, how: RunOptions, soon: Sequence[Slot] = ()) -> Iterator[Perform]:
-    """As in ``local.launch``, at ``how.address`` or else on this machine; nothing gets ready."""
+def launch(folder: Path, options: RunOptions, soon: Sequence[Slot] = ()) -> Iterator[Perform]:
+    """As ``local.launch``, on the cluster at ``options.address`` or else here; no ``soon``."""
     connected = ray.is_initialized()
     if not connected:
-        ray.init(address=how.address, log_to_driver=False)
+        ray.init(address=options.address, log_to_driver=False)
 
     def perform(runs: Sequence[Run], slots: Sequence[Slot], notify: Notify) -> list[Failure]:
         slot = slots[0]  # all are alike; Ray counts how many runs a node has room for
@@ -63,10 +66,10 @@ def launch(folder: Path, how: RunOptions, soon: Sequence[Slot] = ()) -> Iterator
         names = tuple(f"cuda:{index}" for index in range(devices))  # Ray shows a task its own
         at = replace(slot, device="cuda:0", devices=names) if on_cuda else slot
 
-        def submit(chosen: Sequence[Run]) -> list[Task]:
-            return [Task(task.remote(run, at, folder.resolve(), how)) for run in chosen]
+        def submit(chosen: Sequence[Run]) -> list[RayTask]:
+            return [RayTask(task.remote(run, at, folder.resolve(), options)) for run in chosen]
 
-        return cluster.perform(runs, submit, len(runs), folder, how, notify)
+        return cluster.perform(runs, submit, len(runs), folder, options, notify)
 
     try:
         yield perform

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, counted instead of obeyed: once is a request, twice is an order."""
+"""Counts Ctrl-C and SIGTERM: the first asks for an orderly end, the second for an immediate one."""
 
 import signal
 import threading
@@ -9,7 +9,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
-    """Counts while its block runs; in a thread that is not the main one, it hears nothing."""
+    """Counts the signals while its block runs; counts none outside the main thread."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -30,4 +30,5 @@ class Interrupts:
             signal.signal(each, handler)
 
     def hear(self, number: int, frame: FrameType | None) -> None:
+        """The signal handler."""
         self.count += 1

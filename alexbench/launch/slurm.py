@@ -1,6 +1,6 @@
-"""Slurm, by submitit: a job array with a job a run; a job that is preempted is queued again.
+"""The Slurm launcher, by submitit: a job array, one job a run; a preempted job is queued again.
 
-The results folder must be one that every node can write. ``how.slurm`` holds submitit's parameters
+Every node must be able to write the results folder. ``options.slurm`` holds submitit's parameters
 (``slurm_partition``, ``timeout_min``); ``cluster=local`` runs the jobs on this machine.
 """
 
@@ -18,7 +18,7 @@ from submitit.core.utils import DelayedSubmission
 from alexbench.config.execution import RunOptions, Slot
 from alexbench.errors import BadInput
 from alexbench.launch import cluster as elsewhere
-from alexbench.launch.events import Event, Notify, Perform
+from alexbench.launch.events import Event, Notify, Perform, StoppedEvent
 from alexbench.runs.run import Run
 from alexbench.runs.status import Failure
 
@@ -27,12 +27,12 @@ MINUTES = 24 * 60  # of a job, unless told: one that comes to its end is queued 
 
 @dataclass(frozen=True)
 class Job:
-    """A run as submitit calls it, and calls it again where it was preempted."""
+    """A run that submitit calls, and calls again after a preemption."""
 
     run: Run
     slot: Slot
     folder: Path
-    how: RunOptions
+    options: RunOptions
 
     def __call__(self) -> Event:
         preemption = JobEnvironment._usr_sig()
@@ -40,19 +40,21 @@ class Job:
         preempted = elsewhere.stop_on(preemption)
         cancelled = elsewhere.stop_on(signal.SIGINT, signal.SIGTERM)
         asked_to_stop = lambda: preempted() or cancelled()  # noqa: E731
-        event = elsewhere.attempt_here(self.run, self.slot, self.folder, self.how, asked_to_stop)
-        if event["kind"] == "stopped" and preempted() and callable(queue_again):
+        event = elsewhere.attempt_here(
+            self.run, self.slot, self.folder, self.options, asked_to_stop
+        )
+        if isinstance(event, StoppedEvent) and preempted() and callable(queue_again):
             queue_again(preemption, None)  # submitit's own handler, now that the step is done
         return event
 
     def checkpoint(self) -> DelayedSubmission:
-        """What submitit queues again; the run's own checkpoint is on the disk."""
+        """The job that submitit queues again; the run's own checkpoint is on the disk."""
         return DelayedSubmission(self)
 
 
 @contextmanager
 def refused() -> Iterator[None]:
-    """What submitit refuses is bad input: no such parameter, no Slurm on this machine."""
+    """Raises BadInput for what submitit refuses: an unknown parameter, a machine without Slurm."""
     try:
         yield
     except (NameError, TypeError, ValueError, RuntimeError) as error:
@@ -60,9 +62,9 @@ def refused() -> Iterator[None]:
 
 
 @contextmanager
-def launch(folder: Path, how: RunOptions, soon: Sequence[Slot] = ()) -> Iterator[Perform]:
-    """As in ``local.launch``, but nothing gets ready."""
-    settings = dict(setting.split("=", 1) for setting in how.slurm)
+def launch(folder: Path, options: RunOptions, soon: Sequence[Slot] = ()) -> Iterator[Perform]:
+    """As ``local.launch``, by Slurm; no ``soon``."""
+    settings = dict(setting.split("=", 1) for setting in options.slurm)
     cluster = settings.pop("cluster", "slurm")
     with refused():
         executor = submitit.AutoExecutor(folder.resolve() / "logs" / "submitit", cluster=cluster)
@@ -81,13 +83,13 @@ def launch(folder: Path, how: RunOptions, soon: Sequence[Slot] = ()) -> Iterator
             executor.update_parameters(**(asked | numbers))
         names = tuple(f"cuda:{index}" for index in range(devices))  # Slurm shows a job its own
         at = replace(slot, device="cuda:0", devices=names) if on_cuda else slot
-        job = partial(Job, slot=at, folder=folder.resolve(), how=how)
+        job = partial(Job, slot=at, folder=folder.resolve(), options=options)
 
         def submit(chosen: Sequence[Run]) -> list[submitit.Job[Event]]:
             with executor.batch():
                 return [executor.submit(job(run)) for run in chosen]
 
         at_once = len(slots) if cluster == "local" else len(runs)
-        return elsewhere.perform(runs, submit, at_once, folder, how, notify)
+        return elsewhere.perform(runs, submit, at_once, folder, options, notify)
 
     yield perform

@@ -1,4 +1,4 @@
-"""One run in this process, for every launcher: claimed, resumed, performed, and its end told."""
+"""One run in this process, for every launcher: locked, resumed, performed, and its end told."""
 
 import sys
 import time
@@ -11,7 +11,17 @@ from alexbench.config.execution import RunOptions, Slot
 from alexbench.config.placement import num_processes
 from alexbench.errors import BadInput, ProcessLost, RunFailed
 from alexbench.launch import process_group
-from alexbench.launch.events import Event, Send, failed
+from alexbench.launch.events import (
+    Event,
+    FinishedEvent,
+    HistoryRow,
+    NoteEvent,
+    ProgressEvent,
+    Send,
+    StoppedEvent,
+    TakenEvent,
+    failed,
+)
 from alexbench.runs.lock import lock
 from alexbench.runs.record import RunRecord
 from alexbench.runs.run import Run
@@ -26,7 +36,6 @@ from alexbench.runs.status import (
 )
 from alexbench.training import runner
 from alexbench.training.checkpoint import Checkpoints, Stopped
-from alexbench.training.state import Row
 from alexbench.training.train import ProgressCallback
 
 SECONDS_BETWEEN_EVENTS = 0.5
@@ -37,52 +46,52 @@ def attempt(
     run: Run,
     slot: Slot,
     folder: Path,
-    how: RunOptions,
+    options: RunOptions,
     send: Send,
     asked_to_stop: Callable[[], bool],
     to_log: Callable[[Path], AbstractContextManager[None]] = lambda path: nullcontext(),
 ) -> Event:
-    """Perform a run that nobody else has in hand; returns the event that ends it.
+    """Perform a run that no other process has in hand; returns the event that ends it.
 
-    finished (with the status and the last row of its record), taken (by another process), stopped
-    (after a checkpoint), or failed (with the reason; fatal if every other run would fail as well).
-    A run that failed in other hands since this sweep began has failed, unless failed runs are
-    retried. ``send`` hears of its progress. Tracebacks go to stderr, ``to_log`` leads it to the
-    run's log: of the owner of the run alone.
+    That is a FinishedEvent, TakenEvent, StoppedEvent or FailedEvent. If another process tried this
+    run during this sweep and failed, that failure is reported unless failed runs are retried.
+    send: hears of progress. to_log: sends stderr, and so tracebacks, to the log of the run; only
+    the process that has the run in hand writes there.
     """
     try:
         with lock(lock_of(run, folder)) as mine:
             if not mine:
-                return {"kind": "taken"}
+                return TakenEvent()
             if done := read_record(run, folder):
                 return finished(done)
-            if not how.retry_failed and (failure := read_failure(run, folder)):
+            if not options.retry_failed and (failure := read_failure(run, folder)):
                 return failed(run, folder, failure.reason)
             failure_path(run, folder).unlink(missing_ok=True)
             with to_log(log_of(run, folder)):
-                return claimed(run, slot, folder, how, send, asked_to_stop)
+                return perform_locked(run, slot, folder, options, send, asked_to_stop)
     except (BadInput, RunFailed) as error:
         return failed(run, folder, reason(error), fatal=True)
 
 
-def claimed(
+def perform_locked(
     run: Run,
     slot: Slot,
     folder: Path,
-    how: RunOptions,
+    options: RunOptions,
     send: Send,
     asked_to_stop: Callable[[], bool],
 ) -> Event:
+    """Perform a run whose lock this process holds; as ``attempt``."""
     checkpoints = Checkpoints(
         folder_of(folder),
         run.stem,
         run.run_id,
-        how.checkpoint_seconds,
+        options.checkpoint_seconds,
         asked_to_stop,
-        tell=lambda line: send({"kind": "note", "line": line}),
+        tell=lambda line: send(NoteEvent(line)),
     )
     tell = watch(send)
-    if how.tensorboard:
+    if options.tensorboard:
         tell = with_curves(run, folder, tell)
     try:
         together = num_processes(run.config.train) > 1
@@ -91,7 +100,7 @@ def claimed(
         tell(len(done.history), 0.0, done.history)
         return finished(done)
     except Stopped:
-        return {"kind": "stopped"}
+        return StoppedEvent()
     except (BadInput, RunFailed):
         traceback.print_exc()
         raise
@@ -105,16 +114,15 @@ def claimed(
 
 
 def watch(send: Send) -> ProgressCallback:
-    """Sends progress now and then: a sign of life, and something to show."""
+    """Sends progress now and then: a sign of life, and something to soptions."""
     last = 0.0
 
-    def hear(epochs: float, images_per_second: float, history: Sequence[Row]) -> None:
+    def hear(epochs: float, images_per_second: float, history: Sequence[HistoryRow]) -> None:
         nonlocal last
         if time.monotonic() - last > SECONDS_BETWEEN_EVENTS:
             last = time.monotonic()
-            test_error = history[-1]["test_error"] if history else None
-            progress = {"epochs": epochs, "images_per_second": images_per_second}
-            send({"kind": "progress", **progress, "test_error": test_error})
+            row = history[-1] if history else None
+            send(ProgressEvent(epochs, images_per_second, row))
 
     return hear
 
@@ -125,16 +133,18 @@ def with_curves(run: Run, folder: Path, tell: ProgressCallback) -> ProgressCallb
 
     curves = Curves(run, folder)
 
-    def hear(epochs: float, images_per_second: float, history: Sequence[Row]) -> None:
+    def hear(epochs: float, images_per_second: float, history: Sequence[HistoryRow]) -> None:
         curves.write(history)
         tell(epochs, images_per_second, history)
 
     return hear
 
 
-def finished(done: RunRecord) -> Event:
-    return {"kind": "finished", "status": done.status, "row": done.history[-1]}
+def finished(done: RunRecord) -> FinishedEvent:
+    """The event of a run that has this record."""
+    return FinishedEvent(done.status, done.history[-1])
 
 
 def reason(error: Exception) -> str:
+    """The first line of an error, or its class where it says nothing."""
     return str(error).partition("\n")[0][:LONGEST_REASON] or type(error).__name__

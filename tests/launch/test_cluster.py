@@ -54,10 +54,10 @@ def test_a_cluster_is_asked_for_in_its_own_words_and_needs_its_extra(name, tmp_p
 def test_what_submitit_does_not_know_is_bad_input(setting, tmp_path):
     pytest.importorskip("submitit", reason="needs alexbench[slurm]")
     prepared = prepare(tmp_path, launcher="slurm", jobs=None, slurm=("cluster=local", setting))
-    launch = launcher(prepared.how)
+    launch = launcher(prepared.options)
     with (
         pytest.raises(BadInput, match=r"^--launcher slurm: "),
-        launch(prepared.folder, prepared.how) as perform,
+        launch(prepared.folder, prepared.options) as perform,
     ):
         perform(runs_of(prepared), prepared.slots, lambda run, event: None)
 
@@ -76,7 +76,7 @@ def test_ray_finishes_every_run_when_a_node_is_killed(cluster, local, tmp_path):
             in_hand.append([path.name for path in unfinished.glob("*.checkpoint")])
             cluster.remove_node(second, allow_graceful=False)
 
-    with launcher(prepared.how)(prepared.folder, prepared.how) as perform:
+    with launcher(prepared.options)(prepared.folder, prepared.options) as perform:
         assert perform(runs_of(prepared), prepared.slots, kill_a_node) == []
         assert train_missing(prepared, perform, runs_of(prepared)) == []
     assert in_hand[0]
@@ -100,7 +100,7 @@ def test_a_job_that_slurm_preempts_is_queued_again_and_goes_on(local, tmp_path, 
         return done(job, force_check)
 
     monkeypatch.setattr(submitit.LocalJob, "done", preempt_once)
-    with launcher(prepared.how)(prepared.folder, prepared.how) as perform:
+    with launcher(prepared.options)(prepared.folder, prepared.options) as perform:
         assert train_missing(prepared, perform, runs_of(prepared)) == []
     log = next((prepared.folder / "logs" / "submitit").glob(f"{preempted[0]}_*.out"))
     assert "Requeued job" in log.read_text()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from alexbench.config.ablation import load_ablation
-from alexbench.launch.events import failed
+from alexbench.launch.events import FinishedEvent, ProgressEvent, failed
 from alexbench.launch.progress import Progress, duration
 from alexbench.runs.run import measured_runs
 
@@ -17,8 +17,9 @@ def test_the_rest_takes_as_long_as_the_share_done_so_far_says():
     assert progress.seconds_left() is None
     progress.began = time.monotonic() - 100
     half = runs[0].config.train.epochs / 2
-    event = {"kind": "progress", "epochs": half, "images_per_second": 10.0, "test_error": None}
-    progress.notify(runs[0], event)  # half of one of four runs in 100 seconds
+    progress.notify(
+        runs[0], ProgressEvent(half, images_per_second=10.0)
+    )  # half of one of four runs in 100 seconds
     assert progress.seconds_left() == pytest.approx(700, rel=0.01)
 
 
@@ -26,7 +27,7 @@ def test_outside_a_terminal_each_run_is_one_line(capsys):
     runs = measured_runs(load_ablation("pooling", seeds=2), lambda _: {})
     row = {"test_error": 12.34, "epoch": 8, "images_per_second": 1234.5}
     with Progress(runs, runs[1:]) as progress:
-        progress.notify(runs[1], {"kind": "finished", "status": "finished", "row": row})
+        progress.notify(runs[1], FinishedEvent("finished", row))
         progress.notify(runs[3], failed(runs[3], Path(), "a full disk", fatal=True))
         progress.notify(runs[2], failed(runs[2], Path(), "no luck"))
     lines = capsys.readouterr().err.splitlines()

@@ -16,7 +16,7 @@ def test_every_number_of_the_history_is_a_curve(tmp_path):
     text = ABLATION.replace("train.epochs: 1", "train.epochs: 3")
     prepared = prepare(tmp_path, text, seeds=1, tensorboard=True)
     run = runs_of(prepared)[0]
-    where = prepared.places[0], prepared.folder, prepared.how
+    where = prepared.slots[0], prepared.folder, prepared.options
     attempt(run, *where, send=lambda event: None, asked_to_stop=lambda: False)
     record = read_record(run, prepared.folder)
     assert record
