@@ -18,18 +18,11 @@ app = typer.Typer(
     help="Ablation benchmarks for the AlexNet paper: measured deltas beside the paper's own.",
 )
 
-Name = Annotated[
-    str, typer.Argument(help="An ablation: the name of a shipped one, or a YAML file.")
-]
+Name = Annotated[str, typer.Argument(help="An ablation: a shipped name, or a YAML file.")]
 Profile = Annotated[str, typer.Option(help=f"The scale: {', '.join(PROFILES)}.")]
-Seeds = Annotated[
-    int | None, typer.Option(min=1, help="Runs of each variant; default: as the ablation says.")
-]
+Seeds = Annotated[int | None, typer.Option(min=1, help="Runs of each variant.")]
 Set = Annotated[
-    list[str],
-    typer.Option(
-        "--set", help="key=value for every variant, e.g. train.epochs=1; may be repeated."
-    ),
+    list[str], typer.Option("--set", help="key=value for every variant, e.g. train.epochs=1.")
 ]
 Device = Annotated[
     str,
@@ -37,18 +30,13 @@ Device = Annotated[
         "--device", "--devices", help="auto, cpu, cuda, cuda:<index>, or several: cuda:0,cuda:1."
     ),
 ]
-DataRoot = Annotated[
-    str | None,
-    typer.Option(help="The folder of the images; default: the data set's place in the cache."),
-]
+DataRoot = Annotated[str | None, typer.Option(help="The folder of the images.")]
 Results = Annotated[str, typer.Option(help="The folder of records and tables.")]
 Jobs = Annotated[
-    str, typer.Option(help="Runs at one time: a number, or auto: as cores or GPUs allow.")
+    str, typer.Option(help="Runs at one time: auto (as cores or GPUs allow) or 1, 2, ...")
 ]
 DEFAULTS = RunOptions()
-Threads = Annotated[
-    int | None, typer.Option(min=1, help="CPU threads of each job; default: 1 on a CPU.")
-]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads of each job.")]
 
 
 @app.command()
@@ -66,10 +54,7 @@ def run(
         float, typer.Option(min=0, help="Seconds between two checkpoints of a run.")
     ] = DEFAULTS.checkpoint_seconds,
     hang_seconds: Annotated[
-        float,
-        typer.Option(
-            min=1, help="Kill a run without a step for so many seconds, and count it as failed."
-        ),
+        float, typer.Option(min=1, help="Kill a run without a step for so many seconds: it failed.")
     ] = DEFAULTS.hang_seconds,
     on_error: Annotated[
         str, typer.Option(help="After a failed run: keep (train the others) or stop.")
@@ -87,10 +72,7 @@ def run(
         str | None, typer.Option(help="Address of the Ray cluster; default: this machine.")
     ] = None,
     slurm: Annotated[
-        list[str],
-        typer.Option(
-            help="key=value for submitit, e.g. slurm_partition=gpu; cluster=local: no Slurm."
-        ),
+        list[str], typer.Option(help="key=value for submitit, e.g. slurm_partition=gpu.")
     ] = [],  # noqa: B006
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write curves for TensorBoard.")

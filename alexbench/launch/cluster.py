@@ -7,20 +7,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from alexbench.config.execution import RunOptions, Slot
 from alexbench.errors import RunFailed
-from alexbench.launch.events import (
-    Event,
-    FailedEvent,
-    Notify,
-    StoppedEvent,
-    TakenEvent,
-    failed,
-)
-from alexbench.launch.signals import Interrupts
+from alexbench.launch import events
+from alexbench.launch.events import Event, Notify
+from alexbench.launch.signals import interrupts
 from alexbench.runs.run import Run
 from alexbench.runs.status import Failure, is_done
 
@@ -87,6 +82,16 @@ def stop_on(*signals: signal.Signals) -> Callable[[], bool]:
     return lambda: bool(heard)
 
 
+def on_node(slot: Slot) -> tuple[Slot, int, int]:
+    """The slot on a node, which shows a task its own GPUs alone; then its cores and its GPUs."""
+    devices = max(1, len(slot.devices))
+    cores = slot.num_threads * devices
+    if not slot.device.startswith("cuda"):
+        return slot, cores, 0
+    names = tuple(f"cuda:{index}" for index in range(devices))
+    return replace(slot, device="cuda:0", devices=names), cores, devices
+
+
 def perform(
     runs: Sequence[Run],
     submit: Submit,
@@ -99,14 +104,14 @@ def perform(
     waiting, failures = deque(runs), list[Failure]()
     tasks: dict[Task, Run] = {}
     stopped: str | None = None
-    with Interrupts() as interrupts:
+    with interrupts() as heard:
         while tasks or (waiting and not stopped):
-            if interrupts.count and not stopped:
+            if heard and not stopped:
                 stopped = "interrupted"
             if stopped:
                 for task in tasks:
                     task.cancel()
-            if interrupts.count > 1:
+            if len(heard) > 1:
                 break
             chosen = [waiting.popleft() for _ in range(min(len(waiting), at_once - len(tasks)))]
             if chosen and not stopped:
@@ -116,9 +121,9 @@ def perform(
                 run = tasks.pop(task)
                 event = end_of(task, run, folder, stopped is not None)
                 notify(run, event)
-                if isinstance(event, TakenEvent | StoppedEvent):
+                if isinstance(event, events.TakenEvent | events.StoppedEvent):
                     waiting.append(run)
-                if isinstance(event, FailedEvent):
+                if isinstance(event, events.FailedEvent):
                     failures.append(event.failure(run))
                     if event.fatal or options.on_error == "stop":
                         stopped = f"{run.variant}, seed {run.seed}: {event.reason}"
@@ -133,8 +138,8 @@ def end_of(task: Task, run: Run, folder: Path, stopping: bool) -> Event:
         return task.result()
     except Exception as error:  # each cluster has its own
         if is_done(run, folder):
-            return TakenEvent()  # it died after the record; the next task reads it
+            return events.TakenEvent()  # it died after the record; the next task reads it
         if stopping:
-            return StoppedEvent()
+            return events.StoppedEvent()
         lines = [line for line in str(error).splitlines() if line.strip()]
-        return failed(run, folder, lines[0] if lines else type(error).__name__)
+        return events.failed(run, folder, lines[0] if lines else type(error).__name__)

@@ -112,7 +112,9 @@ def estimate(
         size, images = sizes(config, sweep), images_of(config, sweep)
         if rates and time.perf_counter() - began > probe_seconds:
             seconds = statistics.median(rates) * size.flops * images
-            costs[variant] = replace(size, memory_bytes=memory(config, sweep), seconds=seconds)
+            classes = len(load_data(config.data, sweep.slots[0].data_root).classes)
+            memory = step_bytes(on_one_device(config), classes)
+            costs[variant] = replace(size, memory_bytes=memory, seconds=seconds)
         else:
             costs[variant] = probe(config, sweep, size, images)
             rates.append(costs[variant].seconds / (size.flops * images))
@@ -121,7 +123,12 @@ def estimate(
 
 def seen(variant: str, records: Sequence[RunRecord]) -> Estimate | None:
     """The median of a variant's records from a machine like this one; None without records."""
-    own = [record for record in records if record.variant == variant and made_here(record)]
+    here = environment.processor()
+    own = [
+        each
+        for each in records
+        if each.variant == variant and each.environment["processor"] == here
+    ]
     if not own:
         return None
     return Estimate(
@@ -133,12 +140,6 @@ def seen(variant: str, records: Sequence[RunRecord]) -> Estimate | None:
             for record in own
         ),
     )
-
-
-def made_here(record: RunRecord) -> bool:
-    """Whether a record comes from a processor of this model."""
-    here = environment.processor()
-    return bool(record.environment["processor"] == here)
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
@@ -189,17 +190,10 @@ def on_one_device(config: Config) -> Config:
 
 def sizes(config: Config, sweep: Sweep) -> Estimate:
     """Parameters and FLOPs of a net, from its shapes; the rest is NaN."""
-    data = load_data(config.data, sweep.slots[0].data_root)
+    classes = len(load_data(config.data, sweep.slots[0].data_root).classes)
     side = config.augment.crop_size
-    net = models.blueprint(config.model, len(data.classes), side)
-    parameters, flops = models.count(net, side)
+    parameters, flops = models.count(models.blueprint(config.model, classes, side), side)
     return Estimate(parameters, flops, math.nan, math.nan)
-
-
-def memory(config: Config, sweep: Sweep) -> int:
-    """Bytes of a training step, without a probe."""
-    data = load_data(config.data, sweep.slots[0].data_root)
-    return step_bytes(on_one_device(config), len(data.classes))
 
 
 def images_of(config: Config, sweep: Sweep) -> float:

@@ -11,22 +11,10 @@ from pathlib import Path
 
 from alexbench.config.execution import RunOptions, Slot
 from alexbench.errors import RunFailed
+from alexbench.launch import events
 from alexbench.launch.child import Child, describe, thread_limits
-from alexbench.launch.events import (
-    DiedEvent,
-    Event,
-    FailedEvent,
-    NoteEvent,
-    Notify,
-    Perform,
-    ProgressEvent,
-    ReadyEvent,
-    StoppedEvent,
-    TakenEvent,
-    failed,
-    from_json,
-)
-from alexbench.launch.signals import Interrupts
+from alexbench.launch.events import Event, Notify, Perform
+from alexbench.launch.signals import interrupts
 from alexbench.runs.lock import lock
 from alexbench.runs.run import Run, to_json
 from alexbench.runs.status import Failure, is_done, lock_of, write_failure
@@ -40,7 +28,7 @@ class Worker:
     """One process and the run that it has in hand."""
 
     def __init__(
-        self, slot: Slot, options: RunOptions, events: "queue.Queue[tuple[Worker, Event]]"
+        self, slot: Slot, options: RunOptions, inbox: "queue.Queue[tuple[Worker, Event]]"
     ) -> None:
         self.slot = slot
         self.run: Run | None = None
@@ -51,8 +39,8 @@ class Worker:
         )
         self.child.send({"slot": asdict(slot), "options": options.model_dump()})
         self.child.listen(
-            lambda message: events.put((self, from_json(message))),
-            lambda status: events.put((self, DiedEvent(status))),
+            lambda message: inbox.put((self, events.from_json(message))),
+            lambda status: inbox.put((self, events.DiedEvent(status))),
         )
 
     def start(self, run: Run, folder: Path) -> None:
@@ -81,18 +69,19 @@ class WorkerPool:
         """Perform every run, one at a time in each slot; returns the failures."""
         self.waiting.extend(runs)
         self.slots, self.notify, self.failures = slots, notify, []
-        with Interrupts() as interrupts:
-            while self.at_work() and interrupts.count < 2:
-                if interrupts.count:
+        with interrupts() as heard:
+            while self.at_work() and len(heard) < 2:
+                if heard:
                     self.stop("interrupted")
                 self.hand_out()
                 self.hear()
                 self.kill_hung()
-        if interrupts.count or self.stopped:
+        if heard or self.stopped:
             raise RunFailed(self.stopped or "interrupted")
         return self.failures
 
     def at_work(self) -> bool:
+        """Whether a run is in hand, or still to be handed out."""
         to_come = self.waiting or self.taken
         return any(worker.run for worker in self.workers) or bool(to_come and not self.stopped)
 
@@ -104,6 +93,7 @@ class WorkerPool:
             worker.start(self.waiting.popleft(), self.folder)
 
     def idle_worker(self) -> Worker | None:
+        """A worker without a run, started if a slot has none; None if all are at work."""
         for worker in self.workers:
             if worker.run is None and not worker.leaving and worker.slot in self.slots:
                 return worker
@@ -120,22 +110,22 @@ class WorkerPool:
         except queue.Empty:
             return
         run, worker.heard = worker.run, time.monotonic()
-        if isinstance(event, DiedEvent):
+        if isinstance(event, events.DiedEvent):
             worker.child.end()
             self.workers.remove(worker)
             event = self.after_death(worker, run, event.status) if run else event
-        if run is None or isinstance(event, ReadyEvent):
+        if run is None or isinstance(event, events.ReadyEvent):
             return
         self.notify(run, event)
-        if isinstance(event, ProgressEvent | NoteEvent):
+        if isinstance(event, events.ProgressEvent | events.NoteEvent):
             return
         worker.run = None
-        if isinstance(event, TakenEvent):
+        if isinstance(event, events.TakenEvent):
             self.taken.append((time.monotonic() + SECONDS_BETWEEN_TRIES, run))
-        if isinstance(event, StoppedEvent):
+        if isinstance(event, events.StoppedEvent):
             worker.leaving = True
             self.waiting.append(run)
-        if isinstance(event, FailedEvent):
+        if isinstance(event, events.FailedEvent):
             self.failures.append(event.failure(run))
             if event.fatal or self.options.on_error == "stop":
                 self.stop(f"{run.variant}, seed {run.seed}: {event.reason}")
@@ -143,15 +133,15 @@ class WorkerPool:
     def after_death(self, worker: Worker, run: Run, status: int) -> Event:
         """What the death of a worker means for the run that it had in hand."""
         if is_done(run, self.folder):
-            return TakenEvent()  # it died after the record; the next worker reads it
+            return events.TakenEvent()  # it died after the record; the next worker reads it
         if self.stopped or status == -signal.SIGTERM:
-            return StoppedEvent()
+            return events.StoppedEvent()
         hung = f"no step within {self.options.hang_seconds:g} seconds: killed"
         reason = hung if worker.hung else describe(status)
         with lock(lock_of(run, self.folder)) as mine:
             if mine:
                 write_failure(run, self.folder, reason)
-        return failed(run, self.folder, reason)
+        return events.failed(run, self.folder, reason)
 
     def stop(self, reason: str) -> None:
         """Let every worker finish its step and write a checkpoint."""

@@ -5,28 +5,16 @@ import os
 import queue
 import subprocess
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from alexbench.config.execution import Slot
 from alexbench.config.placement import num_processes, torchrun_is_on
 from alexbench.errors import ProcessLost, RunFailed
-from alexbench.launch import torchrun
+from alexbench.launch import events, torchrun
 from alexbench.launch.child import Child, describe, thread_limits
-from alexbench.launch.events import (
-    DiedEvent,
-    Event,
-    FailedEvent,
-    FinishedEvent,
-    NoteEvent,
-    ProgressEvent,
-    StoppedEvent,
-    from_json,
-)
+from alexbench.launch.events import Event
 from alexbench.parallel.group import open_store
 from alexbench.runs import record
 from alexbench.runs.run import Run, to_json
@@ -37,13 +25,37 @@ SECONDS_BETWEEN_LOOKS = 0.5  # whether the run is asked to stop
 SECONDS_FOR_CAUSE = 5  # wait after an error for the exit of the process that caused it
 
 
-@dataclass(eq=False)
 class Member:
     """A process of a group, and the steps that it has made of the run in hand."""
 
-    rank: int
-    child: Child
-    steps: int = 0
+    def __init__(
+        self,
+        rank: int,
+        slot: Slot,
+        size: int,
+        port: int,
+        inbox: "queue.Queue[tuple[Member, Event]]",
+    ) -> None:
+        self.rank, self.steps = rank, 0
+        self.child = Child(
+            "-m",
+            "alexbench.launch.process_group_worker",
+            environment=thread_limits(slot.num_threads),
+            own_session=False,  # whoever kills the session of this process kills it too
+            stderr=subprocess.PIPE,
+        )
+        own = replace(slot, device=slot.devices[rank], devices=())
+        self.child.send({"slot": asdict(own), "rank": rank, "size": size, "port": port})
+        self.child.start_thread(self.relay)
+        self.child.listen(
+            lambda message: inbox.put((self, events.from_json(message))),
+            lambda status: inbox.put((self, events.DiedEvent(status))),
+        )
+
+    def relay(self) -> None:
+        """Copy its stderr to the log of the run in hand, which is this process's stderr."""
+        for line in self.child.process.stderr or ():
+            os.write(2, line)
 
 
 class WorkerGroup:
@@ -53,21 +65,9 @@ class WorkerGroup:
         self.events: queue.Queue[tuple[Member, Event]] = queue.Queue()
         self.store = open_store()
         self.runs = 0
-        self.members = [Member(rank, start(slot)) for rank in range(size)]
-        for member in self.members:
-            own = replace(slot, device=slot.devices[member.rank], devices=())
-            who = {"slot": asdict(own), "rank": member.rank, "size": size}
-            member.child.send(who | {"port": self.store.port})
-            member.child.start_thread(partial(relay, member.child))
-            member.child.listen(partial(self.put, member), partial(self.put_end, member))
-
-    def put(self, member: Member, message: dict[str, Any]) -> None:
-        """Queue what a process says."""
-        self.events.put((member, from_json(message)))
-
-    def put_end(self, member: Member, status: int) -> None:
-        """Queue the end of a process."""
-        self.events.put((member, DiedEvent(status)))
+        self.members = [
+            Member(rank, slot, size, self.store.port, self.events) for rank in range(size)
+        ]
 
     def perform(
         self, run: Run, folder: Path, watch: ProgressCallback, checkpoints: Checkpoints | None
@@ -91,24 +91,25 @@ class WorkerGroup:
                 self.members[0].child.send({"stop": True})
             with suppress(queue.Empty):
                 member, event = self.events.get(timeout=SECONDS_BETWEEN_LOOKS)
-                working -= isinstance(event, FinishedEvent)
-                self.hear(member, event, watch, checkpoints.tell if checkpoints else ignore)
+                working -= isinstance(event, events.FinishedEvent)
+                self.hear(member, event, watch, checkpoints)
         return record.read(run.record_path(folder))
 
     def hear(
-        self, member: Member, event: Event, watch: ProgressCallback, tell: Callable[[str], None]
+        self, member: Member, event: Event, watch: ProgressCallback, checkpoints: Checkpoints | None
     ) -> None:
         """Take one event of a process; raises if it ends the run."""
-        if isinstance(event, ProgressEvent):
+        if isinstance(event, events.ProgressEvent):
             member.steps = event.steps
             if member.rank == 0:
                 history = [event.row] if event.row else []
                 watch(event.epochs, event.images_per_second, history)
-        elif isinstance(event, NoteEvent):
-            tell(event.line)
-        elif isinstance(event, StoppedEvent):
+        elif isinstance(event, events.NoteEvent):
+            if checkpoints:
+                checkpoints.tell(event.line)
+        elif isinstance(event, events.StoppedEvent):
             raise Stopped
-        elif not isinstance(event, FinishedEvent):
+        elif not isinstance(event, events.FinishedEvent):
             raise self.cause(member, event)
 
     def cause(self, member: Member, event: Event) -> Exception:
@@ -126,9 +127,9 @@ class WorkerGroup:
                 member, event = first
                 break
         where = f"rank {member.rank} of {len(self.members)}, after step {member.steps}"
-        if isinstance(event, DiedEvent):
+        if isinstance(event, events.DiedEvent):
             return ProcessLost(f"{where}: {describe(event.status)}")
-        assert isinstance(event, FailedEvent)
+        assert isinstance(event, events.FailedEvent)
         return RunFailed(event.reason) if event.fatal else RuntimeError(f"{where}: {event.reason}")
 
     def stop(self) -> None:
@@ -139,28 +140,9 @@ class WorkerGroup:
 
 def is_cause(event: Event) -> bool:
     """Whether an event explains the errors of the other processes."""
-    return isinstance(event, DiedEvent) or (isinstance(event, FailedEvent) and event.fatal)
-
-
-def ignore(line: str) -> None:
-    """Drop a note of a run without checkpoints."""
-
-
-def start(slot: Slot) -> Child:
-    """Start a process in this one's session, so that whoever kills that session kills it too."""
-    return Child(
-        "-m",
-        "alexbench.launch.process_group_worker",
-        environment=thread_limits(slot.num_threads),
-        own_session=False,
-        stderr=subprocess.PIPE,
+    return isinstance(event, events.DiedEvent) or (
+        isinstance(event, events.FailedEvent) and event.fatal
     )
-
-
-def relay(child: Child) -> None:
-    """Copy a process's stderr to the log of the run in hand, which this process's stderr is."""
-    for line in child.process.stderr or ():
-        os.write(2, line)
 
 
 _kept: dict[str, WorkerGroup] = {}  # at most one: a worker has one slot

@@ -13,18 +13,9 @@ import torch
 from alexbench.config.execution import Slot
 from alexbench.data import load_data
 from alexbench.errors import BadInput, RunFailed
+from alexbench.launch import events
 from alexbench.launch.child import Parent
-from alexbench.launch.events import (
-    Event,
-    FailedEvent,
-    FinishedEvent,
-    HistoryRow,
-    NoteEvent,
-    ProgressEvent,
-    Send,
-    StoppedEvent,
-    to_json,
-)
+from alexbench.launch.events import Event, HistoryRow, Send
 from alexbench.launch.task import finished, reason
 from alexbench.parallel.group import find_store, talk_at_home
 from alexbench.parallel.group import group as joined
@@ -47,7 +38,7 @@ def main() -> None:
         asked_to_stop.set() if "stop" in message else jobs.put(message)
 
     def send(event: Event) -> None:
-        parent.send(to_json(event))
+        parent.send(events.to_json(event))
 
     who = parent.hear()
     parent.listen(hear, lambda: os._exit(1))
@@ -62,10 +53,10 @@ def main() -> None:
             with joined(store, job["name"], group.rank, group.size, torch.device(slot.device)):
                 done = train_one(job, slot, group, send, asked_to_stop.is_set)
         except Stopped:
-            send(StoppedEvent())
+            send(events.StoppedEvent())
         except Exception as error:
             traceback.print_exc()
-            send(FailedEvent(reason(error), fatal=isinstance(error, BadInput | RunFailed)))
+            send(events.FailedEvent(reason(error), fatal=isinstance(error, BadInput | RunFailed)))
         else:
             send(done)
 
@@ -76,18 +67,18 @@ def train_one(
     group: ProcessGroup,
     send: Send,
     asked_to_stop: Callable[[], bool],
-) -> FinishedEvent:
+) -> events.FinishedEvent:
     """Train this process's part of one run; sends its progress after every batch."""
     run, folder = from_json(job["run"]), Path(job["folder"])
     steps = steps_an_epoch(run, load_data(run.config.data, slot.data_root))
 
     def watch(epochs: float, images_per_second: float, history: Sequence[HistoryRow]) -> None:
         row = history[-1] if history else None
-        send(ProgressEvent(epochs, images_per_second, row, round(epochs * steps)))
+        send(events.ProgressEvent(epochs, images_per_second, row, round(epochs * steps)))
 
     def tell(line: str) -> None:
         if group.rank == 0:
-            send(NoteEvent(line))
+            send(events.NoteEvent(line))
 
     kept = job["checkpoints"]
     checkpoints = kept and Checkpoints(

@@ -9,15 +9,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from alexbench.launch.events import (
-    Event,
-    FailedEvent,
-    FinishedEvent,
-    NoteEvent,
-    ProgressEvent,
-    StoppedEvent,
-    TakenEvent,
-)
+from alexbench.launch import events
+from alexbench.launch.events import Event
 from alexbench.runs.run import Run
 
 
@@ -67,19 +60,19 @@ class Progress:
 
     def notify(self, run: Run, event: Event) -> None:
         """Take one event of a run."""
-        if isinstance(event, TakenEvent) and run not in self.waited_for:
+        if isinstance(event, events.TakenEvent) and run not in self.waited_for:
             self.waited_for.add(run)
             self.say(f"{name(run)}  another process has it in hand: waited for")
-        if isinstance(event, NoteEvent):
+        if isinstance(event, events.NoteEvent):
             self.say(f"{name(run)}  {event.line}")
-        if isinstance(event, ProgressEvent):
+        if isinstance(event, events.ProgressEvent):
             moment = self.moments.setdefault(run, Moment())
             moment.epochs, moment.images_per_second = event.epochs, event.images_per_second
             moment.test_error = event.row["test_error"] if event.row else None
-        if isinstance(event, TakenEvent | StoppedEvent):
+        if isinstance(event, events.TakenEvent | events.StoppedEvent):
             self.moments.pop(run, None)
-        if isinstance(event, FinishedEvent | FailedEvent):
-            if isinstance(event, FailedEvent) and event.fatal:
+        if isinstance(event, events.FinishedEvent | events.FailedEvent):
+            if isinstance(event, events.FailedEvent) and event.fatal:
                 return  # the error that ends the sweep says it
             self.finished += 1
             moment = self.moments.pop(run) if run in self.moments else Moment()
@@ -122,9 +115,9 @@ def name(run: Run) -> str:
     return f"{run.variant} seed {run.seed}{tried}"
 
 
-def outcome(event: FinishedEvent | FailedEvent) -> str:
+def outcome(event: events.FinishedEvent | events.FailedEvent) -> str:
     """How a run ended, in words."""
-    if isinstance(event, FailedEvent):
+    if isinstance(event, events.FailedEvent):
         return f"failed: {event.reason} (log: {event.log})"
     if event.status == "diverged":
         return "diverged"

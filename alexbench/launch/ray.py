@@ -6,7 +6,7 @@ Every node must be able to write the results folder, which holds the checkpoints
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,19 +55,12 @@ def launch(folder: Path, options: RunOptions, soon: Sequence[Slot] = ()) -> Iter
         ray.init(address=options.address, log_to_driver=False)
 
     def perform(runs: Sequence[Run], slots: Sequence[Slot], notify: Notify) -> list[Failure]:
-        slot = slots[0]  # all are alike; Ray counts how many runs a node has room for
-        devices = max(1, len(slot.devices))
-        on_cuda = slot.device.startswith("cuda")
-        task = ray.remote(attempt).options(
-            num_cpus=slot.num_threads * devices,
-            num_gpus=devices if on_cuda else 0,
-            max_retries=RETRIES,
-        )
-        names = tuple(f"cuda:{index}" for index in range(devices))  # Ray shows a task its own
-        at = replace(slot, device="cuda:0", devices=names) if on_cuda else slot
+        # all slots are alike; Ray counts how many runs a node has room for
+        slot, cores, gpus = cluster.on_node(slots[0])
+        task = ray.remote(attempt).options(num_cpus=cores, num_gpus=gpus, max_retries=RETRIES)
 
         def submit(chosen: Sequence[Run]) -> list[RayTask]:
-            return [RayTask(task.remote(run, at, folder.resolve(), options)) for run in chosen]
+            return [RayTask(task.remote(run, slot, folder.resolve(), options)) for run in chosen]
 
         return cluster.perform(runs, submit, len(runs), folder, options, notify)
 

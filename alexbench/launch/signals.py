@@ -2,33 +2,20 @@
 
 import signal
 import threading
-from types import FrameType, TracebackType
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Interrupts:
-    """Counts the signals while its block runs; counts none outside the main thread."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.before: dict[signal.Signals, Any] = {}
-
-    def __enter__(self) -> "Interrupts":
-        if threading.current_thread() is threading.main_thread():
-            self.before = {each: signal.signal(each, self.hear) for each in SIGNALS}
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        for each, handler in self.before.items():
+@contextmanager
+def interrupts() -> Iterator[list[int]]:
+    """Collects the signals that come inside the block; none outside the main thread."""
+    heard, on_main = list[int](), threading.current_thread() is threading.main_thread()
+    caught = SIGNALS if on_main else ()
+    before = {each: signal.signal(each, lambda number, _: heard.append(number)) for each in caught}
+    try:
+        yield heard
+    finally:
+        for each, handler in before.items():
             signal.signal(each, handler)
-
-    def hear(self, number: int, frame: FrameType | None) -> None:
-        """The signal handler."""
-        self.count += 1

@@ -7,7 +7,7 @@ Every node must be able to write the results folder. ``options.slurm`` holds sub
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -71,19 +71,16 @@ def launch(folder: Path, options: RunOptions, soon: Sequence[Slot] = ()) -> Iter
     numbers = {key: int(value) if value.isdecimal() else value for key, value in settings.items()}
 
     def perform(runs: Sequence[Run], slots: Sequence[Slot], notify: Notify) -> list[Failure]:
-        slot, devices = slots[0], max(1, len(slots[0].devices))
-        on_cuda = slot.device.startswith("cuda")
+        slot, cores, gpus = elsewhere.on_node(slots[0])
         asked = {
             "name": "alexbench",
             "timeout_min": MINUTES,
-            "cpus_per_task": slot.num_threads * devices,
-            "gpus_per_node": devices if on_cuda else 0,
+            "cpus_per_task": cores,
+            "gpus_per_node": gpus,
         }
         with refused():
             executor.update_parameters(**(asked | numbers))
-        names = tuple(f"cuda:{index}" for index in range(devices))  # Slurm shows a job its own
-        at = replace(slot, device="cuda:0", devices=names) if on_cuda else slot
-        job = partial(Job, slot=at, folder=folder.resolve(), options=options)
+        job = partial(Job, slot=slot, folder=folder.resolve(), options=options)
 
         def submit(chosen: Sequence[Run]) -> list[submitit.Job[Event]]:
             with executor.batch():
