@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from alexbench.bench.gate.processes import Worker, run_rounds, servers, workers
+from alexbench.bench.gate.processes import GateWorker, run_rounds, servers, workers
 from alexbench.bench.gate.revisions import check_clean, revision_tree
 from alexbench.bench.gate.verdict import FLOORS, Rounds, Verdict, judge
 from alexbench.config.paths import PACKAGE
@@ -119,7 +119,7 @@ def compare(
     )
 
 
-def cases_of(roles: dict[str, Worker], cases: Sequence[str]) -> list[str]:
+def cases_of(roles: dict[str, GateWorker], cases: Sequence[str]) -> list[str]:
     """Those that base and head both have. Raises RunFailed for one that the head lost."""
     if lost := [case for case in cases if case not in roles["head"].counters]:
         raise RunFailed(f"gate: the head cannot run {', '.join(lost)}: see bench/gate/worker.py")
@@ -138,7 +138,7 @@ def timing_row(case: str, verdict: Verdict, batches: Sequence[Rounds]) -> dict[s
     }
 
 
-def counter_rows(case: str, roles: dict[str, Worker]) -> Iterator[tuple[str, str, int, int]]:
+def counter_rows(case: str, roles: dict[str, GateWorker]) -> Iterator[tuple[str, str, int, int]]:
     """The counts of a case that differ between base and head."""
     base, head = roles["base"].counters[case], roles["head"].counters[case]
     for counter in head:
