@@ -9,12 +9,13 @@ if TYPE_CHECKING:
 def run(ablation: str, profile: str = "laptop", **options: Any) -> "pd.DataFrame":
     """Train an ablation and return its comparison: a row a claim or metric and variant.
 
-    The options are those of ``alexbench.sweep.prepare``: seeds, settings, device, data_root,
-    results, jobs, threads, and those of ``execution.RunOptions``. Raises BadInput before anything
-    trains, RunFailed when a run failed.
+    The options are the fields of ``alexbench.launch.sweep.SweepOptions`` (seeds, settings, device,
+    data_root, results, jobs, threads) and of ``alexbench.config.execution.RunOptions``. Raises
+    BadInput before anything trains, RunFailed when a run failed.
     """
     from alexbench.analysis.comparison import ComparisonRow
-    from alexbench.launch.sweep import carry_out, prepare
+    from alexbench.launch.sweep import carry_out, prepare, sweep_options
     from alexbench.report.build import frame
 
-    return frame(ComparisonRow, carry_out(prepare(ablation, profile, **options)))
+    sweep = prepare(ablation, profile, sweep_options(**options))
+    return frame(ComparisonRow, carry_out(sweep))

@@ -15,7 +15,7 @@ app.command()(gate)
 
 
 def main() -> None:
-    """Run a command; 2 for bad input, 1 for a failed run. Under torchrun the first process does."""
+    """Run a command. Exit status 2 for bad input, 1 for a failed run."""
     try:
         if torchrun_is_on():
             under_torchrun()
@@ -27,6 +27,7 @@ def main() -> None:
 
 
 def under_torchrun() -> None:
+    """Run the command in torchrun's first process; the others take part in its runs."""
     from alexbench.launch import torchrun
 
     if os.environ["RANK"] != "0":

@@ -36,7 +36,7 @@ def prepare(tmp_path: Path, text: str = ABLATION, seeds: int = 2, **options: Any
     path = tmp_path / "tiny.yaml"
     path.write_text(text)
     options = {"results": str(tmp_path / "results"), "jobs": 1} | options
-    return sweep.prepare(str(path), seeds=seeds, **options)
+    return sweep.prepare(str(path), "laptop", sweep.sweep_options(seeds=seeds, **options))
 
 
 def runs_of(prepared: Sweep) -> list[Run]:

@@ -1,4 +1,4 @@
-"""The commands: parsing and printing only; what they do is elsewhere."""
+"""The commands about ablations: each parses its arguments, calls one function, and prints."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import typer
 
 from alexbench.analysis.comparison import ComparisonRow
 from alexbench.config.ablation import PROFILES, load_ablation, shipped_ablations
-from alexbench.config.execution import RunOptions
+from alexbench.config.execution import RunOptions, execution
 from alexbench.errors import BadInput
 
 app = typer.Typer(
@@ -20,13 +20,11 @@ app = typer.Typer(
     help="Ablation benchmarks for the AlexNet paper: measured deltas beside the paper's own.",
 )
 
-Name = Annotated[
-    str, typer.Argument(help="An ablation: a YAML file, or the name of a shipped one.")
-]
+Name = Annotated[str, typer.Argument(help="An ablation: a shipped name, or a YAML file.")]
 Profile = Annotated[str, typer.Option(help=f"The scale: {', '.join(PROFILES)}.")]
 Seeds = Annotated[int | None, typer.Option(min=1, help="Runs of each variant.")]
 Set = Annotated[
-    list[str], typer.Option("--set", help="key=value over every layer, e.g. train.epochs=1.")
+    list[str], typer.Option("--set", help="key=value for every variant, e.g. train.epochs=1.")
 ]
 Device = Annotated[
     str,
@@ -34,10 +32,12 @@ Device = Annotated[
         "--device", "--devices", help="auto, cpu, cuda, cuda:<index>, or several: cuda:0,cuda:1."
     ),
 ]
-DataRoot = Annotated[str | None, typer.Option(help="Where the images are.")]
-Results = Annotated[str, typer.Option(help="Where records and tables go.")]
-Jobs = Annotated[str, typer.Option(help="Runs at a time; auto: as the cores or GPUs allow.")]
-HOW = RunOptions()  # the defaults
+DataRoot = Annotated[str | None, typer.Option(help="The folder of the images.")]
+Results = Annotated[str, typer.Option(help="The folder of records and tables.")]
+Jobs = Annotated[
+    str, typer.Option(help="Runs at one time: auto (as cores or GPUs allow) or 1, 2, ...")
+]
+DEFAULTS = RunOptions()
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads of each job.")]
 
 
@@ -53,44 +53,37 @@ def run(
     jobs: Jobs = "auto",
     threads: Threads = None,
     checkpoint_seconds: Annotated[
-        float, typer.Option(min=0, help="Between two checkpoints of a run.")
-    ] = HOW.checkpoint_seconds,
+        float, typer.Option(min=0, help="Seconds between two checkpoints of a run.")
+    ] = DEFAULTS.checkpoint_seconds,
     hang_seconds: Annotated[
-        float, typer.Option(min=1, help="Without a step, after which a run is killed, and failed.")
-    ] = HOW.hang_seconds,
+        float, typer.Option(min=1, help="Kill a run without a step for so many seconds: it failed.")
+    ] = DEFAULTS.hang_seconds,
     on_error: Annotated[
-        str, typer.Option(help="When a run failed: keep going, or stop.")
-    ] = HOW.on_error,
+        str, typer.Option(help="After a failed run: keep (train the others) or stop.")
+    ] = DEFAULTS.on_error,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Also runs that failed when last tried.")
+        bool, typer.Option("--retry-failed", help="Train runs again that failed before.")
     ] = False,
     reuse: Annotated[
-        bool, typer.Option(help="Copy runs that another folder of the results has.")
-    ] = HOW.reuse,
-    launcher: Annotated[str, typer.Option(help="local, ray or slurm.")] = HOW.launcher,
+        bool, typer.Option(help="Copy finished runs from the results of other ablations.")
+    ] = DEFAULTS.reuse,
+    launcher: Annotated[
+        str, typer.Option(help="Where runs are trained: local, ray or slurm.")
+    ] = DEFAULTS.launcher,
     address: Annotated[
-        str | None, typer.Option(help="Of the Ray cluster; default: this machine.")
+        str | None, typer.Option(help="Address of the Ray cluster; default: this machine.")
     ] = None,
     slurm: Annotated[
-        list[str], typer.Option(help="key=value of submitit, e.g. slurm_partition=gpu.")
+        list[str], typer.Option(help="key=value for submitit, e.g. slurm_partition=gpu.")
     ] = [],  # noqa: B006
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write curves for TensorBoard.")
     ] = False,
 ) -> None:
-    """Train what is not trained yet, and print the comparison with the paper."""
+    """Train the missing runs of an ablation, and print the comparison with the paper."""
     from alexbench.launch import sweep
 
-    prepared = sweep.prepare(
-        ablation,
-        profile,
-        seeds,
-        set_,
-        device,
-        data_root,
-        results,
-        number_of(jobs),
-        threads,
+    how = execution(
         checkpoint_seconds=checkpoint_seconds,
         hang_seconds=hang_seconds,
         on_error=on_error,
@@ -101,6 +94,10 @@ def run(
         slurm=slurm,
         tensorboard=tensorboard,
     )
+    options = sweep.SweepOptions(
+        seeds, set_, device, data_root, results, number_of(jobs), threads, how
+    )
+    prepared = sweep.prepare(ablation, profile, options)
     comparison = sweep.carry_out(prepared)
     print_comparison(comparison, prepared.ablation.metrics[0], prepared.ablation.title)
     typer.echo(f"Tables, curves and records are in {prepared.folder}")
@@ -118,12 +115,11 @@ def plan(
     jobs: Jobs = "auto",
     threads: Threads = None,
 ) -> None:
-    """Say what would be trained, how large it is and how long it takes; trains nothing."""
+    """Print the runs of an ablation with their state, size and time; train nothing."""
     from alexbench.launch import estimate, sweep
 
-    prepared = sweep.prepare(
-        ablation, profile, seeds, set_, device, data_root, results, number_of(jobs), threads
-    )
+    options = sweep.SweepOptions(seeds, set_, device, data_root, results, number_of(jobs), threads)
+    prepared = sweep.prepare(ablation, profile, options)
     settled, to_tune = estimate.settled(prepared)
     found = estimate.done_and_not(prepared, settled)
     rows = estimate.rows(prepared, settled, found)
@@ -134,7 +130,7 @@ def plan(
 
 
 def number_of(jobs: str) -> int | None:
-    """None for auto."""
+    """The number that ``--jobs`` says; None for auto. Raises BadInput."""
     if jobs == "auto":
         return None
     if not jobs.isdecimal():
@@ -143,6 +139,7 @@ def number_of(jobs: str) -> int | None:
 
 
 def positive(option: typer.CallbackParam, value: float) -> float:
+    """The value of an option. Raises BadInput unless it is finite and above 0."""
     if not 0 < value < math.inf:
         raise BadInput(f"--{option.name} {value:g}: should be a finite number above 0")
     return value
@@ -151,17 +148,19 @@ def positive(option: typer.CallbackParam, value: float) -> float:
 @app.command()
 def scale(
     tflops: Annotated[
-        float, typer.Option(help="10^12 FLOPs a second that a device reaches.", callback=positive)
+        float, typer.Option(help="Speed of a device, in 10^12 FLOP a second.", callback=positive)
     ],
     link: Annotated[
-        float, typer.Option(help="10^9 bytes a second that a device sends.", callback=positive)
+        float,
+        typer.Option(help="Bandwidth between devices, in 10^9 bytes a second.", callback=positive),
     ],
     loader: Annotated[
-        float, typer.Option(help="Images a second that all hosts decode.", callback=positive)
+        float,
+        typer.Option(help="Images a second that all hosts decode together.", callback=positive),
     ],
-    batch: Annotated[int, typer.Option(min=1, help="Images, over all devices.")] = 128,
+    batch: Annotated[int, typer.Option(min=1, help="Images in a batch, over all devices.")] = 128,
 ) -> None:
-    """Predict what an epoch of ImageNet costs the paper's net on 1 to 8 devices: a lower bound."""
+    """Predict the time of an ImageNet epoch of the paper's net on 1 to 8 devices: a lower bound."""
     from alexbench.parallel import cost
 
     machine = cost.Machine(tflops * 1e12, link * 1e9, loader)
@@ -172,7 +171,7 @@ def scale(
 
 @app.command(name="list")
 def list_() -> None:
-    """The shipped ablations, with their questions and claims."""
+    """Print the shipped ablations with their questions and claims."""
     rows = [load_ablation(name) for name in shipped_ablations()]
     columns = ["ablation", "question", "claims"]
     table = [[row.name, row.question, ", ".join(row.claims)] for row in rows]
@@ -181,13 +180,18 @@ def list_() -> None:
 
 @app.command()
 def report(
-    names: Annotated[list[str], typer.Argument(help="Ablations; default: all with records.")] = [],  # noqa: B006
+    names: Annotated[
+        list[str], typer.Argument(help="Names of ablations; default: all with records.")
+    ] = [],  # noqa: B006
     results: Results = "results",
     format_: Annotated[
-        list[str], typer.Option("--format", help="csv, markdown, latex or html; default: all.")
+        list[str],
+        typer.Option(
+            "--format", help="csv, markdown, latex or html; may be repeated; default: all."
+        ),
     ] = [],  # noqa: B006
 ) -> None:
-    """Make the tables and figures again from the records alone, those of `bench` too; no torch."""
+    """Rebuild tables and figures from the records, those of `bench` too; needs no torch."""
     from alexbench.report.rebuild import again
 
     for path in again(Path(results), names, format_, warn):
@@ -198,10 +202,11 @@ def report(
 def claims(
     results: Results = "results",
     readme: Annotated[
-        str | None, typer.Option(help="A page whose tables are replaced; default: print them.")
+        str | None,
+        typer.Option(help="A Markdown file whose tables are replaced; default: print the tables."),
     ] = None,
 ) -> None:
-    """Every claim with its source, file, measurements and verdicts; then cifar10-short alone."""
+    """Print every claim with its source, measurements and verdicts; then those of cifar10-short."""
     from alexbench.report import build
     from alexbench.report.readme_claims import put_into
     from alexbench.runs.files import write_text_safely
@@ -219,11 +224,12 @@ def claims(
 
 
 def warn(line: str) -> None:
+    """Print a warning to stderr."""
     typer.echo(f"warning: {line}", err=True)
 
 
 def print_comparison(comparison: Sequence[ComparisonRow], first_metric: str, title: str) -> None:
-    """The rows of claims, and of the first metric for every variant; the rest is in report.md."""
+    """Print the rows of claims, and the first metric of every variant; report.md has all rows."""
     from alexbench.report import build
 
     shown = [row for row in comparison if row.claim or row.metric == first_metric]
@@ -232,5 +238,5 @@ def print_comparison(comparison: Sequence[ComparisonRow], first_metric: str, tit
 
 
 def print_rows(frame: pd.DataFrame, title: str) -> None:
-    """A frame as plain text that neither wraps nor cuts a cell."""
+    """Print a frame as plain text that neither wraps nor cuts a cell."""
     typer.echo(f"\n{title}\n\n{frame.to_markdown(index=False, tablefmt='simple')}\n")

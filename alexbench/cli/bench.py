@@ -1,4 +1,4 @@
-"""The commands that measure kernels and guard their throughput: parsing and printing only."""
+"""The commands that measure kernels and compare their throughput with an earlier revision's."""
 
 from typing import Annotated
 
@@ -9,10 +9,10 @@ from alexbench.cli.app import Device, Results, print_rows
 from alexbench.errors import BadInput
 
 Cores = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")]
-Rounds = Annotated[int, typer.Option(min=5, help="Each arm is timed so often, interleaved.")]
+Rounds = Annotated[int, typer.Option(min=5, help="Timings of each arm; the arms take turns.")]
 
 bench = typer.Typer(
-    invoke_without_command=True, help="Measure kernels: all of them, or one comparison."
+    invoke_without_command=True, help="Measure all kernels, or with a subcommand one comparison."
 )
 
 
@@ -23,9 +23,11 @@ def suite(
     results: Results = "results",
     threads: Cores = None,
     rounds: Rounds = 10,
-    select: Annotated[str | None, typer.Option(help="Only these, as for pytest -k.")] = None,
+    select: Annotated[
+        str | None, typer.Option(help="Measure only benchmarks that match, as for pytest -k.")
+    ] = None,
 ) -> None:
-    """Every shape and arm of benchmarks/, with a table and a roofline figure."""
+    """Measure every shape and arm of benchmarks/; writes a table and a roofline figure."""
     if chosen := context.invoked_subcommand:
         for name in context.params:
             source = context.get_parameter_source(name)
@@ -43,10 +45,14 @@ def lrn(
     device: Device = "auto",
     threads: Cores = None,
     rounds: Rounds = 15,
-    memory_format: Annotated[str, typer.Option(help="channels_last or nchw.")] = "channels_last",
-    compiled: Annotated[bool, typer.Option(help="torch.compile as well: slow to start.")] = False,
+    memory_format: Annotated[
+        str, typer.Option(help="Memory format of the images: channels_last or nchw.")
+    ] = "channels_last",
+    compiled: Annotated[
+        bool, typer.Option(help="Also measure torch.compile, which takes long to start.")
+    ] = False,
 ) -> None:
-    """Every implementation of LRN against torch's and against a copy."""
+    """Measure every implementation of LRN beside torch's own and beside a copy of the images."""
     from alexbench.bench.lrn import lrn_table
 
     table = lrn_table(device, threads, rounds, memory_format, compiled)
@@ -54,12 +60,14 @@ def lrn(
 
 
 def gate(
-    base: Annotated[str, typer.Option(help="The git revision to compare with.")],
+    base: Annotated[str, typer.Option(help="The git revision to compare with, e.g. HEAD~1.")],
     device: Device = "auto",
     rounds: Rounds = 40,
-    allow_dirty: Annotated[bool, typer.Option(help="Compare uncommitted changes.")] = False,
+    allow_dirty: Annotated[
+        bool, typer.Option(help="Accept uncommitted changes in this tree.")
+    ] = False,
 ) -> None:
-    """Compare this tree's throughput with a git revision's. Status 1 for a regression, else 0."""
+    """Compare this tree's throughput with a git revision's. Exit status 1 for a regression."""
     from alexbench.bench.gate.gate import gate as compare
 
     report = compare(base, device, rounds, allow_dirty=allow_dirty)
@@ -71,5 +79,6 @@ def gate(
 
 
 def print_counters(counters: pd.DataFrame) -> None:
+    """Print the counters, if any differ."""
     if len(counters):
         print_rows(counters, "Counters that differ")

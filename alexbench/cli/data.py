@@ -1,4 +1,4 @@
-"""The commands about images: parsing and printing only."""
+"""The commands about images: decode them once, measure how fast they are loaded."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,9 @@ from alexbench.config.overrides import Layer, parse_settings, resolve
 from alexbench.config.schema import Config
 from alexbench.errors import BadInput
 
-data = typer.Typer(no_args_is_help=True, help="Decode images once; measure how fast they come.")
+data = typer.Typer(
+    no_args_is_help=True, help="Decode images once, or measure how fast they are loaded."
+)
 
 
 @data.command()
@@ -19,9 +21,9 @@ def cache(
     data_root: DataRoot = None,
     set_: Set = [],  # noqa: B006 - typer copies it
     threads: Threads = None,
-    verify: Annotated[bool, typer.Option(help="Check what is there by its checksums.")] = False,
+    verify: Annotated[bool, typer.Option(help="Verify decoded images by their checksums.")] = False,
 ) -> None:
-    """Decode and resize every image of an image folder once, for all later runs."""
+    """Decode and resize every image of --data-root once, for all later runs."""
     from alexbench.config.paths import cache_folder
     from alexbench.data.imagefolder import keep_decoded
     from alexbench.launch.slots import use_threads
@@ -40,10 +42,10 @@ def throughput(
     device: Device = "auto",
     data_root: DataRoot = None,
     threads: Threads = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Each part is timed so often.")] = 5,
-    steps: Annotated[int, typer.Option(min=1, help="Batches a round.")] = 20,
+    rounds: Annotated[int, typer.Option(min=1, help="Timings of each part.")] = 5,
+    steps: Annotated[int, typer.Option(min=1, help="Batches in a timing.")] = 20,
 ) -> None:
-    """Images a second of the loader beside those of the training step: which one binds?"""
+    """Measure images a second of the loader and of the training step; the slower one limits."""
     from alexbench.bench.loader import measure_in
     from alexbench.launch.slots import find_slots
 
@@ -55,7 +57,7 @@ def throughput(
 
 
 def of_profile(profile: str, settings: list[str]) -> Config:
-    """A profile's own configuration, with what ``--set`` says over it."""
+    """A profile's configuration, changed by ``--set``. Raises BadInput."""
     part = load_profile(profile)
     where = f"ablations/profiles/{profile}.yaml"
     return resolve([Layer(where, part.config), Layer("--set", parse_settings(settings))])

@@ -1,4 +1,4 @@
-"""What a sweep would cost, before it is started: sizes, and seconds from a short probe."""
+"""The cost of a sweep before it starts: sizes of the nets, and seconds from a short probe."""
 
 import math
 import statistics
@@ -34,8 +34,8 @@ EVALUATION_COST = 1 / 3  # of training on the same image: the forward pass alone
 
 
 @dataclass(frozen=True)
-class Cost:
-    """Of one run of a variant."""
+class Estimate:
+    """The expected cost of one run of a variant."""
 
     parameters: int
     flops: int  # forward, one image
@@ -44,11 +44,11 @@ class Cost:
 
 
 class ToTune(Exception):
-    """There are tuning runs without a record: their number."""
+    """Tuning runs without a record: their number."""
 
 
 def settled(sweep: Sweep) -> tuple[Ablation, int]:
-    """The ablation with what tuning chose, and how many tuning runs must be made before it can."""
+    """The ablation with the tuned values, and the number of tuning runs still to train for them."""
 
     def execute(runs: Sequence[Run]) -> None:
         if left := len(runs) - len(sweep.store.known(runs)):
@@ -62,14 +62,14 @@ def settled(sweep: Sweep) -> tuple[Ablation, int]:
 
 
 def done_and_not(sweep: Sweep, ablation: Ablation) -> Found:
-    """Every run that is trained, with its record if it or another ablation has one."""
+    """Every run to train, with its record if this or another ablation has one."""
     planned = trainings(ablation, sweep.identity, sweep.store)
     records = sweep.store.known(planned)
     return {run: records.get(run) for run in planned}
 
 
 def rows(sweep: Sweep, ablation: Ablation, found: Found) -> pd.DataFrame:
-    """A row a run: how it stands, how large it is, how long it takes, and with how many at once."""
+    """A row a run: its state, size, seconds, and the number of runs at one time."""
     done = {run: record for run, record in found.items() if record is not None}
     states = sweep.store.standings(found, done)
     costs = estimate(sweep, ablation, list(done.values()))
@@ -84,17 +84,22 @@ def rows(sweep: Sweep, ablation: Ablation, found: Found) -> pd.DataFrame:
                 "flops": costs[run.variant].flops,
                 "memory_bytes": costs[run.variant].memory_bytes,
                 "seconds": costs[run.variant].seconds,
-                "jobs": len(sweep.places_for(run.config.train)),
+                "jobs": len(sweep.slots_for(run.config.train)),
             }
             for run, state in zip(found, states, strict=True)
         ]
     )
 
 
-def estimate(sweep: Sweep, ablation: Ablation, records: Sequence[RunRecord]) -> dict[str, Cost]:
-    """What a run of each variant costs: as its records say, else as a short probe says.
+def estimate(
+    sweep: Sweep,
+    ablation: Ablation,
+    records: Sequence[RunRecord],
+    probe_seconds: float = PROBE_SECONDS,
+) -> dict[str, Estimate]:
+    """The cost of a run of each variant: from its records, else from a short probe.
 
-    Probes end after PROBE_SECONDS; the seconds of further variants follow from their FLOPs.
+    After ``probe_seconds`` no further variant is probed; its seconds follow from its FLOPs.
     """
     costs = {variant: cost for variant in ablation.variants if (cost := seen(variant, records))}
     began, rates = time.perf_counter(), list[float]()
@@ -102,21 +107,28 @@ def estimate(sweep: Sweep, ablation: Ablation, records: Sequence[RunRecord]) -> 
         if variant in costs:
             continue
         size, images = sizes(config, sweep), images_of(config, sweep)
-        if rates and time.perf_counter() - began > PROBE_SECONDS:
+        if rates and time.perf_counter() - began > probe_seconds:
             seconds = statistics.median(rates) * size.flops * images
-            costs[variant] = replace(size, memory_bytes=memory(config, sweep), seconds=seconds)
+            classes = len(load_data(config.data, sweep.slots[0].data_root).classes)
+            memory = step_bytes(on_one_device(config), classes)
+            costs[variant] = replace(size, memory_bytes=memory, seconds=seconds)
         else:
             costs[variant] = probe(config, sweep, size, images)
             rates.append(costs[variant].seconds / (size.flops * images))
     return costs
 
 
-def seen(variant: str, records: Sequence[RunRecord]) -> Cost | None:
-    """The median of a variant's records that were made on a machine like this; None without."""
-    own = [record for record in records if record.variant == variant and made_here(record)]
+def seen(variant: str, records: Sequence[RunRecord]) -> Estimate | None:
+    """The median of a variant's records from a machine like this one; None without records."""
+    here = environment.processor()
+    own = [
+        each
+        for each in records
+        if each.variant == variant and each.environment["processor"] == here
+    ]
     if not own:
         return None
-    return Cost(
+    return Estimate(
         parameters=own[0].model["parameters"],
         flops=own[0].model["flops"],
         memory_bytes=own[0].measurements["peak_memory_bytes"],
@@ -127,13 +139,8 @@ def seen(variant: str, records: Sequence[RunRecord]) -> Cost | None:
     )
 
 
-def made_here(record: RunRecord) -> bool:
-    here = environment.processor()
-    return bool(record.environment["processor"] == here)
-
-
 def readable(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows with units that a reader can weigh."""
+    """The rows with memory in MB and time in words."""
     shown = table.drop(columns="jobs").rename(columns={"memory_bytes": "memory", "seconds": "time"})
     shown["memory"] = [f"{each / 1e6:.0f} MB" for each in table["memory_bytes"]]
     shown["time"] = [duration(each) for each in table["seconds"]]
@@ -141,7 +148,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def total(table: pd.DataFrame, tuning: int, sweep: Sweep) -> str:
-    """One line: how many runs are in which state, and how long the rest takes in these slots."""
+    """One line: the number of runs in each state, and the time that the rest takes."""
     counts = table["state"].value_counts()
     states = [f"{counts[state]} {state}" for state in get_args(Standing) if state in counts]
     left = table[table["state"].isin(["to do", "resumable"])]
@@ -155,7 +162,7 @@ def total(table: pd.DataFrame, tuning: int, sweep: Sweep) -> str:
 
 
 def seeds_to_settle(ablation: Ablation, found: Found) -> list[str]:
-    """A line a claim with a size: the seeds that would give 80% power, from the pairs so far."""
+    """A line for each claim with a size: the seeds for 80% power, by the spread of the pairs."""
     records = [record for record in found.values() if record is not None]
     lines = []
     for row in comparison(ablation, ablation.profile, records):
@@ -170,35 +177,29 @@ def seeds_to_settle(ablation: Ablation, found: Found) -> list[str]:
 
 
 def on_one_device(config: Config) -> Config:
+    """The configuration with its net on one device."""
     train = config.train.model_copy(update={"placement": "one", "replicas": 1})
     return config.model_copy(update={"train": train})
 
 
-def sizes(config: Config, sweep: Sweep) -> Cost:
-    """Parameters and FLOPs of a net, by its shapes alone."""
-    data = load_data(config.data, sweep.slots[0].data_root)
+def sizes(config: Config, sweep: Sweep) -> Estimate:
+    """Parameters and FLOPs of a net, from its shapes; the rest is NaN."""
+    classes = len(load_data(config.data, sweep.slots[0].data_root).classes)
     side = config.augment.crop_size
-    net = models.blueprint(config.model, len(data.classes), side)
-    parameters, flops = models.count(net, side)
-    return Cost(parameters, flops, math.nan, math.nan)
-
-
-def memory(config: Config, sweep: Sweep) -> int:
-    """Bytes of a training step, without a probe."""
-    data = load_data(config.data, sweep.slots[0].data_root)
-    return step_bytes(on_one_device(config), len(data.classes))
+    parameters, flops = models.count(models.blueprint(config.model, classes, side), side)
+    return Estimate(parameters, flops, math.nan, math.nan)
 
 
 def images_of(config: Config, sweep: Sweep) -> float:
-    """Images that a run trains on; one that is only evaluated counts by what it costs."""
+    """Images that a run trains on; an evaluated image counts EVALUATION_COST of one."""
     data = load_data(config.data, sweep.slots[0].data_root)
     train_images, clean = len(data.train.labels), config.evaluate.train_images
     evaluated = len(data.test.labels) + (train_images if clean is None else clean)
     return config.train.epochs * (train_images + EVALUATION_COST * evaluated)
 
 
-def probe(config: Config, sweep: Sweep, size: Cost, images: float) -> Cost:
-    """With the memory, and with the seconds of a run, from a few steps on empty images."""
+def probe(config: Config, sweep: Sweep, size: Estimate, images: float) -> Estimate:
+    """``size`` with the memory and seconds of a run, from a few steps on empty images."""
     slot = sweep.slots[0]
     data = load_data(config.data, slot.data_root)
     side, device = config.augment.crop_size, torch.device(slot.device)

@@ -1,17 +1,15 @@
-"""What only torch can tell of devices and data, found out by a process that ends before runs train.
+"""Asks torch about devices and data in a child process, so that the launcher imports no torch.
 
-So the launcher itself has no torch: it stays small for as long as a sweep takes.
+The launcher then stays small for as long as a sweep takes; the child ends before runs train.
 """
 
+import base64
 import os
 import pickle
 import queue
 import signal
-import subprocess
-import sys
 import threading
 import traceback
-import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -19,39 +17,35 @@ from typing import Any, TypeVar
 from alexbench.config.execution import Slot
 from alexbench.config.schema import Config, DataConfig
 from alexbench.errors import RunFailed
-from alexbench.launch.local import describe
+from alexbench.launch.child import Child, Parent, describe
 
 SECONDS_TO_END = 2.0  # for files that are half written
 
 Answer = TypeVar("Answer")
-Questions = queue.SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...]]]
 
 
-class Scout:
-    """Calls functions in another process, which the first call starts and ``end`` ends.
+class Inspector:
+    """Calls functions in a child process, which the first call starts and ``end`` ends.
 
-    here: in this process instead, which has torch.
+    here: True calls them in this process, which has imported torch.
     """
 
     def __init__(self, here: bool) -> None:
         self.here = here
-        self.process: subprocess.Popen[bytes] | None = None
+        self.child: Child | None = None
         self.answers: dict[tuple[Any, ...], Any] = {}
 
     def ask(self, function: Callable[..., Answer], *about: Any) -> Answer:
-        """What the function returns, or raises; raises RunFailed where the process dies."""
+        """What the function returns or raises. Raises RunFailed where the child dies."""
         if self.here:
             return function(*about)
-        process = self.process or self.start()
-        assert process.stdin
-        assert process.stdout
-        with suppress(BrokenPipeError):  # it died, as the next lines say
-            pickle.dump((function, about), process.stdin)
-            process.stdin.flush()
+        if self.child is None:
+            self.child = Child("-m", "alexbench.launch.inspector", patience=SECONDS_TO_END)
+        self.child.send(to_text((function, about)))
         try:
-            answer: Any = pickle.load(process.stdout)
+            answer = from_text(self.child.hear())
         except EOFError:
-            why = describe(process.wait())
+            why = describe(self.child.process.wait())
             self.end()
             raise RunFailed(f"while devices and data were looked at: {why}") from None
         except KeyboardInterrupt:
@@ -69,38 +63,24 @@ class Scout:
         found: Answer = self.answers[function, about]
         return found
 
-    def start(self) -> "subprocess.Popen[bytes]":
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "alexbench.launch.inspector"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C reaches the launcher alone, which ends this one
-        )
-        self.finalizer = weakref.finalize(self, end, self.process)
-        return self.process
-
     def end(self) -> None:
-        """Free the memory of the process; a question after that starts another."""
-        if self.process:
-            self.finalizer()
-            self.process = None
+        """Free the memory of the child; a later question starts another."""
+        if self.child:
+            self.child.end()
+            self.child = None
 
 
-def end(process: "subprocess.Popen[bytes]") -> None:
-    """Let it end; where it does not, kill it with those that decode images for it."""
-    assert process.stdin
-    assert process.stdout
-    with suppress(BrokenPipeError):
-        process.stdin.close()
-    try:
-        process.wait(SECONDS_TO_END)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    process.stdout.close()
+def to_text(content: object) -> str:
+    """Any picklable object as text, for a JSON line."""
+    return base64.b64encode(pickle.dumps(content)).decode()
 
 
-def find_places(
+def from_text(text: str) -> Any:
+    """The object that ``to_text`` was given, by this program's own child or parent."""
+    return pickle.loads(base64.b64decode(text))
+
+
+def find_slots(
     device: str,
     jobs: int | None,
     threads: int | None,
@@ -108,8 +88,8 @@ def find_places(
     num_devices: int,
     configs: Sequence[Config],
 ) -> list[Slot]:
-    """``slots.slots``. configs: the largest of them is to fit; none: a run has a device alone."""
-    from alexbench.launch.slots import find_slots
+    """``slots.find_slots``. configs: the largest must fit; none: each run has a device alone."""
+    from alexbench.launch import slots
 
     def largest() -> int:
         from alexbench.data import load_data
@@ -117,47 +97,40 @@ def find_places(
 
         return max(run_bytes(config, load_data(config.data, data_root)) for config in configs)
 
-    return find_slots(device, jobs, threads, data_root, num_devices, largest if configs else None)
+    run_bytes = largest if configs else None
+    return slots.find_slots(device, jobs, threads, data_root, num_devices, run_bytes)
 
 
 def data_sha256(data: DataConfig, data_root: str | None) -> str:
-    """Of the data set, which is decoded and kept where it never was."""
+    """The SHA-256 of a data set, which is decoded and cached first if it never was."""
     from alexbench.data import load_data
 
     return load_data(data, data_root).sha256
 
 
 def lrn_implementation(device: str) -> str:
+    """The name of the implementation that LRN uses on a device."""
     from alexbench import kernels
 
     return kernels.resolve(device)
 
 
 def main() -> None:
-    """Answer until there are no more questions or whoever asks is gone, whatever is in hand."""
-    pipe = os.dup(1)
-    os.dup2(2, 1)  # what a library prints is no answer
-    questions = Questions()
-    listener = threading.Thread(target=listen, args=(questions, threading.get_ident()), daemon=True)
+    """Answer questions until the input ends; a question in hand is then interrupted."""
+    parent = Parent()
+    questions = queue.SimpleQueue[str]()
+    main_thread = threading.get_ident()
     with suppress(KeyboardInterrupt, BrokenPipeError):
-        listener.start()
+        parent.listen(questions.put, lambda: signal.pthread_kill(main_thread, signal.SIGINT))
         while True:
-            function, about = questions.get()
+            function, about = from_text(questions.get())
             try:
                 answer = function(*about)
             except Exception as error:
-                error.add_note(traceback.format_exc())  # which stays here
+                error.add_note(traceback.format_exc())  # pickle loses the traceback itself
                 answer = error
-            os.write(pipe, pickle.dumps(answer))
+            parent.send(to_text(answer))
     os._exit(0)  # at once: torch takes a second to leave
-
-
-def listen(questions: Questions, main_thread: int) -> None:
-    """Hand on the questions; when there are no more, interrupt what is in hand."""
-    with suppress(EOFError):
-        while True:
-            questions.put(pickle.load(sys.stdin.buffer))
-    signal.pthread_kill(main_thread, signal.SIGINT)
 
 
 if __name__ == "__main__":

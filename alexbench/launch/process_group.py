@@ -3,20 +3,17 @@
 import json
 import os
 import queue
-import signal
 import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import asdict, replace
 
 from alexbench.config.execution import Slot
 from alexbench.config.placement import num_processes, torchrun_is_on
 from alexbench.errors import ProcessLost, RunFailed
-from alexbench.launch import torchrun
+from alexbench.launch import events, torchrun
+from alexbench.launch.child import Child, describe, thread_limits
+from alexbench.launch.events import Event
 from alexbench.parallel.group import open_store
 from alexbench.runs import record
 from alexbench.runs.run import Run, to_json
@@ -24,174 +21,152 @@ from alexbench.runs.store import RunStore
 from alexbench.training.checkpoint import Checkpoints, Stopped
 from alexbench.training.train import ProgressCallback
 
-Event = dict[str, Any]
 SECONDS_BETWEEN_LOOKS = 0.5  # whether the run is asked to stop
-SECONDS_TO_CONFESS = 5  # for the process that died, once others complain of it
+SECONDS_FOR_CAUSE = 5  # wait after an error for the exit of the process that caused it
 
 
-@dataclass
-class Rank:
-    """A process of a crew, and the last that was heard of it."""
+class Member:
+    """A process of a group, and the steps that it has made of the run in hand."""
 
-    number: int
-    process: "subprocess.Popen[str]"
-    steps: int = 0
-    threads: list[threading.Thread] = field(default_factory=list)
+    def __init__(
+        self,
+        rank: int,
+        slot: Slot,
+        size: int,
+        port: int,
+        inbox: "queue.Queue[tuple[Member, Event]]",
+    ) -> None:
+        self.rank, self.steps = rank, 0
+        self.child = Child(
+            "-m",
+            "alexbench.launch.process_group_worker",
+            environment=thread_limits(slot.num_threads),
+            own_session=False,  # whoever kills the session of this process kills it too
+            stderr=subprocess.PIPE,
+        )
+        own = replace(slot, device=slot.devices[rank], devices=())
+        self.child.send({"slot": asdict(own), "rank": rank, "size": size, "port": port})
+        self.child.start_thread(self.relay)
+        self.child.listen(
+            lambda message: inbox.put((self, events.from_json(message))),
+            lambda status: inbox.put((self, events.DiedEvent(status))),
+        )
 
-    def send(self, content: dict[str, Any]) -> None:
-        assert self.process.stdin
-        with suppress(BrokenPipeError):  # it died: the listener says so
-            self.process.stdin.write(json.dumps(content) + "\n")
-            self.process.stdin.flush()
+    def relay(self) -> None:
+        """Copy its stderr to the log of the run in hand, which is this process's stderr."""
+        for line in self.child.process.stderr or ():
+            os.write(2, line)
 
 
-class Crew:
+class WorkerGroup:
     """As many processes as a run asks for, a device each; they live for many runs."""
 
     def __init__(self, slot: Slot, size: int) -> None:
-        self.events: queue.Queue[tuple[Rank, Event]] = queue.Queue()
+        self.events: queue.Queue[tuple[Member, Event]] = queue.Queue()
         self.store = open_store()
         self.runs = 0
-        self.ranks = [Rank(number, start(slot)) for number in range(size)]
-        for rank in self.ranks:
-            own = replace(slot, device=slot.devices[rank.number], devices=())
-            who = {"slot": asdict(own), "rank": rank.number, "size": size}
-            rank.send(who | {"port": self.store.port})
-            for target, arguments in ((self.listen, rank), (relay, rank.process.stderr)):
-                rank.threads.append(threading.Thread(target=target, args=(arguments,), daemon=True))
-                rank.threads[-1].start()
-
-    def listen(self, rank: Rank) -> None:
-        assert rank.process.stdout
-        for line in rank.process.stdout:
-            if line.endswith("\n"):  # else: cut short by its death
-                self.events.put((rank, json.loads(line)))
-        self.events.put((rank, {"kind": "died", "reason": how_it_ended(rank.process.wait())}))
+        self.members = [
+            Member(rank, slot, size, self.store.port, self.events) for rank in range(size)
+        ]
 
     def perform(
         self, run: Run, runs: RunStore, watch: ProgressCallback, checkpoints: Checkpoints | None
     ) -> record.RunRecord:
-        """Train the run; raises ProcessLost with the rank and the step if a process ends."""
+        """Train the run. Raises ProcessLost with the rank and the step if a process ends."""
         self.runs += 1
-        job: Event = {"name": f"run {self.runs}", "run": to_json(run), "folder": str(runs.folder)}
-        job["checkpoints"] = None
-        if checkpoints:
-            kept = {"folder": str(checkpoints.folder), "stem": checkpoints.stem}
-            job["checkpoints"] = kept | {"seconds": checkpoints.seconds}
-        for rank in self.ranks:
-            rank.steps = 0
-            rank.send(job)
+        kept = checkpoints and {
+            "folder": str(checkpoints.folder),
+            "stem": checkpoints.stem,
+            "seconds": checkpoints.seconds,
+        }
+        job = {"name": f"run {self.runs}", "run": to_json(run), "folder": str(runs.folder)}
+        for member in self.members:
+            member.steps = 0
+            member.child.send(job | {"checkpoints": kept})
         asked_to_stop = False
-        working = len(self.ranks)
+        working = len(self.members)
         while working:
             if checkpoints and not asked_to_stop and checkpoints.asked_to_stop():
                 asked_to_stop = True
-                self.ranks[0].send({"stop": True})
+                self.members[0].child.send({"stop": True})
             with suppress(queue.Empty):
-                rank, event = self.events.get(timeout=SECONDS_BETWEEN_LOOKS)
-                working -= event["kind"] == "finished"
-                self.hear(rank, event, watch, checkpoints.tell if checkpoints else ignore)
+                member, event = self.events.get(timeout=SECONDS_BETWEEN_LOOKS)
+                working -= isinstance(event, events.FinishedEvent)
+                self.hear(member, event, watch, checkpoints)
         return record.read(runs.record_path(run))
 
     def hear(
-        self, rank: Rank, event: Event, watch: ProgressCallback, tell: Callable[[str], None]
+        self, member: Member, event: Event, watch: ProgressCallback, checkpoints: Checkpoints | None
     ) -> None:
-        """One event of a process; raises if it ends the run."""
-        if event["kind"] == "progress":
-            rank.steps = event["steps"]
-            if rank.number == 0:
-                watch(event["epochs"], event["images_per_second"], event["history"])
-        elif event["kind"] == "note":
-            tell(event["line"])
-        elif event["kind"] == "stopped":
+        """Take one event of a process; raises if it ends the run."""
+        if isinstance(event, events.ProgressEvent):
+            member.steps = event.steps
+            if member.rank == 0:
+                history = [event.row] if event.row else []
+                watch(event.epochs, event.images_per_second, history)
+        elif isinstance(event, events.NoteEvent):
+            if checkpoints:
+                checkpoints.tell(event.line)
+        elif isinstance(event, events.StoppedEvent):
             raise Stopped
-        elif event["kind"] != "finished":
-            raise self.cause(rank, event)
+        elif not isinstance(event, events.FinishedEvent):
+            raise self.cause(member, event)
 
-    def cause(self, rank: Rank, event: Event) -> Exception:
-        """What to tell: that a process died, or else the first complaint of one that lives.
+    def cause(self, member: Member, event: Event) -> Exception:
+        """The error to raise: of a process that died, else the first error of one that lives.
 
         ProcessLost where one died: no fault of the run. RunFailed for what every run would meet.
         """
-        until = time.monotonic() + SECONDS_TO_CONFESS
-        first = (rank, event)
-        while event["kind"] != "died" and not event.get("fatal") and time.monotonic() < until:
+        until = time.monotonic() + SECONDS_FOR_CAUSE
+        first = (member, event)
+        while not is_cause(event):
             try:
-                rank, event = self.events.get(timeout=until - time.monotonic())
+                left = max(0.0, until - time.monotonic())
+                member, event = self.events.get(timeout=left)
             except queue.Empty:
+                member, event = first
                 break
-        if event["kind"] != "died" and not event.get("fatal"):
-            rank, event = first
-        if event.get("fatal"):
-            return RunFailed(event["reason"])
-        where = f"rank {rank.number} of {len(self.ranks)}"
-        if event["kind"] == "died":
-            return ProcessLost(f"{where} {event['reason']} after step {rank.steps}")
-        return RuntimeError(f"{where}, after step {rank.steps}: {event['reason']}")
+        where = f"rank {member.rank} of {len(self.members)}, after step {member.steps}"
+        if isinstance(event, events.DiedEvent):
+            return ProcessLost(f"{where}: {describe(event.status)}")
+        assert isinstance(event, events.FailedEvent)
+        return RunFailed(event.reason) if event.fatal else RuntimeError(f"{where}: {event.reason}")
 
     def stop(self) -> None:
         """End every process, whatever it is doing."""
-        for rank in self.ranks:
-            rank.process.kill()
-            for thread in rank.threads:
-                thread.join()
-            for pipe in (rank.process.stdin, rank.process.stdout, rank.process.stderr):
-                with suppress(BrokenPipeError):
-                    assert pipe
-                    pipe.close()
+        for member in self.members:
+            member.child.end()
 
 
-def ignore(line: str) -> None:
-    """For a run that nobody hears of."""
-
-
-def start(slot: Slot) -> "subprocess.Popen[str]":
-    threads = str(slot.num_threads)
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "alexbench.launch.process_group_worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        env=os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
+def is_cause(event: Event) -> bool:
+    """Whether an event explains the errors of the other processes."""
+    return isinstance(event, events.DiedEvent) or (
+        isinstance(event, events.FailedEvent) and event.fatal
     )
 
 
-def relay(lines: Iterable[str]) -> None:
-    """What a process complains of goes to the log of the run in hand."""
-    for line in lines:
-        os.write(2, line.encode())
-
-
-def how_it_ended(status: int) -> str:
-    if status >= 0:
-        return f"ended with status {status}"
-    return f"was killed by {signal.Signals(-status).name}"
-
-
-_crews: dict[str, Crew] = {}  # at most one: a worker has one slot
+_kept: dict[str, WorkerGroup] = {}  # at most one: a worker has one slot
 
 
 def perform(
     run: Run, slot: Slot, runs: RunStore, watch: ProgressCallback, checkpoints: Checkpoints | None
 ) -> record.RunRecord:
-    """Train the run by a crew of processes, which wait for the next run if this one ends well.
+    """Train the run by several processes, which wait for the next run if this one ends well.
 
-    Under torchrun it is the processes that torchrun started.
+    Under torchrun they are the processes that torchrun started.
     """
     if torchrun_is_on():
         return torchrun.lead(run, slot, runs, watch, checkpoints)
     size = num_processes(run.config.train)
     key = json.dumps([asdict(slot), size])
-    crew = _crews.pop(key, None) or Crew(slot, size)
+    group = _kept.pop(key, None) or WorkerGroup(slot, size)
     try:
-        done = crew.perform(run, runs, watch, checkpoints)
+        done = group.perform(run, runs, watch, checkpoints)
     except BaseException:
-        crew.stop()
+        group.stop()
         raise
-    for other in _crews.values():
+    for other in _kept.values():
         other.stop()
-    _crews.clear()
-    _crews[key] = crew
+    _kept.clear()
+    _kept[key] = group
     return done

@@ -4,18 +4,19 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from alexbench.launch import events
+from alexbench.launch.events import Event
 from alexbench.runs.run import Run
 
 
 @dataclass
 class Moment:
-    """The last that was heard of a run in hand; errors in percent."""
+    """The latest progress of a run in hand; errors in percent."""
 
     epochs: float = 0.0
     images_per_second: float = 0.0
@@ -30,7 +31,7 @@ class Progress:
         self.console = Console(stderr=True, highlight=False)
         self.total, self.found = len(runs), len(runs) - len(missing)
         self.what = "tuning" if runs and runs[0].purpose == "tune" else "runs"
-        self.failed = failed  # when they were last tried, and not tried again
+        self.failed = failed  # when last tried; not tried again
         self.left = len(missing) - failed
         self.moments: dict[Run, Moment] = {}
         self.waited_for: set[Run] = set()
@@ -57,36 +58,38 @@ class Progress:
     ) -> None:
         self.live.stop()
 
-    def notify(self, run: Run, event: dict[str, Any]) -> None:
-        """Take one event of a run (``launch.task``)."""
-        kind = event["kind"]
-        if kind == "taken" and run not in self.waited_for:
+    def notify(self, run: Run, event: Event) -> None:
+        """Take one event of a run."""
+        if isinstance(event, events.TakenEvent) and run not in self.waited_for:
             self.waited_for.add(run)
             self.say(f"{name(run)}  another process has it in hand: waited for")
-        if kind == "note":
-            self.say(f"{name(run)}  {event['line']}")
-        if kind == "progress":
+        if isinstance(event, events.NoteEvent):
+            self.say(f"{name(run)}  {event.line}")
+        if isinstance(event, events.ProgressEvent):
             moment = self.moments.setdefault(run, Moment())
-            moment.epochs = event["epochs"]
-            moment.images_per_second = event["images_per_second"]
-            moment.test_error = event["test_error"]
-        if kind in ("taken", "stopped"):
+            moment.epochs, moment.images_per_second = event.epochs, event.images_per_second
+            moment.test_error = event.row["test_error"] if event.row else None
+        if isinstance(event, events.TakenEvent | events.StoppedEvent):
             self.moments.pop(run, None)
-        if kind == "finished" or (kind == "failed" and not event["fatal"]):  # else: the last line
+        if isinstance(event, events.FinishedEvent | events.FailedEvent):
+            if isinstance(event, events.FailedEvent) and event.fatal:
+                return  # the error that ends the sweep says it
             self.finished += 1
             moment = self.moments.pop(run) if run in self.moments else Moment()
             seconds = time.monotonic() - moment.started
-            self.say(f"{self.count()}  {name(run)}  {describe(event)}  {seconds:.0f} s")
+            self.say(f"{self.count()}  {name(run)}  {outcome(event)}  {seconds:.0f} s")
 
     def say(self, line: str) -> None:
+        """Print a line above the live table."""
         self.console.print(line, soft_wrap=True, markup=False)
 
     def count(self) -> str:
+        """How many runs are done, of how many."""
         done = f"{self.found + self.finished:>{len(str(self.total))}}/{self.total}"
         return f"{self.what} {done}"
 
     def seconds_left(self) -> float | None:
-        """From the share of the work done since the start; None before there is any."""
+        """Estimated from the share of the work done since the start; None before there is any."""
         share = self.finished + sum(
             moment.epochs / run.config.train.epochs for run, moment in self.moments.items()
         )
@@ -94,6 +97,7 @@ class Progress:
         return elapsed / share * (self.left - share) if share else None
 
     def table(self) -> Table:
+        """The live table: a row a run in hand."""
         left = self.seconds_left()
         table = Table(title=f"{self.count()}, {duration(left)} left", title_justify="left")
         for heading in ("run", "epoch", "test_error", "images_per_second"):
@@ -106,22 +110,24 @@ class Progress:
 
 
 def name(run: Run) -> str:
+    """A run as a line names it: variant, seed, and the learning rate that is tried."""
     tried = f" lr {run.config.train.lr:g}" if run.purpose == "tune" else ""
     return f"{run.variant} seed {run.seed}{tried}"
 
 
-def describe(event: dict[str, Any]) -> str:
-    if event["kind"] == "failed":
-        return f"failed: {event['reason']} (log: {event['log']})"
-    if event["status"] == "diverged":
+def outcome(event: events.FinishedEvent | events.FailedEvent) -> str:
+    """How a run ended, in words."""
+    if isinstance(event, events.FailedEvent):
+        return f"failed: {event.reason} (log: {event.log})"
+    if event.status == "diverged":
         return "diverged"
-    row = event["row"]
+    row = event.row
     speed = f"{row['images_per_second']:.0f} images/s"
     return f"test_error {row['test_error']:.1f}  epoch {row['epoch']}  {speed}"
 
 
 def duration(seconds: float | None) -> str:
-    """12 s, 3 min, 2.5 h; ? for what is not known yet."""
+    """A duration as 12 s, 3 min or 2.5 h; ? for None."""
     if seconds is None:
         return "?"
     if seconds < 90:

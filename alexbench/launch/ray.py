@@ -1,12 +1,12 @@
-"""Ray: one task a run, on any node with room for it; the run of a node that dies goes on elsewhere.
+"""The Ray launcher: one task a run, on any node with room; a dead node's run resumes on another.
 
-The results folder holds the checkpoints, and must be one that every node can write.
+Every node must be able to write the results folder, which holds the checkpoints.
 """
 
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -21,53 +21,49 @@ RETRIES = 3  # of a run whose process or node died
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
-    """A run on the cluster."""
+class RayTask:
+    """A run on the cluster, as a ``cluster.Task``."""
 
     reference: Any
 
     def done(self) -> bool:
+        """Whether it has ended."""
         return bool(ray.wait([self.reference], timeout=0)[0])
 
     def result(self) -> Event:
+        """The event that ended it. Raises where its process or its node died for good."""
         event: Event = ray.get(self.reference)
         return event
 
     def cancel(self) -> None:
+        """Ask it to stop: Ray sends SIGINT."""
         ray.cancel(self.reference)
 
 
-def attempt(run: Run, slot: Slot, store: RunStore, how: RunOptions) -> Event:
-    """What a node does: SIGINT is ``ray.cancel``, SIGTERM the end of the node."""
+def attempt(run: Run, slot: Slot, store: RunStore, options: RunOptions) -> Event:
+    """Perform a run on a node. SIGINT comes from ``ray.cancel``, SIGTERM when the node ends."""
     stop = cluster.stop_on(signal.SIGINT, signal.SIGTERM)
-    return cluster.attempt_here(run, slot, store, how, stop)
+    return cluster.attempt_here(run, slot, store, options, stop)
 
 
 @contextmanager
-def launch(store: RunStore, how: RunOptions, soon: Sequence[Slot] = ()) -> Iterator[Perform]:
-    """As in ``local.launch``, at ``how.address`` or else on this machine; nothing gets ready."""
+def launch(store: RunStore, options: RunOptions, soon: Sequence[Slot] = ()) -> Iterator[Perform]:
+    """As ``local.launch``, on the cluster at ``options.address`` or else here; no ``soon``."""
     connected = ray.is_initialized()
     if not connected:
-        ray.init(address=how.address, log_to_driver=False)
+        ray.init(address=options.address, log_to_driver=False)
 
     shared = RunStore(store.folder.resolve())  # nodes have working directories of their own
 
     def perform(runs: Sequence[Run], slots: Sequence[Slot], notify: Notify) -> list[Failure]:
-        slot = slots[0]  # all are alike; Ray counts how many runs a node has room for
-        devices = max(1, len(slot.devices))
-        on_cuda = slot.device.startswith("cuda")
-        task = ray.remote(attempt).options(
-            num_cpus=slot.num_threads * devices,
-            num_gpus=devices if on_cuda else 0,
-            max_retries=RETRIES,
-        )
-        names = tuple(f"cuda:{index}" for index in range(devices))  # Ray shows a task its own
-        at = replace(slot, device="cuda:0", devices=names) if on_cuda else slot
+        # all slots are alike; Ray counts how many runs a node has room for
+        slot, cores, gpus = cluster.on_node(slots[0])
+        task = ray.remote(attempt).options(num_cpus=cores, num_gpus=gpus, max_retries=RETRIES)
 
-        def submit(chosen: Sequence[Run]) -> list[Task]:
-            return [Task(task.remote(run, at, shared, how)) for run in chosen]
+        def submit(chosen: Sequence[Run]) -> list[RayTask]:
+            return [RayTask(task.remote(run, slot, shared, options)) for run in chosen]
 
-        return cluster.perform(runs, submit, len(runs), store, how, notify)
+        return cluster.perform(runs, submit, len(runs), store, options, notify)
 
     try:
         yield perform

@@ -1,33 +1,21 @@
-"""Ctrl-C and SIGTERM, counted instead of obeyed: once is a request, twice is an order."""
+"""Counts Ctrl-C and SIGTERM: the first asks for an orderly end, the second for an immediate one."""
 
 import signal
 import threading
-from types import FrameType, TracebackType
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Interrupts:
-    """Counts while its block runs; in a thread that is not the main one, it hears nothing."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.before: dict[signal.Signals, Any] = {}
-
-    def __enter__(self) -> "Interrupts":
-        if threading.current_thread() is threading.main_thread():
-            self.before = {each: signal.signal(each, self.hear) for each in SIGNALS}
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        for each, handler in self.before.items():
+@contextmanager
+def interrupts() -> Iterator[list[int]]:
+    """Collects the signals that come inside the block; none outside the main thread."""
+    heard, on_main = list[int](), threading.current_thread() is threading.main_thread()
+    caught = SIGNALS if on_main else ()
+    before = {each: signal.signal(each, lambda number, _: heard.append(number)) for each in caught}
+    try:
+        yield heard
+    finally:
+        for each, handler in before.items():
             signal.signal(each, handler)
-
-    def hear(self, number: int, frame: FrameType | None) -> None:
-        self.count += 1

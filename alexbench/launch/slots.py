@@ -13,7 +13,7 @@ USED_SHARE = 0.9  # of the free memory: the allocator rounds up
 
 
 def use_threads(threads: int | None) -> None:
-    """Let torch use so many CPU threads in this process; None: every core that it may use."""
+    """Set torch's CPU threads in this process; None: all cores that it may use."""
     torch.set_num_threads(threads or cores())
 
 
@@ -65,14 +65,14 @@ def find_slots(
             "train.placement"
         )
     firsts = range(0, len(names) - num_devices + 1, num_devices)
-    teams = [names[first : first + num_devices] for first in firsts][:jobs]
-    for team in teams:
-        refuse_unequal(team)
-    return [Slot(team[0], threads, len(teams), data_root, tuple(team)) for team in teams]
+    groups = [names[first : first + num_devices] for first in firsts][:jobs]
+    for group in groups:
+        refuse_unequal(group, [device_model(name) for name in group])
+    return [Slot(group[0], threads, len(groups), data_root, tuple(group)) for group in groups]
 
 
 def fitting(free_bytes: Sequence[int], run_bytes: int, most: int) -> list[int]:
-    """The device of each job, by turns: as many as fit in the memory of each, but one at least.
+    """The index of each job's device, round robin: as many jobs as fit in each memory, at least 1.
 
     most: jobs in all, unless there are more devices; each job keeps a core busy.
     """
@@ -84,24 +84,27 @@ def fitting(free_bytes: Sequence[int], run_bytes: int, most: int) -> list[int]:
     return jobs[: max(most, len(free_bytes))]
 
 
-def refuse_unequal(team: list[str]) -> None:
-    """Raises BadInput for devices of which one would always wait for another."""
-    models = [device_model(name) for name in team]
-    for name, model in zip(team, models, strict=True):
+def refuse_unequal(names: Sequence[str], models: Sequence[str]) -> None:
+    """Raises BadInput for devices of unequal models: the faster one would always wait."""
+    for name, model in zip(names, models, strict=True):
         if model != models[0]:
             raise BadInput(
-                f"unequal devices: {team[0]} is {models[0]}, {name} is {model}: a run on several "
+                f"unequal devices: {names[0]} is {models[0]}, {name} is {model}: a run on several "
                 "devices goes at the pace of the slowest; choose equal ones with --device"
             )
 
 
 def device_model(name: str) -> str:
+    """What a device is, as its driver names it."""
     return "a processor core" if name == "cpu" else torch.cuda.get_device_name(name)
 
 
-def devices(device: str) -> list[str]:
-    """The torch devices that a ``--device`` means."""
-    count = torch.cuda.device_count()
+def devices(device: str, count: int | None = None) -> list[str]:
+    """The torch devices that a ``--device`` means. Raises BadInput for one that is not here.
+
+    count: of CUDA devices; None: those of this machine.
+    """
+    count = torch.cuda.device_count() if count is None else count
     single = ["cpu", *(f"cuda:{index}" for index in range(count))]
     allowed = ["auto", *single[:1], *(["cuda"] if count else []), *single[1:]]
     several = device.split(",")

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -19,7 +19,7 @@ from alexbench.config.execution import RunOptions, Slot, execution
 from alexbench.config.schema import Config, TrainConfig
 from alexbench.errors import BadInput, RunFailed
 from alexbench.launch.events import Perform
-from alexbench.launch.inspector import Scout, data_sha256, find_places, lrn_implementation
+from alexbench.launch.inspector import Inspector, data_sha256, find_slots, lrn_implementation
 from alexbench.launch.progress import Progress
 from alexbench.runs import record
 from alexbench.runs.ensembles import averages, make, trainings
@@ -29,19 +29,19 @@ from alexbench.runs.store import Failure, RunStore
 from alexbench.runs.tuning import tune
 
 Launch = Callable[[RunStore, RunOptions, Sequence[Slot]], AbstractContextManager[Perform]]
-PlacesFor = Callable[[TrainConfig], list[Slot]]
+SlotsFor = Callable[[TrainConfig], list[Slot]]
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """An ablation with the slots that train it and the store that it fills."""
+    """A checked ablation, ready to run: its slots, its store of runs and its options."""
 
     ablation: Ablation
     slots: list[Slot]  # of runs on one device
     store: RunStore
-    places_for: PlacesFor
-    how: RunOptions
-    scout: Scout
+    slots_for: SlotsFor
+    options: RunOptions
+    inspector: Inspector
 
     @property
     def folder(self) -> Path:
@@ -49,12 +49,12 @@ class Sweep:
         return self.store.folder
 
     def identity(self, config: Config) -> dict[str, object]:
-        """What decides a run's result besides its configuration and its seed."""
+        """What decides a run's result besides its configuration and seed; part of its id."""
         slot = self.slots[0]
         on_cpu = slot.device == "cpu"
-        lrn = self.scout.once(lrn_implementation, slot.device) if has_lrn(config) else None
+        lrn = self.inspector.once(lrn_implementation, slot.device) if has_lrn(config) else None
         return {
-            "data_sha256": self.scout.once(data_sha256, config.data, slot.data_root),
+            "data_sha256": self.inspector.once(data_sha256, config.data, slot.data_root),
             "device": "cpu" if on_cpu else "cuda",
             # a CUDA device computes the same whatever the host's threads, which follow from --jobs
             "num_threads": slot.num_threads if on_cpu else None,
@@ -63,74 +63,94 @@ class Sweep:
 
 
 def has_lrn(config: Config) -> bool:
+    """Whether the net has a layer of local response normalization that computes something."""
     return config.model.lrn in ("conv1", "conv2", "both")
+
+
+@dataclass(frozen=True)
+class SweepOptions:
+    """What ``alexbench run`` and ``alexbench.run`` can be told besides ablation and profile."""
+
+    seeds: int | None = None  # runs of each variant; None: as the ablation says
+    settings: Sequence[str] = ()  # key=value texts over every configuration
+    device: str = "auto"  # auto, cpu, cuda, cuda:<index>, or several with commas
+    data_root: str | None = None  # the folder of the images
+    results: str = "results"
+    jobs: int | None = None  # runs at a time; None: as the cores or CUDA devices allow
+    threads: int | None = None  # CPU threads of each job
+    run: RunOptions = field(default_factory=RunOptions)
+
+
+def sweep_options(**options: Any) -> SweepOptions:
+    """SweepOptions from its fields and those of RunOptions in one; raises BadInput."""
+    own = {each.name for each in fields(SweepOptions)} - {"run"}
+    rest = {name: value for name, value in options.items() if name not in own}
+    given = {name: value for name, value in options.items() if name in own}
+    return SweepOptions(**given, run=execution(**rest))
 
 
 def prepare(
     ablation: str,
     profile: str = "laptop",
-    seeds: int | None = None,
-    settings: Sequence[str] = (),
-    device: str = "auto",
-    data_root: str | None = None,
-    results: str = "results",
-    jobs: int | None = None,
-    threads: int | None = None,
-    **how: Any,
+    options: SweepOptions = SweepOptions(),
 ) -> Sweep:
-    """Check everything that can be wrong before anything trains.
+    """Check everything that can be wrong before anything trains; raises BadInput.
 
-    ablation: a path or a shipped name. settings: ``key=value`` texts over every configuration.
-    device: ``auto``, ``cpu``, ``cuda``, ``cuda:<index>``, or several with commas. data_root: where
-    the images are.
-    jobs: runs at a time (None: as the cores or CUDA devices allow), each with ``threads`` threads.
-    how: the fields of ``execution.RunOptions``, which change no result.
-    Raises BadInput.
+    ablation: a path or a shipped name.
     """
+    seeds, asked = options.seeds, options.run
     if seeds is not None and seeds < 1:
         raise BadInput(f"seeds: {seeds} is not allowed, it should be 1 or more")
-    loaded = load_ablation(ablation, profile, seeds, settings)
-    asked = execution(**how)
-    launcher(asked)  # is installed
-    if jobs is not None and asked.launcher != "local":
-        raise BadInput("--jobs is for --launcher local: a cluster knows what it has room for")
-    for option, given, of in (("address", asked.address, "ray"), ("slurm", asked.slurm, "slurm")):
-        if given and asked.launcher != of:
-            raise BadInput(f"--{option} is for --launcher {of}, and this is {asked.launcher}")
-    if asked.tensorboard and not importlib.util.find_spec("tensorboard"):
-        raise BadInput("--tensorboard needs it: pip install 'alexbench[tensorboard]'")
-    scout = Scout(here="torch" in sys.modules)
+    loaded = load_ablation(ablation, profile, seeds, options.settings)
+    check_launcher(options.jobs, asked)
+    inspector = Inspector(here="torch" in sys.modules)
     variants = list(loaded.variants.values())
 
     @functools.cache
-    def of_size(num_devices: int, alone: bool) -> list[Slot]:
-        where = device, 1 if alone else jobs, threads, data_root
+    def slots_of(num_devices: int, alone: bool) -> list[Slot]:
+        jobs = 1 if alone else options.jobs
+        where = options.device, jobs, options.threads, options.data_root
         if placement.torchrun_is_on():  # it has started the processes of the other devices
-            return scout.ask(find_places, *where, 1, [])
-        return scout.ask(find_places, *where, num_devices, variants)
+            return inspector.ask(find_slots, *where, 1, [])
+        return inspector.ask(find_slots, *where, num_devices, variants)
 
-    def places_for(train: TrainConfig) -> list[Slot]:
-        return of_size(placement.num_devices(train), train.alone)
+    def slots_for(train: TrainConfig) -> list[Slot]:
+        return slots_of(placement.num_devices(train), train.alone)
 
     for variant in variants:
-        places_for(variant.train)
-    where = of_size(1, False)
-    store = RunStore(Path(results) / loaded.name / folder_name(profile, settings))
-    return Sweep(loaded, where, store, places_for, asked, scout)
+        slots_for(variant.train)
+    folder = Path(options.results) / loaded.name / folder_name(profile, options.settings)
+    store = RunStore(folder)
+    return Sweep(loaded, slots_of(1, False), store, slots_for, asked, inspector)
+
+
+def check_launcher(jobs: int | None, options: RunOptions) -> None:
+    """Raises BadInput for a launcher that is not installed, and for options of another one."""
+    launcher(options)
+    if jobs is not None and options.launcher != "local":
+        raise BadInput("--jobs is for --launcher local: a cluster knows what it has room for")
+    for option, given, of in (
+        ("address", options.address, "ray"),
+        ("slurm", options.slurm, "slurm"),
+    ):
+        if given and options.launcher != of:
+            raise BadInput(f"--{option} is for --launcher {of}, and this is {options.launcher}")
+    if options.tensorboard and not importlib.util.find_spec("tensorboard"):
+        raise BadInput("--tensorboard needs it: pip install 'alexbench[tensorboard]'")
 
 
 def folder_name(profile: str, settings: Sequence[str]) -> str:
-    """The profile, and what was changed by hand: such runs never mix with the profile's own."""
+    """The profile and the settings: runs with other settings have a folder of their own."""
     return re.sub(r"[^A-Za-z0-9_.,=+-]", "_", ",".join([profile, *sorted(settings)]))
 
 
 def carry_out(sweep: Sweep) -> list[ComparisonRow]:
     """Tune, train what is not trained yet, and report; returns the comparison.
 
-    Raises RunFailed when a run gave no record, with all others kept and reported.
+    Raises RunFailed when a run gave no record; all other runs are kept and reported.
     """
     make_writable(sweep.folder)
-    with launcher(sweep.how)(sweep.store, sweep.how, sweep.slots) as perform:
+    with launcher(sweep.options)(sweep.store, sweep.options, sweep.slots) as perform:
         for variant in sweep.ablation.variants.values():
             sweep.identity(variant)  # decodes, or says what is wrong, just once
         execute = partial(train_all, sweep, perform)
@@ -139,16 +159,16 @@ def carry_out(sweep: Sweep) -> list[ComparisonRow]:
         runs = trainings(ablation, sweep.identity, sweep.store)
         failures = train_missing(sweep, perform, runs)
     if failures and len(failures) == len(runs):
-        raise RunFailed(told(failures, runs))
+        raise RunFailed(failures_line(failures, runs))
     with lock(sweep.folder.parent.parent / ".report.lock", wait=True):  # one command at a time
         comparison = write_report(sweep, ablation)
     if failures:
-        raise RunFailed(told(failures, runs))
+        raise RunFailed(failures_line(failures, runs))
     return comparison
 
 
 def write_report(sweep: Sweep, ablation: Ablation) -> list[ComparisonRow]:
-    """Records of what is averaged, then the tables; returns the comparison."""
+    """Write the records of averaged predictions, then the tables; returns the comparison."""
     from alexbench.report import build
 
     store, folder = sweep.store, sweep.folder
@@ -162,35 +182,36 @@ def write_report(sweep: Sweep, ablation: Ablation) -> list[ComparisonRow]:
 
 
 def warn(line: str) -> None:
+    """Print a warning to stderr."""
     print(f"warning: {line}", file=sys.stderr)
 
 
 def train_all(sweep: Sweep, perform: Perform, runs: Sequence[Run]) -> None:
     """Train the runs that have no record; raises RunFailed unless all have one then."""
     if failures := train_missing(sweep, perform, runs):
-        raise RunFailed(told(failures, runs))
+        raise RunFailed(failures_line(failures, runs))
 
 
 def train_missing(sweep: Sweep, perform: Perform, runs: Sequence[Run]) -> list[Failure]:
-    """Train the runs that have no record, but for those that failed before unless told to, and
-    those that another folder of the results has unless told not to.
+    """Train the runs that have no record; returns the failures, old and new.
 
-    Neighbours that want the same slots share them; so runs that are timed stay seed by seed.
-    Returns the failures, old and new. Raises RunFailed, in one line, where the sweep ends early.
+    A run that failed before is tried again only with ``retry_failed``. With ``reuse``, a run that
+    another ablation has trained is copied. Neighbours in ``runs`` with equal slots share them.
+    Raises RunFailed, in one line, where the sweep ends early.
     """
-    sweep.scout.end()  # its memory is for the runs
+    sweep.inspector.end()  # frees its memory for the runs
     store = sweep.store
     try:
-        if taken := store.copy_known(runs) if sweep.how.reuse else []:
+        if taken := store.copy_known(runs) if sweep.options.reuse else []:
             origins = ", ".join(sorted(set(taken)))
             print(f"{len(taken)} are copied from {origins}, not trained again", file=sys.stderr)
         to_do = store.missing(runs)
-        again = sweep.how.retry_failed
+        again = sweep.options.retry_failed
         before = {run: None if again else store.read_failure(run) for run in to_do}
         to_try = [run for run, failure in before.items() if failure is None]
         failures = [failure for failure in before.values() if failure is not None]
         with Progress(runs, to_do, len(failures)) as progress:
-            for slots, group in groupby(to_try, lambda run: sweep.places_for(run.config.train)):
+            for slots, group in groupby(to_try, lambda run: sweep.slots_for(run.config.train)):
                 failures += perform(list(group), slots, progress.notify)
     except RunFailed as error:
         done = len(runs) - len(store.missing(runs))
@@ -203,18 +224,20 @@ def train_missing(sweep: Sweep, perform: Perform, runs: Sequence[Run]) -> list[F
     return failures
 
 
-def launcher(how: RunOptions) -> Launch:
-    """``launch`` of the launcher's file; raises BadInput where what it needs is not installed."""
+def launcher(options: RunOptions) -> Launch:
+    """The function ``launch`` of a launcher. Raises BadInput where its package is missing."""
     try:
-        launch: Launch = importlib.import_module(f"alexbench.launch.{how.launcher}").launch
+        launch: Launch = importlib.import_module(f"alexbench.launch.{options.launcher}").launch
     except ModuleNotFoundError as error:
         raise BadInput(
-            f"--launcher {how.launcher} needs {error.name}: pip install 'alexbench[{how.launcher}]'"
+            f"--launcher {options.launcher} needs {error.name}: "
+            f"pip install 'alexbench[{options.launcher}]'"
         ) from None
     return launch
 
 
-def told(failures: Sequence[Failure], runs: Sequence[Run]) -> str:
+def failures_line(failures: Sequence[Failure], runs: Sequence[Run]) -> str:
+    """One line: how many runs failed, and the first of them."""
     first = failures[0]
     return (
         f"{len(failures)} of {len(runs)} runs failed, the first: {first.variant}, seed "
@@ -224,7 +247,7 @@ def told(failures: Sequence[Failure], runs: Sequence[Run]) -> str:
 
 
 def make_writable(folder: Path) -> None:
-    """Create the results folder and prove that a file can be written there; raises BadInput."""
+    """Create the results folder. Raises BadInput where no file can be written there."""
     try:
         with lock(folder / ".writable"):
             pass

@@ -1,6 +1,6 @@
-"""Under torchrun, on one host or on several: the first process leads, and the others follow it.
+"""Runs under torchrun, on one host or on several: the first process leads, the others follow.
 
-The first one is the command line; whenever a run asks for several processes, its worker calls the
+The first process is the command line. When a run asks for several processes, its worker calls the
 others through torchrun's store, and they train the run together.
 """
 
@@ -19,7 +19,8 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined]
 from alexbench.config.execution import Slot
 from alexbench.config.placement import num_processes
 from alexbench.errors import BadInput
-from alexbench.parallel.group import LONGEST_WAIT, group
+from alexbench.parallel.group import LONGEST_WAIT
+from alexbench.parallel.group import group as joined
 from alexbench.parallel.placed import ProcessGroup
 from alexbench.runs import record
 from alexbench.runs.run import Run, from_json, to_json
@@ -32,48 +33,48 @@ LONGEST_SWEEP = timedelta(days=365)
 
 
 def find() -> tuple[TCPStore, ProcessGroup]:
-    """torchrun's own store, and this process's slot among those that it started."""
+    """torchrun's own store, and this process's rank among those that it started."""
     agent_has_it = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-    team = ProcessGroup(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
+    group = ProcessGroup(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    leads = team.rank == 0 and not agent_has_it
-    return TCPStore(address, port, is_master=leads, timeout=LONGEST_WAIT), team
+    leads = group.rank == 0 and not agent_has_it
+    return TCPStore(address, port, is_master=leads, timeout=LONGEST_WAIT), group
 
 
 def lead(
     run: Run, slot: Slot, runs: RunStore, watch: ProgressCallback, checkpoints: Checkpoints | None
 ) -> record.RunRecord:
-    """Train a run with the first of the processes that follow; raises BadInput for too few."""
-    store, all_of_them = find()
-    team = ProcessGroup(0, num_processes(run.config.train))
-    if team.size > all_of_them.size:
+    """Train a run with as many processes as it needs. Raises BadInput where torchrun has fewer."""
+    store, everyone = find()
+    group = ProcessGroup(0, num_processes(run.config.train))
+    if group.size > everyone.size:
         raise BadInput(
-            f"{run.variant} is trained by {team.size} processes, and torchrun started "
-            f"{all_of_them.size}: raise --nnodes or --nproc-per-node"
+            f"{run.variant} is trained by {group.size} processes, and torchrun started "
+            f"{everyone.size}: raise --nnodes or --nproc-per-node"
         )
     if checkpoints:
-        checkpoints.join(team)
+        checkpoints.join(group)
     name = call(store, {"run": to_json(run), "folder": str(runs.folder), "slot": asdict(slot)})
-    with group(store, name, team.rank, team.size, torch.device(slot.device)):
-        return perform(run, slot, runs, watch, checkpoints, team)
+    with joined(store, name, group.rank, group.size, torch.device(slot.device)):
+        return perform(run, slot, runs, watch, checkpoints, group)
 
 
 def call(store: TCPStore, job: dict[str, Any]) -> str:
-    """Tell those who follow what comes next; returns its name."""
+    """Send the next job to the other processes; returns its name."""
     name = f"alexbench {store.add('alexbench', 1)}"
     store.set(name, json.dumps(job))
     return name
 
 
 def dismiss() -> None:
-    """Let those who follow end."""
+    """Let the other processes end."""
     call(find()[0], {})
 
 
 def follow() -> None:
-    """Train what the first process calls for, until it has no more."""
-    store, all_of_them = find()
-    rank, number = all_of_them.rank, 1
+    """Take part in the runs that the first process calls, until it dismisses this one."""
+    store, everyone = find()
+    rank, number = everyone.rank, 1
     while True:
         name = f"alexbench {number}"
         store.wait([name], LONGEST_SWEEP)
@@ -82,20 +83,21 @@ def follow() -> None:
             return
         number += 1
         run = from_json(job["run"])
-        team = ProcessGroup(rank, num_processes(run.config.train))
-        if rank >= team.size:
+        group = ProcessGroup(rank, num_processes(run.config.train))
+        if rank >= group.size:
             continue
         slot = replace(Slot(**job["slot"]), device=own_device(job["slot"]["device"]))
         torch.set_num_threads(slot.num_threads)
-        kept = Checkpoints(Path(job["folder"]), run.stem, run.run_id, seconds=0.0, group=team)
+        kept = Checkpoints(Path(job["folder"]), run.stem, run.run_id, seconds=0.0)
+        kept.join(group)
         try:
-            with group(store, name, team.rank, team.size, torch.device(slot.device)):
-                perform(run, slot, RunStore(Path(job["folder"])), lambda *_: None, kept, team)
+            with joined(store, name, group.rank, group.size, torch.device(slot.device)):
+                perform(run, slot, RunStore(Path(job["folder"])), lambda *_: None, kept, group)
         except Exception:
             traceback.print_exc()
-            print(f"alexbench: rank {team.rank} waits for the next run", file=sys.stderr)
+            print(f"alexbench: rank {group.rank} waits for the next run", file=sys.stderr)
 
 
 def own_device(device: str) -> str:
-    """The device of this process on its host, of the kind that the first one has."""
+    """This process's own device on its host: CUDA if the first process uses CUDA."""
     return f"cuda:{os.environ['LOCAL_RANK']}" if device.startswith("cuda") else device

@@ -67,7 +67,9 @@ def test_a_folder_without_a_report_is_named_after_the_reports_of_the_others(tmp_
         (("report", "lnr"), "did you mean 'lrn'?"),
         (("run", "lrn", "--slurm", "timeout_min=5"), "--slurm is for --launcher slurm"),
         (("run", "lrn", "--address", "auto"), "--address is for --launcher ray"),
+        (("run", "lrn", "--jobs", "many"), "--jobs many: allowed are auto and whole numbers"),
         (("bench", "--threads", "1", "lrn"), "--threads goes behind lrn"),
+        (("data", "cache"), "data cache: needs --data-root"),
         (
             ("scale", "--tflops", "0", "--link", "1", "--loader", "1"),
             "--tflops 0: should be a finite",

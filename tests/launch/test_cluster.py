@@ -2,8 +2,12 @@
 
 import importlib.util
 import os
+import random
 import signal
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +58,10 @@ def test_a_cluster_is_asked_for_in_its_own_words_and_needs_its_extra(name, tmp_p
 def test_what_submitit_does_not_know_is_bad_input(setting, tmp_path):
     pytest.importorskip("submitit", reason="needs alexbench[slurm]")
     prepared = prepare(tmp_path, launcher="slurm", jobs=None, slurm=("cluster=local", setting))
-    launch = launcher(prepared.how)
+    launch = launcher(prepared.options)
     with (
         pytest.raises(BadInput, match=r"^--launcher slurm: "),
-        launch(prepared.store, prepared.how) as perform,
+        launch(prepared.store, prepared.options) as perform,
     ):
         perform(runs_of(prepared), prepared.slots, lambda run, event: None)
 
@@ -76,31 +80,35 @@ def test_ray_finishes_every_run_when_a_node_is_killed(cluster, local, tmp_path):
             in_hand.append([path.name for path in unfinished.glob("*.checkpoint")])
             cluster.remove_node(second, allow_graceful=False)
 
-    with launcher(prepared.how)(prepared.store, prepared.how) as perform:
+    with launcher(prepared.options)(prepared.store, prepared.options) as perform:
         assert perform(runs_of(prepared), prepared.slots, kill_a_node) == []
         assert train_missing(prepared, perform, runs_of(prepared)) == []
     assert in_hand[0]
     assert evidence(prepared.folder) == evidence(local.folder)
 
 
+def preempt_once(folder: Path, preempted: list[int]) -> None:
+    """Signal the job that has written a checkpoint, as Slurm does; notes its id."""
+    while not preempted:
+        time.sleep(0.05)
+        jobs = [int(path.name.split("_")[0]) for path in folder.glob("logs/submitit/*_submitted*")]
+        if jobs and list(folder.glob("unfinished/*.checkpoint")):
+            job = random.choice(jobs)  # one that has ended has no controller
+            controller = Path(f"/proc/{job}/task/{job}/children")  # which starts the job
+            with suppress(FileNotFoundError, ValueError, ProcessLookupError):
+                os.kill(int(controller.read_text()), signal.SIGUSR2)
+                preempted.append(job)
+
+
 @pytest.mark.slow
-def test_a_job_that_slurm_preempts_is_queued_again_and_goes_on(local, tmp_path, monkeypatch):
-    submitit = pytest.importorskip("submitit", reason="needs alexbench[slurm]")
+def test_a_job_that_slurm_preempts_is_queued_again_and_goes_on(local, tmp_path):
+    pytest.importorskip("submitit", reason="needs alexbench[slurm]")
     prepared = prepare(
         tmp_path, TEXT, launcher="slurm", slurm=["cluster=local"], jobs=None, **OPTIONS
     )
-    unfinished, preempted = prepared.folder / "unfinished", []
-    done = submitit.LocalJob.done
-
-    def preempt_once(job: Any, force_check: bool = False) -> bool:
-        if not preempted and list(unfinished.glob("*.checkpoint")):
-            preempted.append(job.job_id)
-            controller = f"/proc/{job.job_id}/task/{job.job_id}/children"  # which starts the job
-            os.kill(int(Path(controller).read_text()), signal.SIGUSR2)
-        return done(job, force_check)
-
-    monkeypatch.setattr(submitit.LocalJob, "done", preempt_once)
-    with launcher(prepared.how)(prepared.store, prepared.how) as perform:
+    preempted = list[int]()
+    threading.Thread(target=preempt_once, args=(prepared.folder, preempted), daemon=True).start()
+    with launcher(prepared.options)(prepared.store, prepared.options) as perform:
         assert train_missing(prepared, perform, runs_of(prepared)) == []
     log = next((prepared.folder / "logs" / "submitit").glob(f"{preempted[0]}_*.out"))
     assert "Requeued job" in log.read_text()

@@ -1,23 +1,27 @@
 """What a sweep would cost, told before it starts."""
 
 import pandas as pd
+import pytest
 
 from alexbench.launch import estimate
 from tests.sweeps import ABLATION, prepare, runs_of
 
 
-def test_a_variant_that_no_time_is_left_to_probe_needs_the_memory_that_a_probe_finds(
-    tmp_path, monkeypatch
-):
+def test_a_variant_that_no_time_is_left_to_probe_needs_the_memory_that_a_probe_finds(tmp_path):
     prepared = prepare(tmp_path)
-    monkeypatch.setattr(estimate, "PROBE_SECONDS", 3600.0)
-    probed = estimate.estimate(prepared, prepared.ablation, [])
-    monkeypatch.setattr(estimate, "PROBE_SECONDS", 0.0)
-    told = estimate.estimate(prepared, prepared.ablation, [])
+    probed = estimate.estimate(prepared, prepared.ablation, [], probe_seconds=3600.0)
+    told = estimate.estimate(prepared, prepared.ablation, [], probe_seconds=0.0)
     assert {name: cost.memory_bytes for name, cost in told.items()} == {
         name: cost.memory_bytes for name, cost in probed.items()
     }
     assert told["wide"].memory_bytes > told["narrow"].memory_bytes > 0
+
+
+def test_an_image_that_is_only_evaluated_costs_a_third_of_one_that_is_trained_on(tmp_path):
+    prepared = prepare(tmp_path, ABLATION.replace("train.epochs: 1", "train.epochs: 3"))
+    images = estimate.images_of(prepared.ablation.variants["narrow"], prepared)
+    # three epochs of 52 images, each with 26 test and 26 training images evaluated: 3 * 52 + 52
+    assert images == pytest.approx(208)
 
 
 def test_runs_that_are_timed_alone_take_the_whole_machine(tmp_path):

@@ -1,4 +1,4 @@
-"""The launcher has no torch: what it cannot tell itself, a process finds out that soon ends."""
+"""The launcher imports no torch: it asks a child process, which ends before runs train."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from alexbench.config.execution import Slot
 from alexbench.config.schema import DataConfig
 from alexbench.errors import BadInput, RunFailed
 from alexbench.launch.events import Notify
-from alexbench.launch.inspector import Scout, data_sha256, find_places
+from alexbench.launch.inspector import Inspector, data_sha256, find_slots
 from alexbench.launch.sweep import train_missing
 from alexbench.runs.run import Run
 from alexbench.runs.store import Failure
@@ -33,10 +33,10 @@ print("torch" in sys.modules, open("/proc/self/status").read())
 """
 ASKER = """
 import os, time
-from alexbench.launch.inspector import Scout
-scout = Scout(here=False)
-print(scout.ask(os.getpid), flush=True)
-scout.ask(time.sleep, 600)
+from alexbench.launch.inspector import Inspector
+inspector = Inspector(here=False)
+print(inspector.ask(os.getpid), flush=True)
+inspector.ask(time.sleep, 600)
 """
 
 
@@ -59,47 +59,47 @@ def test_whoever_runs_a_sweep_never_imports_torch_and_stays_below_500_mib(tmp_pa
 def test_the_answers_and_the_errors_of_another_process_are_those_of_this_one(tmp_path, monkeypatch):
     cache = tmp_path / "cache"
     monkeypatch.setenv("ALEXBENCH_CACHE", str(cache))
-    here, elsewhere = Scout(here=True), Scout(here=False)
+    here, elsewhere = Inspector(here=True), Inspector(here=False)
     devices = "cpu", None, 1, "images", 1, []
-    for question in ((find_places, *devices), (data_sha256, GLYPHS, None)):
+    for question in ((find_slots, *devices), (data_sha256, GLYPHS, None)):
         assert elsewhere.ask(*question) == here.ask(*question)
     shutil.rmtree(cache)
     cache.touch()  # no folder for images any more
     for kind, expected, *question in (
-        (BadInput, "--device cuda:9: not here", find_places, "cuda:9", *devices[1:]),
+        (BadInput, "--device cuda:9: not here", find_slots, "cuda:9", *devices[1:]),
         (BadInput, "glyphs are drawn, not read", data_sha256, GLYPHS, "images"),
         (ZeroDivisionError, "by zero", divmod, 1, 0),
         (RunFailed, "cannot write .* of decoded images", data_sha256, OTHERS, None),
     ):
         said = []
-        for scout in (here, elsewhere):
+        for inspector in (here, elsewhere):
             with pytest.raises(kind, match=expected) as caught:
-                scout.ask(*question)
+                inspector.ask(*question)
             said.append((type(caught.value), str(caught.value)))
         assert said[0] == said[1]
     elsewhere.end()
 
 
 def test_its_death_is_one_line_and_the_next_question_finds_another():
-    scout = Scout(here=False)
+    inspector = Inspector(here=False)
     for death, expected in (
         ((signal.raise_signal, signal.SIGKILL), "was killed (signal 9): was the machine out of"),
         ((os._exit, 3), "ended with status 3"),
     ):
         with pytest.raises(RunFailed) as caught:
-            scout.ask(*death)
+            inspector.ask(*death)
         line = str(caught.value)
         assert line.startswith(f"while devices and data were looked at: its process {expected}")
         assert "\n" not in line
-    assert scout.ask(os.getpid) != os.getpid()
-    scout.end()
+    assert inspector.ask(os.getpid) != os.getpid()
+    inspector.end()
 
 
 def test_its_memory_is_free_when_runs_are_trained(tmp_path):
-    prepared = replace(prepare(tmp_path, seeds=1), scout=Scout(here=False))
+    prepared = replace(prepare(tmp_path, seeds=1), inspector=Inspector(here=False))
     runs = runs_of(prepared)
-    process = prepared.scout.process
-    assert process
+    assert prepared.inspector.child
+    process = prepared.inspector.child.process
     assert process.poll() is None
     given: list[Run] = []
 
@@ -132,13 +132,13 @@ def test_a_command_that_is_interrupted_meanwhile_leaves_without_a_traceback(tmp_
 
 
 def test_an_answer_that_was_not_waited_for_is_not_the_next_one():
-    scout = Scout(here=False)
+    inspector = Inspector(here=False)
     threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
-        scout.ask(time.sleep, 1)
+        inspector.ask(time.sleep, 1)
     time.sleep(1)
-    assert scout.ask(abs, -3) == 3
-    scout.end()
+    assert inspector.ask(abs, -3) == 3
+    inspector.end()
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])

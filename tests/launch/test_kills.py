@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -27,21 +28,37 @@ TEXT = ABLATION.replace("train.epochs: 1", "train.epochs: 3").replace("_size: 26
 OPTIONS = {"seeds": 4, "checkpoint_seconds": 0.0}  # a checkpoint after each batch
 
 
-def work(runs: list[Run], slot: Slot, store: RunStore, how: RunOptions, beats: Any = None) -> None:
-    """What a worker does, run after run, in this process; counts batches in ``beats``."""
+def work(
+    runs: list[Run],
+    slot: Slot,
+    store: RunStore,
+    options: RunOptions,
+    beats: Any = None,
+    kill: tuple[int, float] | None = None,
+) -> None:
+    """What a worker does, run after run, in this process; counts batches in ``beats``.
+
+    kill: the process kills itself so many seconds after so many batches. A parent that watches it
+    may come too late on a busy machine.
+    """
+    done = 0
 
     def beat() -> bool:
+        nonlocal done
+        done += 1
         if beats is not None:
             beats.value += 1
+        if kill and done == kill[0]:
+            threading.Timer(kill[1], os.kill, (os.getpid(), signal.SIGKILL)).start()
         return False
 
     torch.set_num_threads(slot.num_threads)
     for run in runs:
-        attempt(run, slot, store, how, send=lambda event: None, asked_to_stop=beat)
+        attempt(run, slot, store, options, send=lambda event: None, asked_to_stop=beat)
 
 
 def perform_all(prepared: Sweep) -> None:
-    work(runs_of(prepared), prepared.slots[0], prepared.store, prepared.how)
+    work(runs_of(prepared), prepared.slots[0], prepared.store, prepared.options)
 
 
 def kill_and_restart(prepared: Sweep, kills: int, chance: random.Random) -> None:
@@ -49,31 +66,26 @@ def kill_and_restart(prepared: Sweep, kills: int, chance: random.Random) -> None
     context = multiprocessing.get_context("forkserver")  # imports torch once
     context.set_forkserver_preload([__name__])
     for _ in range(kills // 2):
-        beats = [context.Value("i", 0) for _ in range(2)]
-        where = runs_of(prepared), prepared.slots[0], prepared.store, prepared.how
-        pair = [context.Process(target=work, args=(*where, beat)) for beat in beats]
+        where = runs_of(prepared), prepared.slots[0], prepared.store, prepared.options
+        moments = [(chance.randint(1, 15), chance.uniform(0, 0.02)) for _ in range(2)]
+        pair = [context.Process(target=work, args=(*where, None, at)) for at in moments]
         for process in pair:
             process.start()
-        for process, beat in zip(pair, beats, strict=True):
-            at = chance.randint(1, 15)
-            while process.is_alive() and beat.value < at:
-                time.sleep(0.005)
-            time.sleep(chance.uniform(0, 0.02))
-            process.kill()
+        for process in pair:
             process.join()
             assert process.exitcode == -signal.SIGKILL
 
 
 def test_four_processes_at_once_train_each_run_exactly_once(tmp_path):
     prepared = prepare(tmp_path, TEXT, **OPTIONS)
-    where = runs_of(prepared), prepared.slots[0], prepared.store, prepared.how
+    where = runs_of(prepared), prepared.slots[0], prepared.store, prepared.options
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     beats = [context.Value("i", 0) for _ in range(4)]
-    team = [context.Process(target=work, args=(*where, beat)) for beat in beats]
-    for process in team:
+    four = [context.Process(target=work, args=(*where, beat)) for beat in beats]
+    for process in four:
         process.start()
-    for process in team:
+    for process in four:
         process.join()
     assert sum(beat.value for beat in beats) == 8 * BATCHES
     assert prepared.store.missing(runs_of(prepared)) == []

@@ -15,7 +15,14 @@ import pytest
 from alexbench.config.execution import Slot
 from alexbench.errors import RunFailed
 from alexbench.launch import local
-from alexbench.launch.events import Event
+from alexbench.launch.events import (
+    Event,
+    FinishedEvent,
+    NoteEvent,
+    ProgressEvent,
+    StoppedEvent,
+    TakenEvent,
+)
 from alexbench.launch.sweep import Sweep, train_missing
 from alexbench.runs.run import Run
 from alexbench.runs.store import Failure
@@ -37,32 +44,32 @@ class Heard:
 
     def __init__(self, **at_first_progress: Any) -> None:
         self.to_do = at_first_progress
-        self.events: list[tuple[str, str]] = []
+        self.events: list[tuple[str, type]] = []
 
     def __call__(self, run: Run, event: Event) -> None:
-        self.events.append((run.variant, event["kind"]))
-        if event["kind"] == "progress" and run.variant in self.to_do:
+        self.events.append((run.variant, type(event)))
+        if isinstance(event, ProgressEvent) and run.variant in self.to_do:
             self.to_do.pop(run.variant)()
 
-    def of(self, variant: str) -> list[str]:
+    def of(self, variant: str) -> list[type]:
         """The events of a variant, but for how often it said that it makes progress."""
         kinds = [kind for name, kind in self.events if name == variant]
         return [
             kind
             for i, kind in enumerate(kinds)
-            if kind != "progress" or "progress" not in kinds[:i]
+            if kind != ProgressEvent or ProgressEvent not in kinds[:i]
         ]
 
 
 def execute(prepared: Sweep, notify: Any, slots: int = 1) -> list[Failure]:
     where = [Slot("cpu", 1, slots)] * slots
-    with local.launch(prepared.store, prepared.how) as perform:
+    with local.launch(prepared.store, prepared.options) as perform:
         return perform(runs_of(prepared), where, notify)
 
 
 def go_on(prepared: Sweep) -> list[Failure]:
     """What the same command does when it is given again."""
-    with local.launch(prepared.store, prepared.how) as perform:
+    with local.launch(prepared.store, prepared.options) as perform:
         return train_missing(prepared, perform, runs_of(prepared))
 
 
@@ -92,7 +99,7 @@ def test_a_process_that_is_killed_or_hangs_is_a_failed_run_and_not_a_failed_swee
         ("hung", "no step within 12 seconds: killed"),
     ]
     # A worker that was only asked to leave leaves a checkpoint, and another goes on.
-    assert heard.of("moved") == ["progress", "stopped", "note", "finished"]
+    assert heard.of("moved") == [ProgressEvent, StoppedEvent, NoteEvent, FinishedEvent]
     runs = runs_of(prepared)
     by_name = dict(zip([run.variant for run in runs], states(prepared), strict=True))
     assert by_name == dict(narrow="done", killed="failed", hung="failed", moved="done", wide="done")
@@ -110,7 +117,7 @@ def test_a_sweep_that_is_interrupted_once_goes_on_where_it_was(tmp_path):
     heard = Heard(wide=lambda: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(RunFailed, match=r"^interrupted$"):
         execute(prepared, heard)
-    assert heard.of("wide") == ["progress", "stopped"]
+    assert heard.of("wide") == [ProgressEvent, StoppedEvent]
     assert states(prepared) == ["done", "resumable"]
     assert go_on(prepared) == []
     undisturbed = prepare(tmp_path, text, seeds=1, results=str(tmp_path / "undisturbed"))
@@ -136,7 +143,7 @@ def test_on_error_stop_ends_the_sweep_and_keeps_what_the_others_have(tmp_path):
     started: list[str] = []
 
     def kill_the_second(run: Run, event: Event) -> None:
-        if event["kind"] == "progress" and run.variant not in started:
+        if isinstance(event, ProgressEvent) and run.variant not in started:
             started.append(run.variant)
             if len(started) == 2:
                 os.kill(workers()[1], signal.SIGKILL)
@@ -178,8 +185,9 @@ def test_a_run_that_another_process_has_in_hand_is_waited_for_and_not_trained_tw
         heard = Heard()
         thread = threading.Thread(target=execute, args=(prepared, heard))
         thread.start()
-        while ("narrow", "taken") not in heard.events or ("wide", "finished") not in heard.events:
+        awaited = {("narrow", TakenEvent), ("wide", FinishedEvent)}
+        while not awaited <= set(heard.events):
             time.sleep(0.05)
     thread.join()
-    assert heard.of("narrow")[-1] == "finished"
+    assert heard.of("narrow")[-1] == FinishedEvent
     assert prepared.store.missing([narrow, wide]) == []

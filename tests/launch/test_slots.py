@@ -4,7 +4,14 @@ import pytest
 import torch
 
 from alexbench.errors import BadInput
-from alexbench.launch.slots import CONTEXT_BYTES, cores, find_slots, fitting
+from alexbench.launch.slots import (
+    CONTEXT_BYTES,
+    cores,
+    devices,
+    find_slots,
+    fitting,
+    refuse_unequal,
+)
 
 needs_no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 
@@ -65,11 +72,13 @@ def test_too_few_devices_are_refused(device, threads, num_devices, expected):
         find_slots(device, None, threads, None, num_devices)
 
 
-def test_unequal_devices_are_refused(monkeypatch):
-    models = {"cuda:0": "A100", "cuda:1": "T4"}
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    monkeypatch.setattr("torch.cuda.get_device_name", models.__getitem__)
+def test_unequal_devices_are_refused():
+    refuse_unequal(["cuda:0", "cuda:1"], ["A100", "A100"])
     with pytest.raises(BadInput, match=r"^unequal devices: cuda:0 is A100, cuda:1 is T4: a run"):
-        find_slots("cuda:0,cuda:1", None, 1, None, num_devices=2)
+        refuse_unequal(["cuda:0", "cuda:1"], ["A100", "T4"])
+
+
+def test_a_cuda_device_stands_only_once_in_a_list():
+    assert devices("cuda:0,cuda:1", count=2) == ["cuda:0", "cuda:1"]
     with pytest.raises(BadInput, match=r"cuda:0,cuda:0: a CUDA device stands there twice"):
-        find_slots("cuda:0,cuda:0", None, 1, None, num_devices=2)
+        devices("cuda:0,cuda:0", count=2)

@@ -56,7 +56,7 @@ def test_a_sweep_trains_each_variant_with_each_seed_and_writes_the_tables(ablati
     assert {name: second[name] for name in first} == first
 
     # The plan knows what is done.
-    prepared = sweep.prepare(ablation, seeds=4, **options)
+    prepared = sweep.prepare(ablation, options=sweep.sweep_options(seeds=4, **options))
     settled, to_tune = estimate.settled(prepared)
     assert to_tune == 0
     found = estimate.done_and_not(prepared, settled)
@@ -107,7 +107,8 @@ def test_tuning_uses_other_seeds_and_extends_a_grid_whose_best_is_at_its_edge(ab
     assert {done.data["test_images"] for done in tuning} == {52 // 6}  # of the training images
     grid = sorted({done.config["train"]["lr"] for done in tuning})
     assert len(grid) > 2
-    prepared = sweep.prepare(ablation, seeds=2, results=str(tmp_path), jobs=1)
+    asked = sweep.SweepOptions(seeds=2, results=str(tmp_path), jobs=1)
+    prepared = sweep.prepare(ablation, options=asked)
     settled, to_tune = estimate.settled(prepared)
     assert to_tune == 0
     found = estimate.done_and_not(prepared, settled)

@@ -164,7 +164,7 @@ def test_a_sweep_trains_the_nets_and_averages_them_and_nothing_twice(tmp_path):
     times = {p: p.stat().st_mtime_ns for p in folder.rglob("runs/*.json")}
     assert alexbench.run(str(path), seeds=2, **options).equals(comparison)
     assert times == {p: p.stat().st_mtime_ns for p in folder.rglob("runs/*.json")}
-    prepared = sweep.prepare(str(path), seeds=2, **options)
+    prepared = sweep.prepare(str(path), options=sweep.sweep_options(seeds=2, **options))
     assert None not in estimate.done_and_not(prepared, prepared.ablation).values()
 
 

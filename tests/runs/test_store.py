@@ -36,7 +36,8 @@ def test_what_another_ablation_has_trained_and_tuned_is_copied_and_not_trained_a
     alexbench.run(str(tmp_path / "first.yaml"), **options)
     tuned = len(list(first.glob("tuning/narrow-*.json")))
 
-    prepared = sweep.prepare(str(tmp_path / "second.yaml"), **options)
+    asked = sweep.sweep_options(**options)
+    prepared = sweep.prepare(str(tmp_path / "second.yaml"), options=asked)
     assert estimate.settled(prepared)[1] == 2  # the grid of wider: that of thin is known
     assert not second.exists()  # to plan copies nothing
     run = next(run for run in runs_of(prepared) if run.variant == "thin")

@@ -15,7 +15,7 @@ def test_every_number_of_the_history_is_a_curve(tmp_path):
     text = ABLATION.replace("train.epochs: 1", "train.epochs: 3")
     prepared = prepare(tmp_path, text, seeds=1, tensorboard=True)
     run = runs_of(prepared)[0]
-    where = prepared.slots[0], prepared.store, prepared.how
+    where = prepared.slots[0], prepared.store, prepared.options
     attempt(run, *where, send=lambda event: None, asked_to_stop=lambda: False)
     record = prepared.store.read_record(run)
     assert record

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from alexbench.bench.gate.processes import Worker, run_rounds, servers, workers
+from alexbench.bench.gate.processes import GateWorker, run_rounds, servers, workers
 from alexbench.bench.gate.revisions import check_clean, revision_tree
 from alexbench.bench.gate.verdict import FLOORS, Rounds, Verdict, judge
 from alexbench.config.paths import PACKAGE
@@ -20,7 +20,7 @@ from alexbench.errors import BadInput, RunFailed
 from alexbench.launch.slots import devices
 
 CASES = ("lrn_auto", "lrn_banded", "augment", "step_cifar4", "step_alexnet_small")
-LOOKS = 3  # at a suspicion, each on as many rounds as all before it
+LOOKS = 3  # at a suspicious case; each repeat doubles the rounds so far
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class GateReport:
     skipped: tuple[str, ...]  # cases whose API the base does not have
 
     def lines(self) -> list[str]:
-        """What must be said after the tables."""
+        """The lines to print after the tables."""
         verdicts = self.timings["verdict"]
         lines = [f"not in the base, not compared: {name}" for name in self.skipped]
         for name in self.timings["case"][verdicts == "inconclusive"]:
@@ -42,6 +42,7 @@ class GateReport:
 
     @property
     def more(self) -> pd.DataFrame:
+        """The counters that are higher in the head."""
         return self.counters[self.counters["head"] > self.counters["base"]]
 
     def raise_for_failures(self) -> None:
@@ -119,8 +120,8 @@ def compare(
     )
 
 
-def cases_of(roles: dict[str, Worker], cases: Sequence[str]) -> list[str]:
-    """Those that base and head both have. Raises RunFailed for one that the head lost."""
+def cases_of(roles: dict[str, GateWorker], cases: Sequence[str]) -> list[str]:
+    """The cases that base and head both have. Raises RunFailed for one that the head lacks."""
     if lost := [case for case in cases if case not in roles["head"].counters]:
         raise RunFailed(f"gate: the head cannot run {', '.join(lost)}: see bench/gate/worker.py")
     return [case for case in cases if case in roles["base"].counters]
@@ -138,7 +139,7 @@ def timing_row(case: str, verdict: Verdict, batches: Sequence[Rounds]) -> dict[s
     }
 
 
-def counter_rows(case: str, roles: dict[str, Worker]) -> Iterator[tuple[str, str, int, int]]:
+def counter_rows(case: str, roles: dict[str, GateWorker]) -> Iterator[tuple[str, str, int, int]]:
     """The counts of a case that differ between base and head."""
     base, head = roles["base"].counters[case], roles["head"].counters[case]
     for counter in head:

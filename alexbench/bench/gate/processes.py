@@ -1,10 +1,6 @@
-"""Processes that hold one revision each, and rounds of calls that go to all of them in turn."""
+"""Child processes with one revision each, and rounds of calls to all of them in turn."""
 
-import json
-import os
 import random
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,6 +8,7 @@ from typing import Any
 
 from alexbench.bench.gate.verdict import Rounds
 from alexbench.errors import RunFailed
+from alexbench.launch.child import Child, describe
 
 SCRIPT = Path(__file__).with_name("worker.py")
 CALLS = 10  # in a sample
@@ -36,38 +33,21 @@ class Server:
 
     def __init__(self, tree: Path, device: str) -> None:
         self.tree = tree
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", str(SCRIPT), device],
-            env={**os.environ, **ENVIRONMENT, "PYTHONPATH": str(tree)},
-            cwd=tree,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        environment = {**ENVIRONMENT, "PYTHONPATH": str(tree)}
+        self.child = Child(str(SCRIPT), device, environment=environment, folder=tree)
 
     def ask(self, **request: object) -> dict[str, Any]:
-        """Raises RunFailed where the process is gone; it has said why on stderr."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
+        """The answer. Raises RunFailed where the process is gone; its stderr says why."""
+        self.child.send(request)
         try:
-            print(json.dumps(request), file=self.process.stdin, flush=True)
-        except BrokenPipeError:
-            raise self.gone() from None
-        line = self.process.stdout.readline()
-        if not line:
-            raise self.gone()
-        reply: dict[str, Any] = json.loads(line)
+            reply: dict[str, Any] = self.child.hear()
+        except EOFError:
+            why = describe(self.child.process.wait())
+            raise RunFailed(f"gate: {self.tree}: {why}, its message is above") from None
         return reply
 
-    def gone(self) -> RunFailed:
-        return RunFailed(f"gate: the process that ran {self.tree} ended, its message is above")
 
-    def close(self) -> None:
-        self.process.kill()
-        self.process.communicate()
-
-
-class Worker:
+class GateWorker:
     """A role: a fork of a revision's server, with its cases made and counted."""
 
     def __init__(self, server: Server, role: str, cases: Sequence[str], counting: bool) -> None:
@@ -78,9 +58,11 @@ class Worker:
         self.counters: dict[str, dict[str, int]] = greeting["counters"]
 
     def seconds(self, case: str, calls: int) -> float:
+        """Seconds of so many calls of a case."""
         return float(self.server.ask(role=self.role, case=case, calls=calls)["seconds"])
 
     def close(self) -> None:
+        """End the fork."""
         self.server.ask(close=self.role)
 
 
@@ -91,17 +73,17 @@ def servers(trees: dict[str, Path], device: str) -> Iterator[dict[str, Server]]:
         started = {}
         for name, tree in trees.items():
             started[name] = Server(tree, device)
-            stack.callback(started[name].close)
+            stack.callback(started[name].child.end)
         yield started
 
 
 @contextmanager
 def workers(
     running: dict[str, Server], cases: Sequence[str], counting: bool = False
-) -> Iterator[dict[str, Worker]]:
+) -> Iterator[dict[str, GateWorker]]:
     """A new worker for each role. Equal code needs counting once, so base_again never does."""
     forks = {
-        role: Worker(
+        role: GateWorker(
             running[role.removesuffix("_again")], role, cases, counting and role in running
         )
         for role in (*running, "base_again")
@@ -113,7 +95,11 @@ def workers(
 
 
 def run_rounds(
-    roles: dict[str, Worker], case: str, rounds: int, order: random.Random, slowdown: float = 1.0
+    roles: dict[str, GateWorker],
+    case: str,
+    rounds: int,
+    order: random.Random,
+    slowdown: float = 1.0,
 ) -> Rounds:
     """Let every role run the case once a round, in random order.
 

@@ -1,4 +1,4 @@
-"""One revision under the gate: a process that forks others, which run cases when they are told to.
+"""One revision under the gate: a process that forks others, which run cases on request.
 
 Run as a script, with the revision's tree on PYTHONPATH: ``alexbench`` is then that revision's,
 while this file and ``counters.py`` are the gate's own. Importing torch takes seconds; so that is
@@ -32,6 +32,7 @@ CHANNELS_LAST = torch.channels_last
 
 
 def lrn(device: torch.device, implementation: str, batch: int) -> Call:
+    """Forward and backward of LRN at batch x 64 x 16 x 16."""
     from alexbench.kernels import local_response_norm
 
     x, g = (torch.randn(batch, 64, 16, 16, device=device) for _ in "xg")
@@ -46,6 +47,7 @@ def lrn(device: torch.device, implementation: str, batch: int) -> Call:
 
 
 def augment(device: torch.device) -> Call:
+    """Crops and flips of 128 images of 32 x 32."""
     from alexbench.config.schema import AugmentConfig, DataConfig
     from alexbench.data import Pixels
     from alexbench.data.dataset import HeldSplit
@@ -59,6 +61,7 @@ def augment(device: torch.device) -> Call:
 
 
 def step(device: torch.device, model: dict[str, Any], batch: int) -> Call:
+    """A training step on images of 32 x 32."""
     from alexbench.config.schema import AugmentConfig, Config, ModelConfig
     from alexbench.training.train import start, train_step
 
