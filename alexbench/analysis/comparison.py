@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 from alexbench.analysis import pairs as paired
 from alexbench.analysis import scales, stats, verdict
+from alexbench.analysis.pairs import Pairs
 from alexbench.config import metrics, references
 from alexbench.config.ablation import Ablation
 from alexbench.config.metrics import Metric
@@ -94,6 +95,15 @@ class ComparisonRow:
     tuned: str
 
 
+MEASURED = (  # the columns of a row that its runs decide
+    *("rates", "num_pairs", "baseline_mean", "variant_mean", "delta", "ci_low", "ci_high"),
+    *("scale", "sign", "share", "share_low", "share_high", "p_value", "p_holm", "log_rank_p"),
+    *("ci_low_new_images", "ci_high_new_images", "seeds_to_settle", "dropped_seeds"),
+    *("baseline_diverged", "variant_diverged", "baseline_censored", "variant_censored"),
+    *("baseline_did_not_learn", "variant_did_not_learn", "tuned"),
+)
+
+
 class Answer(NamedTuple):
     """A row before it is judged, with what the judgement needs: both effects on one scale."""
 
@@ -163,68 +173,90 @@ def answer(
 ) -> Answer:
     """Answers one question, but for what depends on the whole table (judge)."""
     metric = metrics.METRICS[question.metric]
-    pairs = paired.pair(metric, (question.baseline, question.variant), records)
-    paper, notebook = claimed_effects(question)
-    target = paper or notebook
+    arms = (question.baseline, question.variant)
+    pairs = paired.pair(metric, arms, records)
+    target = next(filter(None, claimed_effects(question)), None)
     scale = scale_of(metric, target)
     shown = paired.compare(pairs)
     judged = paired.compare(pairs, odds=True) if scale == "log odds" else shown
     claimed = on_scale(target, scale) if target else None
-    censored = paired.censored(pairs)
     measured = verdict.Measured(judged.interval, len(pairs.seeds), exact=metric.exact)
     settle = None if claimed is None else verdict.seeds_to_settle(measured, claimed)
     images = paired.new_images(pairs, shown.interval)
-    runs = pairs.best_runs()
-    data = records[0].data if records else None
-    same = question.claim and data and references.same_data(references.claim(question.claim), data)
-    row = ComparisonRow(
+    row = replace(
+        told_of_runs(unanswered(question, ablation, profile, records), pairs),
+        scale=scale if claimed else "",
+        num_pairs=len(pairs.seeds),
+        rates=pairs.num_rates,
+        baseline_mean=back(metric, shown.baseline.value),
+        variant_mean=back(metric, shown.variant.value),
+        delta=back(metric, shown.interval.estimate),
+        ci_low=back(metric, shown.interval.low),
+        ci_high=back(metric, shown.interval.high),
+        p_value=math.nan if metric.exact else judged.p_value,
+        log_rank_p=paired.log_rank_p(pairs),
+        ci_low_new_images=images.low,
+        ci_high_new_images=images.high,
+        seeds_to_settle=math.nan if settle is None else settle,
+    )
+    return Answer(row, measured, claimed)
+
+
+def unanswered(
+    question: Question, ablation: Ablation, profile: str, records: Sequence[RunRecord]
+) -> ComparisonRow:
+    """The row of a question with what its sources claim, and nothing measured."""
+    metric = metrics.METRICS[question.metric]
+    paper, notebook = claimed_effects(question)
+    nothing = dict.fromkeys(MEASURED, math.nan)
+    return ComparisonRow(
         ablation=ablation.name,
         profile=profile,
         regime=ablation.regime,
-        data=data["name"] if data else "",
+        data=records[0].data["name"] if records else "",
         verdict="",
         claim=question.claim or "",
         role="control" if question.control else "claim" if question.claim else "",
         metric=metric.name,
         baseline=question.baseline,
         variant=question.variant,
-        rates=pairs.num_rates,
-        num_pairs=len(pairs.seeds),
-        baseline_mean=back(metric, shown.baseline.value),
-        variant_mean=back(metric, shown.variant.value),
-        delta=back(metric, shown.interval.estimate),
-        ci_low=back(metric, shown.interval.low),
-        ci_high=back(metric, shown.interval.high),
         delta_unit=delta_unit(metric),
         paper_delta=size(paper),
         notebook_delta=size(notebook),
-        scale=scale if claimed else "",
-        sign="",
-        share=math.nan,
-        share_low=math.nan,
-        share_high=math.nan,
-        p_value=math.nan if metric.exact else judged.p_value,
-        p_holm=math.nan,
-        log_rank_p=paired.log_rank_p(pairs),
-        ci_low_new_images=images.low,
-        ci_high_new_images=images.high,
-        seeds_to_settle=math.nan if settle is None else settle,
-        claimed_direction=direction(target),
+        claimed_direction=direction(paper or notebook),
         paper_se=standard_error(paper),
         notebook_se=standard_error(notebook),
-        same_data="" if not question.claim or data is None else "yes" if same else "no",
+        same_data=same_data(question, records),
         unit=metric.unit,
         kind=metric.kind,
+        **nothing,  # type: ignore[arg-type]
+    )
+
+
+def told_of_runs(row: ComparisonRow, pairs: Pairs) -> ComparisonRow:
+    """The row with what became of the runs of both arms, and what was tuned for them."""
+    baseline, variant = pairs.best_runs()
+    late = paired.censored(pairs)
+    return replace(
+        row,
+        sign="",
         dropped_seeds=pairs.dropped_seeds,
-        baseline_diverged=sum(run.status == "diverged" for run in runs[0]),
-        variant_diverged=sum(run.status == "diverged" for run in runs[1]),
-        baseline_censored=sum(censored[0]),
-        variant_censored=sum(censored[1]),
-        baseline_did_not_learn=sum(map(metric_values.did_not_learn, runs[0])),
-        variant_did_not_learn=sum(map(metric_values.did_not_learn, runs[1])),
+        baseline_diverged=sum(run.status == "diverged" for run in baseline),
+        variant_diverged=sum(run.status == "diverged" for run in variant),
+        baseline_censored=sum(late[0]),
+        variant_censored=sum(late[1]),
+        baseline_did_not_learn=sum(map(metric_values.did_not_learn, baseline)),
+        variant_did_not_learn=sum(map(metric_values.did_not_learn, variant)),
         tuned=paired.tuned_settings(pairs),
     )
-    return Answer(row, measured, claimed)
+
+
+def same_data(question: Question, records: Sequence[RunRecord]) -> str:
+    """Whether the claim was made on the data of the records: yes, no, or nothing to say."""
+    if not question.claim or not records:
+        return ""
+    same = references.same_data(references.claim(question.claim), records[0].data)
+    return "yes" if same else "no"
 
 
 def judge(answers: Sequence[Answer]) -> list[ComparisonRow]:

@@ -100,7 +100,7 @@ def load_ablation(
     fixed = parse_settings(settings)
     overrides = variants_of(file, own_part, path, profile)
     tune, reason = tuning_of(parts, fixed)
-    neighbours = next((p.tune_neighbours for p in parts if p.tune_neighbours is not None), 0)
+    neighbours = first_said(parts, "tune_neighbours") or 0
     part = f"{path}: profiles.{profile}"
     layers = [
         Layer(f"ablations/profiles/{scale}.yaml", profile_part.config),
@@ -119,22 +119,20 @@ def load_ablation(
         claims={claim: with_baseline(uses, file.baseline) for claim, uses in claims.items()},
         baseline=file.baseline,
         metrics=(*file.metrics, *own_part.extra_metrics),
-        seeds=seeds if seeds is not None else next((p.seeds for p in parts if p.seeds), 1),
-        other_seeds=next((part.other_seeds for part in parts if part.other_seeds), None),
+        seeds=seeds if seeds is not None else first_said(parts, "seeds") or 1,
+        other_seeds=first_said(parts, "other_seeds"),
         variants={
             variant: resolve(
-                [
-                    *layers,
-                    Layer(f"{path}: variant '{variant}'", values),
-                    Layer(f"{part}: variants.{variant}", own_part.variants.get(variant, {})),
-                    Layer("--set", fixed),
-                ]
+                layers
+                + [Layer(f"{path}: variant '{variant}'", values)]
+                + [Layer(f"{part}: variants.{variant}", own_part.variants.get(variant, {}))]
+                + [Layer("--set", fixed)]
             )
             for variant, values in overrides.items()
         },
         tune=tune,
         tune_reason=reason,
-        tune_seeds=next((p.tune_seeds for p in parts if p.tune_seeds), 2 if neighbours else 1),
+        tune_seeds=first_said(parts, "tune_seeds") or (2 if neighbours else 1),
         tuned={
             variant: {key: value for key, value in chosen.items() if key not in fixed}
             for variant, chosen in own_part.tuned.items()
@@ -143,14 +141,23 @@ def load_ablation(
         finding=own_part.finding,
         labels=file.labels,
         about=file.about,
-        every_variant=(
-            *expand(file, path),
-            *(name for each in file.profiles.values() for name in each.extra_variants),
-        ),
+        every_variant=every_variant(file, path),
     )
     refuse_set_and_tuned(ablation, [*overrides.values(), *own_part.variants.values()])
     check(ablation)
     return ablation
+
+
+def first_said(parts: Sequence[ProfilePart], key: str) -> int | None:
+    """The number under a key in the first part that has one."""
+    said = (getattr(part, key) for part in parts)
+    return next((number for number in said if number is not None), None)
+
+
+def every_variant(file: AblationFile, path: Path) -> tuple[str, ...]:
+    """The names of the variants of a file, in whatever profile."""
+    extra = (name for part in file.profiles.values() for name in part.extra_variants)
+    return (*expand(file, path), *extra)
 
 
 def variants_of(
