@@ -92,8 +92,6 @@ def load_ablation(
     """
     path = find(name)
     file = validate(AblationFile, read_yaml(path), str(path))
-    if file.tuned:
-        raise BadInput(f"{path}: tuned belongs under profiles.<name>: it holds at one scale")
     scale, regime = split_profile(profile)
     profile_part, own_part = load_profile(scale), part_for(file, profile, path)
     parts = (own_part, file, profile_part)  # the first that speaks decides
@@ -102,7 +100,7 @@ def load_ablation(
     tune, reason = tuning_of(parts, fixed)
     neighbours = first_said(parts, "tune_neighbours") or 0
     part = f"{path}: profiles.{profile}"
-    layers = [
+    shared = [
         Layer(f"ablations/profiles/{scale}.yaml", profile_part.config),
         Layer(f"ablations/regimes/{regime}.yaml", load_regime(regime).config),
         Layer(f"{path}: config", file.config),
@@ -123,20 +121,19 @@ def load_ablation(
         other_seeds=first_said(parts, "other_seeds"),
         variants={
             variant: resolve(
-                layers
-                + [Layer(f"{path}: variant '{variant}'", values)]
-                + [Layer(f"{part}: variants.{variant}", own_part.variants.get(variant, {}))]
-                + [Layer("--set", fixed)]
+                [
+                    *shared,
+                    Layer(f"{path}: variant '{variant}'", values),
+                    Layer(f"{part}: variants.{variant}", own_part.variants.get(variant, {})),
+                    Layer("--set", fixed),
+                ]
             )
             for variant, values in overrides.items()
         },
         tune=tune,
         tune_reason=reason,
         tune_seeds=first_said(parts, "tune_seeds") or (2 if neighbours else 1),
-        tuned={
-            variant: {key: value for key, value in chosen.items() if key not in fixed}
-            for variant, chosen in own_part.tuned.items()
-        },
+        tuned=but_for(fixed, own_part.tuned),
         tune_neighbours=neighbours,
         finding=own_part.finding,
         labels=file.labels,
@@ -146,6 +143,14 @@ def load_ablation(
     refuse_set_and_tuned(ablation, [*overrides.values(), *own_part.variants.values()])
     check(ablation)
     return ablation
+
+
+def but_for(fixed: Overrides, tuned: dict[str, Overrides]) -> dict[str, Overrides]:
+    """What was tuned for each variant, without the keys that --set fixes."""
+    return {
+        variant: {key: value for key, value in chosen.items() if key not in fixed}
+        for variant, chosen in tuned.items()
+    }
 
 
 def first_said(parts: Sequence[ProfilePart], key: str) -> int | None:
@@ -261,6 +266,8 @@ def part_for(file: AblationFile, profile: str, path: Path) -> AblationPart:
 
     A profile with a regime other than its own has a part of its own, ``<profile>-<regime>``.
     """
+    if file.tuned:
+        raise BadInput(f"{path}: tuned belongs under profiles.<name>: it holds at one scale")
     for name in file.profiles:
         try:
             split_profile(name)
