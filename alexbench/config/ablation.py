@@ -20,6 +20,7 @@ from alexbench.config.paths import shipped_folder
 from alexbench.config.schema import (
     AblationFile,
     AblationPart,
+    Claims,
     ClaimUse,
     Config,
     Grid,
@@ -85,28 +86,24 @@ def load_ablation(
     seeds: int | None = None,
     settings: Sequence[str] = (),
 ) -> Ablation:
-    """Read an ablation by path or shipped name, under a profile.
+    """Reads an ablation by path or shipped name, under a profile; raises BadInput.
 
     seeds: runs of each variant, in place of the file's. settings: ``key=value`` over every layer.
-    Raises BadInput.
     """
-    path = find(name)
-    file = validate(AblationFile, read_yaml(path), str(path))
+    file = validate(AblationFile, read_yaml(path := find(name)), str(path))
     scale, regime = split_profile(profile)
     profile_part, own_part = load_profile(scale), part_for(file, profile, path)
     parts = (own_part, file, profile_part)  # the first that speaks decides
     fixed = parse_settings(settings)
     overrides = variants_of(file, own_part, path, profile)
-    tune, reason = tuning_of(parts, fixed)
+    (tune, reason), part = tuning_of(parts, fixed), f"{path}: profiles.{profile}"
     neighbours = first_said(parts, "tune_neighbours") or 0
-    part = f"{path}: profiles.{profile}"
     shared = [
         Layer(f"ablations/profiles/{scale}.yaml", profile_part.config),
         Layer(f"ablations/regimes/{regime}.yaml", load_regime(regime).config),
         Layer(f"{path}: config", file.config),
         Layer(f"{part}.config", own_part.config),
     ]
-    claims = file.claims | own_part.claims
     ablation = Ablation(
         name=path.stem,
         file=str(path),
@@ -114,7 +111,7 @@ def load_ablation(
         question=file.question,
         profile=profile,
         regime=regime,
-        claims={claim: with_baseline(uses, file.baseline) for claim, uses in claims.items()},
+        claims=with_baselines(file.claims | own_part.claims, file.baseline),
         baseline=file.baseline,
         metrics=(*file.metrics, *own_part.extra_metrics),
         seeds=seeds if seeds is not None else first_said(parts, "seeds") or 1,
@@ -205,11 +202,14 @@ def refuse_set_and_tuned(ablation: Ablation, variants: Iterable[Overrides]) -> N
             )
 
 
-def with_baseline(uses: Iterable[ClaimUse], baseline: str) -> tuple[ClaimUse, ...]:
-    """The uses of a claim; those that name no baseline get this one."""
-    return tuple(
-        use if use.baseline else use.model_copy(update={"baseline": baseline}) for use in uses
-    )
+def with_baselines(claims: Claims, baseline: str) -> Claims:
+    """The claims, each use with its own baseline or the ablation's."""
+    return {
+        claim: tuple(
+            use if use.baseline else use.model_copy(update={"baseline": baseline}) for use in uses
+        )
+        for claim, uses in claims.items()
+    }
 
 
 def find(name: str) -> Path:
