@@ -18,6 +18,11 @@ from alexbench.runs.record import RunRecord, unpack_correct
 TIMED_ALIKE = ("processor", "device", "num_threads", "precision", "jobs", "trained_for")
 MANY_IMAGES = 1_000_000  # in place of a test set whose size is not known
 
+_UNKNOWN = rates.Best(math.nan, math.nan, bracketed=False)
+NOTHING = rates.RateComparison(
+    stats.Interval(math.nan, math.nan, math.nan), math.nan, math.nan, (), _UNKNOWN, _UNKNOWN
+)
+
 Runs = Mapping[float, Sequence[RunRecord]]  # learning rate -> runs, the seeds in one order
 
 
@@ -146,6 +151,8 @@ def compare(pairs: Pairs, odds: bool = False) -> rates.RateComparison:
     The interval is open on the side that censored times leave open.
     """
     metric = pairs.metric
+    if not pairs.seeds:
+        return NOTHING
     arms = [_values(arm, metric, odds) for arm in (pairs.baseline, pairs.variant)]
     by = None
     if pairs.guide != metric:

@@ -12,10 +12,11 @@ from typing import (
     Any,
     Literal,
     NotRequired,  # of Python 3.12, as pydantic needs it
+    cast,
 )
 
 import numpy as np
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from alexbench.config.schema import differences
@@ -56,7 +57,12 @@ class ModelSection(TypedDict):
 
 
 class HistoryRow(TypedDict):
-    """One epoch, counted from 1. Errors in percent, losses in nats."""
+    """One epoch, counted from 1. Errors in percent, losses in nats.
+
+    Further keys are ``saturated_<layer>``: the percentage of its tanh units that are saturated.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
 
     epoch: int
     lr: float
@@ -70,6 +76,16 @@ class HistoryRow(TypedDict):
     evaluate_seconds: Seconds
     images_per_second: float | None
     exchanged_bytes: NotRequired[float]
+
+
+def only_saturation(row: HistoryRow) -> HistoryRow:
+    """The row, if its further keys are ``saturated_<layer>`` in percent; raises ValueError."""
+    for key in row.keys() - HistoryRow.__annotations__.keys():
+        value = cast(dict[str, Any], row)[key]
+        percent = isinstance(value, float) and 0 <= value <= 100
+        if not key.startswith("saturated_") or not percent:
+            raise ValueError(f"'{key}': {value!r} is not known here")
+    return row
 
 
 class Measurements(TypedDict, total=False):
@@ -123,7 +139,9 @@ class RunRecord:
     data: DataSection
     model: ModelSection
     tuned: dict[str, Any]
-    history: Annotated[list[HistoryRow], Field(min_length=1)]
+    history: Annotated[
+        list[Annotated[HistoryRow, AfterValidator(only_saturation)]], Field(min_length=1)
+    ]
     correct: str
     confusion: list[list[int]] | None
     measurements: Measurements

@@ -9,6 +9,7 @@ from alexbench.config.ablation import load_ablation
 from alexbench.launch.events import FinishedEvent, ProgressEvent, failed
 from alexbench.launch.progress import Progress, duration
 from alexbench.runs.run import measured_runs
+from alexbench.runs.store import RunStore
 
 
 def test_the_rest_takes_as_long_as_the_share_done_so_far_says():
@@ -28,7 +29,7 @@ def test_outside_a_terminal_each_run_is_one_line(capsys):
     row = {"test_error": 12.34, "epoch": 8, "images_per_second": 1234.5}
     with Progress(runs, runs[1:]) as progress:
         progress.notify(runs[1], FinishedEvent("finished", row))
-        progress.notify(runs[3], failed(runs[3], Path(), "a full disk", fatal=True))
+        progress.notify(runs[3], failed(runs[3], RunStore(Path()), "a full disk", fatal=True))
         progress.notify(runs[2], failed(runs[2], Path(), "no luck"))
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "1 of 4 runs are already done"
