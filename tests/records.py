@@ -47,6 +47,7 @@ class Question:
     title: str = "Local response normalization"
     question: str = "Does local response normalization lower the test error?"
     profile: str = "laptop"
+    regime: str = "modern"
     baseline: str = "none"
     metrics: tuple[str, ...] = ("test_error",)
     variants: dict[str, Any] = field(default_factory=lambda: {"none": {}, "both": {}})
@@ -55,13 +56,22 @@ class Question:
     tune_reason: str | None = None
     tune_seeds: int = 1
     limits: dict[str, int] = field(default_factory=dict)
+    tune_neighbours: int = 0
+    finding: str | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    about: dict[str, str] = field(default_factory=dict)
 
     def most_seeds(self, variant: str) -> int | None:
         return self.limits.get(variant)
 
 
-def use(variant: str, baseline: str | None = None, metric: str | None = None) -> ClaimUse:
-    return ClaimUse(variant=variant, baseline=baseline, metric=metric)
+def use(
+    variant: str,
+    baseline: str | None = None,
+    metric: str | None = None,
+    control: str | None = None,
+) -> ClaimUse:
+    return ClaimUse(variant=variant, baseline=baseline, metric=metric, control=control)
 
 
 def make(
@@ -113,6 +123,7 @@ def make(
             "data": {"name": data["name"]},
             "model": {"lrn": variant},
             "train": {"epochs": epochs or len(history), "lr": lr, "target_train_error": target},
+            "evaluate": {"train_images": None},
         },
         "data": data,
         "model": {"parameters": 1000, "flops": 2000},

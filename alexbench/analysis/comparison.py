@@ -50,30 +50,31 @@ class ComparisonRow:
 
     ablation: str
     profile: str
-    regime: str
     data: str
-    verdict: str
-    claim: str
-    role: str
     metric: str
     baseline: str
     variant: str
-    rates: int
     num_pairs: int
     baseline_mean: float
     variant_mean: float
     delta: float
     ci_low: float
     ci_high: float
-    delta_unit: str
+    p_value: float
     paper_delta: float
     notebook_delta: float
+    verdict: str
+    same_data: str
+    claim: str
+    role: str
+    regime: str
+    rates: int
+    delta_unit: str
     scale: str
     sign: str
     share: float
     share_low: float
     share_high: float
-    p_value: float
     p_holm: float
     log_rank_p: float
     ci_low_new_images: float
@@ -82,7 +83,6 @@ class ComparisonRow:
     claimed_direction: str
     paper_se: float
     notebook_se: float
-    same_data: str
     unit: str
     kind: str
     dropped_seeds: int

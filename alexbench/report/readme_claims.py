@@ -66,11 +66,10 @@ def told(folder: Path, row: ComparisonRow) -> str:
 
 def verdict(row: ComparisonRow) -> str:
     """The verdict; an inconclusive one with the seeds that it would need, where seeds would do."""
+    at_one_rate = ", at one rate" if text.at_one_rate(row) else ""
     if seeds := text.more_seeds(row):
-        return f"inconclusive ({seeds:,} seeds)"
-    if not row.verdict:
-        return "no size claimed"
-    return row.verdict + (", at one rate" if text.at_one_rate(row) else "")
+        return f"inconclusive ({seeds:,} seeds){at_one_rate}"
+    return f"{row.verdict}{at_one_rate}" if row.verdict else "no size claimed"
 
 
 def source(claim: Claim) -> str:

@@ -186,8 +186,7 @@ def did_not_learn(record: RunRecord) -> bool:
     """Whether the run ended within two standard errors of guessing, or diverged."""
     guessing = guessing_error(record)
     chance = math.sqrt(guessing * (100 - guessing) / record.data["test_images"])
-    final = _final(record, "test_error")
-    return _diverged(record) or final >= guessing - 2 * chance
+    return _diverged(record) or _final(record, "test_error") >= guessing - 2 * chance
 
 
 def median_of(key: str) -> Callable[[RunRecord], MetricValue]:

@@ -62,7 +62,9 @@ class HistoryRow(TypedDict):
     Further keys are ``saturated_<layer>``: the percentage of its tanh units that are saturated.
     """
 
-    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    __pydantic_config__ = ConfigDict(  # type: ignore[misc]
+        extra="allow", strict=True, allow_inf_nan=False
+    )
 
     epoch: int
     lr: float

@@ -30,7 +30,7 @@ def test_outside_a_terminal_each_run_is_one_line(capsys):
     with Progress(runs, runs[1:]) as progress:
         progress.notify(runs[1], FinishedEvent("finished", row))
         progress.notify(runs[3], failed(runs[3], RunStore(Path()), "a full disk", fatal=True))
-        progress.notify(runs[2], failed(runs[2], Path(), "no luck"))
+        progress.notify(runs[2], failed(runs[2], RunStore(Path()), "no luck"))
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "1 of 4 runs are already done"
     assert lines[1].startswith("runs 2/4  overlapping seed 0  test_error 12.3  epoch 8  1234 imag")

@@ -48,18 +48,18 @@ def test_markdown_tells_question_verdict_data_and_learning_rates(tmp_path: Path)
     build.write(LRN, "laptop", write_records(tuned, tmp_path))
     text = (tmp_path / "report.md").read_text()
     assert text.startswith("# Local response normalization\n\nDoes local response")
-    assert "both against none: **reproduced**" in text
+    assert "**reproduced**: lrn, both against none." in text
     assert "-1.40 (SE 0.31) points, one run an arm, on ImageNet" in text
     assert "The claim was made on ImageNet; it was measured here on glyphs." in text
     assert "Data: glyphs (embedded), 26 classes, 1,000 training and 500 test images" in text
     assert "train.lr 0.02" in text
     assert "train.lr 0.05" in text
-    assert "reproduced (on glyphs)" in text
+    assert "reproduced (on glyphs, at one rate)" in text
 
 
 def test_an_inconclusive_verdict_says_how_many_seeds_it_would_take() -> None:
     (row,) = comparison(LRN, "laptop", with_delta(0.1, 9.0))
-    seeds = int(row.seeds_for_80_power)
+    seeds = int(row.seeds_to_settle)
     assert seeds > 6
     assert f"About {seeds} seeds would give 80% power" in sentence(row)
 
@@ -180,7 +180,7 @@ def test_the_page_holds_everything_and_reaches_for_nothing(tmp_path: Path) -> No
     )
     build.write(LRN, "laptop", folder)
     text = (folder / "report.html").read_text()
-    assert "reproduced (on glyphs)" in text
+    assert "reproduced (on glyphs, at one rate)" in text
     assert text.count("<svg") == 6  # two curves, dots, forest, a confusion matrix a variant
     assert not re.search(r'\b(src|href)="(?!data:|#|https?:|\.\./\.\./index\.html")', text)
     assert not re.search(r'<(script|link|img|iframe)[^>]*(src|href)="(?!data:)', text)
@@ -212,7 +212,7 @@ def test_the_index_has_every_claim_and_a_link_to_every_page(tmp_path: Path) -> N
     assert 'href="lrn/laptop/report.html"' in text
     assert 'href="lrn/laptop%2Ctrain.epochs%3D1/report.html"' in text
     assert text.count(">not measured yet<") == len(references.claim_ids()) - 1
-    assert "reproduced (on glyphs)" in text
+    assert "reproduced (on glyphs, at one rate)" in text
 
 
 def test_an_ablation_without_claims_has_its_place_in_the_index_too(tmp_path: Path) -> None:

@@ -33,38 +33,38 @@ def test_the_readme_asks_every_shipped_question():
 def lines(table: str) -> dict[str, list[str]]:
     """The cells of each row by its claim."""
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
-    return {row[0].split("`")[1]: row for row in rows}
+    return {row[1].split("`")[1]: row for row in rows}
 
 
 def test_every_claim_has_a_row_and_what_is_not_measured_says_so():
     rows = lines(readme_claims.render([]))
     assert list(rows) == references.claim_ids()
-    assert rows["depth"][2] == "[depth](ablations/depth.yaml)"
-    assert rows["relu"][2] == "[init](ablations/init.yaml), [relu](ablations/relu.yaml)"
-    assert "section 3.3" in rows["lrn"][1]
-    assert all(row[3] == readme_claims.NOT_YET for row in rows.values())
+    assert rows["depth"][3] == "[depth](ablations/depth.yaml)"
+    assert rows["relu"][3] == "[init](ablations/init.yaml), [relu](ablations/relu.yaml)"
+    assert "section 3.3" in rows["lrn"][2]
+    assert all(row[4] == readme_claims.NOT_YET for row in rows.values())
 
 
 def test_a_measured_claim_says_where_how_often_and_with_what_verdict(tmp_path):
     table = comparison(LRN, "laptop", with_delta(-1.4))
     row = lines(readme_claims.render([(tmp_path / "lrn" / "laptop", table)]))["lrn"]
-    assert row[3].startswith("lrn/laptop, glyphs, n 6: test_error both vs none -1.40 [")
-    assert row[4] == "reproduced"
+    assert row[4].startswith("lrn/laptop, glyphs, n 6: test_error both vs none -1.40 [")
+    assert row[0] == "reproduced, at one rate"
     unclear = comparison(LRN, "laptop", with_delta(-0.2, noise=5))
     row = lines(readme_claims.render([(tmp_path / "lrn" / "laptop", unclear)]))["lrn"]
-    assert row[4].startswith("inconclusive (")
-    assert row[4].endswith(" seeds)")
+    assert row[0].startswith("inconclusive (")
+    assert row[0].endswith(" seeds), at one rate")
 
 
 def test_seeds_that_there_are_already_are_not_asked_for(tmp_path):
-    # so little spread that these pairs would have shown -1.4, and too much to say "no effect"
-    table = comparison(LRN, "laptop", with_delta(0.2, noise=3.5))
+    # so little spread that these pairs would have shown -1.4, and too much to say that none is
+    table = comparison(LRN, "laptop", with_delta(-0.7, noise=3.5))
     (each,) = table
     assert (each.verdict, each.num_pairs) == ("inconclusive", 6)
-    assert each.seeds_for_80_power <= 6
+    assert each.seeds_to_settle <= 6
     assert (
-        lines(readme_claims.render([(tmp_path / "lrn" / "laptop", table)]))["lrn"][4]
-        == "inconclusive"
+        lines(readme_claims.render([(tmp_path / "lrn" / "laptop", table)]))["lrn"][0]
+        == "inconclusive, at one rate"
     )
     assert "too wide to say that none is" in text.sentence(each)
 
@@ -82,7 +82,8 @@ def test_the_table_of_a_profile_has_paper_notebook_measurement_and_cost(tmp_path
     assert cells["notebook"] == "-1.37 (SE 0.31)"
     assert cells["measured [95% CI]"].startswith("-1.40 [")
     assert cells["n"] == "6"
-    assert cells["verdict"] == "reproduced"
+    assert cells["verdict"] == "reproduced, at one rate"
+    assert cells["share [95% CI]"].startswith("1.1")
     assert cost.startswith("On glyphs (embedded): 12 runs, of which 0 to tune, in ")
 
 
@@ -117,6 +118,6 @@ def test_the_command_replaces_the_tables_that_a_page_has_and_nothing_else(tmp_pa
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     after = page.read_text()
-    assert after.startswith(f"before\n{begin}\n\n| claim")
+    assert after.startswith(f"before\n{begin}\n\n| verdict")
     assert after.endswith(f"\n\n{end}\nafter\n")
     assert "old" not in after

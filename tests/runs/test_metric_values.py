@@ -118,7 +118,8 @@ def test_convergence_is_coming_near_the_final_level() -> None:
 def test_a_run_that_still_falls_at_its_end_has_not_converged() -> None:
     errors = tuple(90.0 - 4 * epoch for epoch in range(1, 21))
     reading = metric_values.read("epochs_to_converge", make(test_errors=errors, data=CIFAR10))
-    assert reading == MetricValue(20.0, censored=True)
+    # The best smoothed error is 14, at epoch 19, and 14 + 5% of 76 is 17.8. At epoch 18 it is 18.
+    assert reading == MetricValue(pytest.approx(18.05), censored=True)
 
 
 def test_a_run_has_not_converged_while_the_line_through_its_last_third_falls_by_the_band() -> None:
