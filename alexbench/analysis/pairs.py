@@ -1,7 +1,7 @@
 """Runs paired by seed, at one learning rate or at several, and what they say of two arms."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -245,6 +245,23 @@ def log_rank_p(pairs: Pairs) -> float:
 def read_all(metric: Metric, runs: Sequence[RunRecord]) -> list[MetricValue]:
     """The metric of each run."""
     return [metric_values.read(metric.name, run) for run in runs]
+
+
+def at_best_rate(records: Sequence[RunRecord], guide: str) -> list[RunRecord]:
+    """Of each variant the runs at its best measured rate, by the mean of the metric ``guide``.
+
+    For tables and curves of single arms. A rate where a run did not get there comes last.
+    """
+    kept: dict[str, float] = {}
+    for variant in dict.fromkeys(run.variant for run in records):
+        arm = by_rate([run for run in records if run.variant == variant])
+        kept[variant] = min(arm, key=lambda rate: _mean_or_late(arm[rate].values(), guide))
+    return [run for run in records if float(run.config["train"]["lr"]) == kept[run.variant]]
+
+
+def _mean_or_late(runs: Iterable[RunRecord], guide: str) -> tuple[int, float]:
+    read = [metric_values.read(guide, run) for run in runs]
+    return sum(value.censored for value in read), stats.mean([value.value for value in read])
 
 
 def tuned_settings(pairs: Pairs) -> str:

@@ -247,6 +247,15 @@ def split_profile(profile: str) -> tuple[str, str]:
     )
 
 
+def is_profile(name: str) -> bool:
+    """Whether a folder's name is a profile, with or without a regime, and nothing more."""
+    try:
+        split_profile(name)
+    except BadInput:
+        return False
+    return True
+
+
 def load_profile(profile: str) -> ProfileFile:
     """The settings of a profile from its file; raises BadInput for an unknown one."""
     path = shipped_folder("ablations") / "profiles" / f"{profile}.yaml"

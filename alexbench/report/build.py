@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from alexbench.analysis.comparison import ComparisonRow, comparison
+from alexbench.analysis.pairs import at_best_rate
 from alexbench.analysis.summary import SummaryRow, summary
-from alexbench.config.ablation import PROFILES, Ablation
+from alexbench.config.ablation import Ablation, is_profile
 from alexbench.errors import BadInput
 from alexbench.report import (
     figures,
@@ -94,13 +95,14 @@ def write(
     """
     records, refusals = read(ablation, folder, planned)
     tuning, not_tuning = record.read_folder(folder / "tuning", tuning_table.stray(records))
-    kept, not_pictures = pictures.read_folder(folder, [each.run_id for each in records])
+    at_best = at_best_rate(records, ablation.metrics[0])
+    kept, not_pictures = pictures.read_folder(folder, [each.run_id for each in at_best])
     refused = [*refusals, *not_tuning, *not_pictures]
     for line in refused:
         tell(line)
     left_out = [line.replace(f"{folder}/", "") for line in refused]
     compared = comparison(ablation, profile, records)
-    summed = summary(ablation, profile, records)
+    summed = summary(ablation, profile, at_best)
     tried = tuning_table.grid(ablation, records, tuning)
     paths = []
     if "csv" in formats:
@@ -109,13 +111,13 @@ def write(
             write_csv(frame(ComparisonRow, compared), folder / "comparison.csv"),
         ]
     if "markdown" in formats:
-        figures.save_png(figures.curves(list(ablation.variants), records), folder / "curves.png")
+        figures.save_png(figures.curves(list(ablation.variants), at_best), folder / "curves.png")
         text = markdown.render(ablation, profile, records, compared, tried, left_out)
         paths.append(folder / "curves.png")
-        if drawn := kernel_figure.kernels(records, kept):
+        if drawn := kernel_figure.kernels(at_best, kept):
             figures.save_png(drawn, folder / "kernels.png")
             paths.append(folder / "kernels.png")
-        if said := kernel_figure.caption(records):
+        if said := kernel_figure.caption(at_best):
             text += f"\n![kernels by column](kernels.png)\n\n{said}\n"
         paths.append(write_text(text, folder / "report.md"))
     if "latex" in formats:
@@ -139,7 +141,7 @@ def read_tables(results: Path) -> Comparisons:
 
 def readme_tables(results: Path) -> dict[str, str]:
     """Return what the README shows of the profiles as they are, not of what was set by hand."""
-    tables = [each for each in read_tables(results) if each[0].name in PROFILES]
+    tables = [each for each in read_tables(results) if is_profile(each[0].name)]
     short = [each for each in tables if each[0].name == "cifar10-short"]
     return {"claims": readme_claims.render(tables), "cifar10-short": readme_profile.render(short)}
 

@@ -8,6 +8,7 @@ import jinja2
 
 from alexbench.analysis.comparison import ComparisonRow
 from alexbench.analysis.confusion import cells, class_rows, pooled_confusion, worst
+from alexbench.analysis.pairs import at_best_rate
 from alexbench.analysis.summary import SummaryRow
 from alexbench.config.ablation import Ablation
 from alexbench.report import markdown, sources, svg, text
@@ -72,7 +73,7 @@ def render(
         cards=[card(row) for row in comparison if row.verdict],
         comparison=comparison_table(comparison),
         notes=markdown.NOTES.replace("`", ""),
-        figures=svg.page_figures(ablation, records, comparison),
+        figures=svg.page_figures(ablation, at_best_rate(records, ablation.metrics[0]), comparison),
         arms=text_table(markdown.arms(ablation, records)),
         tuning=markdown.tuning_line(ablation, records),
         tried=text_table(tuning) if tuning else None,

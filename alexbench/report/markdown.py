@@ -98,7 +98,7 @@ def arms(ablation: Ablation, records: Sequence[RunRecord]) -> TextTable:
                     ", ".join(f"{rate:.4g}" for rate in by_rate(runs)),
                     ", ".join(f"{key} {value}" for key, value in tuned.items()) or "no",
                     str(train["epochs"]),
-                    str(len(runs)),
+                    str(len({run.seed for run in runs})),
                     str(sum(run.status == "diverged" for run in runs)),
                     f"{runs[0].model['parameters']:,}",
                 ]
