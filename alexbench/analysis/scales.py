@@ -1,12 +1,9 @@
 """Scales on which sizes are compared: log odds of errors, and what test images alone leave open.
 
-Errors are in percent of ``num_images`` test images. Times use ``stats.log_ratios``.
+Errors are in percent of ``num_images`` test images.
 """
 
 import math
-from collections.abc import Sequence
-
-from alexbench.analysis import stats
 
 
 def log_odds(error: float, num_images: int) -> float:
@@ -51,23 +48,3 @@ def spread_floor(baseline_only: float, variant_only: float, num_images: int) -> 
     disagree = baseline_only + variant_only + 1
     variance = disagree - (baseline_only - variant_only) ** 2 / num_images
     return 100 / num_images * math.sqrt(max(variance, 1.0))
-
-
-def floored_interval(differences: Sequence[float], floor: float) -> stats.Interval:
-    """The paired t interval, with a spread of at least ``floor`` (unit of the differences)."""
-    n = len(differences)
-    spread = stats.sd(differences)
-    if math.isnan(spread) or spread >= floor:
-        return stats.t_interval(differences)
-    estimate = stats.mean(differences)
-    half = stats.t_quantile((1 + stats.LEVEL) / 2, n - 1) * floor / math.sqrt(n)
-    return stats.Interval(estimate, estimate - half, estimate + half)
-
-
-def floored_t_test(differences: Sequence[float], floor: float) -> float:
-    """Two-sided p of the paired t test against 0, the dual of ``floored_interval``."""
-    n = len(differences)
-    spread = stats.sd(differences)
-    if math.isnan(spread) or spread >= floor:
-        return stats.t_test(differences)
-    return 2 * stats.t_tail(abs(stats.mean(differences)) / (floor / math.sqrt(n)), n - 1)

@@ -1,4 +1,4 @@
-"""Statistics of paired runs: intervals, tests, verdicts. Pure functions over small arrays.
+"""Statistics of paired runs: intervals and tests. Pure functions over small arrays.
 
 Throughout, ``differences`` is a vector of shape (num_pairs,): variant minus baseline of one metric,
 a value a seed, in the metric's unit (percentage points, or logs of ratios). Pairs of which one run
@@ -8,7 +8,7 @@ arrives gives NaN. Means are correctly rounded sums, so that they are the same o
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy import special
@@ -21,8 +21,6 @@ ALPHA = 0.05
 EXACT_FLIPS = 16  # pairs: beyond 2^16 sign flips a sample of as many stands for all
 FLIP_BLOCKS = 16  # as floats one after the other: of 400 pairs, all at once take 400 MB
 MOST_SEEDS = 100_000
-
-Verdict = Literal["reproduced", "same sign", "opposite", "no effect", "inconclusive"]
 
 
 class Interval(NamedTuple):
@@ -126,43 +124,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def mcnemar_p(baseline_only: int, variant_only: int) -> float:
-    """Return the exact two-sided p of McNemar's test (Psychometrika 1947): a binomial test of the
-    examples that one arm alone got right.
-
-    Counts are pooled over the pairs. It speaks about these trained nets and these test images,
-    not about new seeds. 1 if the arms never disagree.
-    """
-    disagreements = baseline_only + variant_only
-    if disagreements == 0:
-        return 1.0
-    fewer = min(baseline_only, variant_only)
-    return min(1.0, 2 * float(special.bdtr(fewer, disagreements, 0.5)))
-
-
-def log_ratios(baseline: Sequence[float], variant: Sequence[float]) -> list[float]:
-    """Return log(variant / baseline) pair by pair; times and sizes are positive."""
-    return [math.log(v / b) for b, v in zip(baseline, variant, strict=True)]
-
-
-def tost_p(differences: Sequence[float], bound: float) -> float:
-    """Return the p of equivalence: that the mean lies outside plus or minus ``bound``.
-
-    Two one-sided t tests (Schuirmann, J. Pharmacokin. Biopharm. 1987), the larger p. It is at most
-    0.025 exactly where the 95% interval lies inside the bounds, which is when the verdict says
-    ``no effect``: stricter than the customary 0.05 of a 90% interval. NaN for n < 2.
-    """
-    if len(differences) < 2:
-        return math.nan
-    estimate, n = mean(differences), len(differences)
-    error = sd(differences) / math.sqrt(n)
-    if error == 0:
-        return 0.0 if abs(estimate) < bound else 1.0
-    below = t_tail((estimate + bound) / error, n - 1)
-    above = t_tail((bound - estimate) / error, n - 1)
-    return max(below, above)
-
-
 def power(delta: float, spread: float, num_pairs: int, alpha: float = ALPHA) -> float:
     """Return the chance that the paired t test sees a true ``delta``, from the noncentral t.
 
@@ -199,47 +160,6 @@ def seeds_needed(delta: float, spread: float, wanted: float = 0.8) -> int | None
     return high
 
 
-def verdict(
-    delta: float, low: float, high: float, claimed: float, *, sign_only: bool = False
-) -> Verdict:
-    """Judge an interval against a claimed delta, both on a scale where zero means no effect.
-
-    ``sign_only``: the claim gives no size, and ``claimed`` counts for its sign alone. An interval
-    that is open on one side (censored times) shows a sign but never a size. Without an interval
-    (n = 1, NaN) nothing can be said.
-    """
-    if math.isnan(delta) or math.isnan(low) or math.isnan(high) or claimed == 0:
-        return "inconclusive"
-    if low > 0 or high < 0:
-        if (low > 0) != (claimed > 0):
-            return "opposite"
-        sized = not sign_only and math.isfinite(low) and math.isfinite(high)
-        return "reproduced" if sized and low <= claimed <= high else "same sign"
-    half = abs(claimed) / 2
-    if not sign_only and -half < low and high < half:
-        return "no effect"
-    return "inconclusive"
-
-
-def censored_interval(
-    ratios: Sequence[float], baseline_censored: Sequence[bool], variant_censored: Sequence[bool]
-) -> Interval:
-    """Return the t interval of log ratios of times of which some were only at least so long.
-
-    A censored baseline makes its pair's ratio an upper bound, a censored variant a lower bound:
-    the interval is open towards the side that the bound leaves open, and its other end, computed
-    from the bounds as if they were values, errs towards no effect.
-    """
-    estimate, low, high = t_interval(ratios)
-    if math.isnan(low):
-        return Interval(estimate, low, high)
-    return Interval(
-        estimate,
-        -math.inf if any(baseline_censored) else low,
-        math.inf if any(variant_censored) else high,
-    )
-
-
 class Survival(NamedTuple):
     """A Kaplan-Meier curve: the share of runs still under way just after each time."""
 
@@ -265,28 +185,6 @@ def median_time(times: Sequence[float], censored: Sequence[bool]) -> float:
     curve = kaplan_meier(times, censored)
     there = curve.times[curve.share <= 0.5]
     return float(there[0]) if len(there) else math.inf
-
-
-def log_rank_p(
-    baseline: Sequence[float],
-    baseline_censored: Sequence[bool],
-    variant: Sequence[float],
-    variant_censored: Sequence[bool],
-) -> float:
-    """Return the two-sided p of the log-rank test (Mantel 1966) of equal times in both arms.
-
-    Unpaired and asymptotic: at few seeds an indication only. NaN if no run got there, or if an
-    arm is empty.
-    """
-    if not len(baseline) or not len(variant):
-        return math.nan
-    if all(baseline_censored) and all(variant_censored):
-        return math.nan
-    from scipy import stats
-
-    first = _censored_data(baseline, baseline_censored)
-    second = _censored_data(variant, variant_censored)
-    return float(stats.logrank(first, second).pvalue)
 
 
 def _censored_data(times: Sequence[float], censored: Sequence[bool]) -> "CensoredData":

@@ -47,11 +47,6 @@ class Claimed(NamedTuple):
     bound: bool = False
     sign_only: bool = False
 
-    @property
-    def holds_zero(self) -> bool:
-        """Whether the claim's own 95% interval holds 0, so that it says little."""
-        return not self.sign_only and abs(self.size) <= 1.959964 * _known(self.standard_error)
-
 
 class Measured(NamedTuple):
     """An estimate with its 95% t interval over ``num_pairs`` seeds; censored: an end is infinite.

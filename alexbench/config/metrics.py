@@ -32,11 +32,6 @@ def names() -> list[str]:
     return [*(metric.name for metric in _ALL), *(f"{stem}_<level>" for stem in AT_LEVEL)]
 
 
-def is_per_example(name: str) -> bool:
-    """Say whether ``name`` counts the images that ``record.correct`` holds (for McNemar)."""
-    return name == "test_error"
-
-
 _ALL = [
     Metric(
         "test_error",

@@ -12,6 +12,7 @@ from alexbench.config import metrics, references
 Comparisons = Sequence[tuple[Path, Sequence[ComparisonRow]]]  # each with the folder of its runs
 MISSING = "-"
 MIB = 2**20
+SURE = 1.96  # standard errors: a claim within so many of 0 could be none
 HEADLINE = [
     "verdict",
     "claim",
@@ -199,6 +200,8 @@ def sentence(row: ComparisonRow) -> str:
             f" The claim was made on {references.data_title(claim)}; "
             f"it was measured here on {data(row)}."
         )
+    if abs(row.paper_delta) <= SURE * row.paper_se:
+        text += " The source's own interval holds no effect."
     if at_one_rate(row):
         text += " Each arm was measured at one learning rate."
     return f"{text}{why(row)}"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from statsmodels.stats.contingency_tables import Table2x2
 
-from alexbench.analysis import scales, stats
+from alexbench.analysis import scales
 
 
 def test_log_odds_by_hand() -> None:
@@ -74,26 +74,3 @@ def test_the_floor_is_the_spread_of_nets_whose_images_go_wrong_independently() -
     only = (wrong[1] & ~wrong[0]).sum(1).mean(), (wrong[0] & ~wrong[1]).sum(1).mean()
     floor = scales.spread_floor(*only, 1000)
     assert floor == pytest.approx(differences.std(), rel=0.05)
-
-
-def test_equal_differences_are_no_certainty() -> None:
-    # t(0.975; 2) = 4.30265
-    interval = scales.floored_interval([0.5, 0.5, 0.5], 0.1)
-    half = 4.30265 * 0.1 / math.sqrt(3)
-    assert interval == pytest.approx((0.5, 0.5 - half, 0.5 + half), abs=1e-5)
-    assert 0 < scales.floored_t_test([0.5, 0.5, 0.5], 0.1) < 0.05
-    assert scales.floored_t_test([0.0, 0.0], 0.1) == 1
-
-
-def test_a_spread_above_the_floor_is_left_as_it_is() -> None:
-    differences = [0.1, 0.9, 0.4]
-    assert scales.floored_interval(differences, 0.1) == stats.t_interval(differences)
-    assert scales.floored_t_test(differences, 0.1) == stats.t_test(differences)
-    assert math.isnan(scales.floored_t_test([0.1], 0.1))
-    assert math.isnan(scales.floored_interval([0.1], 0.1).low)
-
-
-def test_the_floored_interval_and_test_agree() -> None:
-    for mean in (0.05, 0.24, 0.26, 1.0):
-        interval = scales.floored_interval([mean] * 3, 0.1)
-        assert (interval.low > 0) == (scales.floored_t_test([mean] * 3, 0.1) < 0.05)

@@ -178,13 +178,6 @@ def test_a_claim_of_nothing_and_a_missing_interval_are_inconclusive() -> None:
     assert verdict.judge(Measured(Interval(NAN, NAN, NAN), 6), ABOUT_1).word == "inconclusive"
 
 
-def test_a_claim_says_whether_its_own_interval_holds_zero() -> None:
-    assert Claimed(-0.40, 0.31).holds_zero
-    assert not Claimed(-1.4, 0.31).holds_zero
-    assert not Claimed(-1.0, sign_only=True).holds_zero
-    assert not Claimed(-1.0, NAN).holds_zero
-
-
 def test_the_seeds_that_would_settle_it_are_those_of_the_power_of_the_claimed_size() -> None:
     half = float(scipy.stats.t.ppf(0.975, 5)) * 1.0 / math.sqrt(6)  # of six pairs with sd 1
     open_ = measured(-0.5 - half, -0.5 + half)
