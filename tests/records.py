@@ -61,6 +61,9 @@ class Question:
     labels: dict[str, str] = field(default_factory=dict)
     about: dict[str, str] = field(default_factory=dict)
 
+    def finding_for(self, folder: str) -> str | None:
+        return self.finding if folder == self.profile else None
+
     def most_seeds(self, variant: str) -> int | None:
         return self.limits.get(variant)
 

@@ -64,6 +64,10 @@ class Ablation:
     about: Mapping[str, str] = field(default_factory=dict)
     every_variant: tuple[str, ...] = ()  # of the file, in whatever profile
 
+    def finding_for(self, folder: str) -> str | None:
+        """What the file says of the profile's records; nothing of runs with other settings."""
+        return self.finding.strip() if self.finding and folder == self.profile else None
+
     def most_seeds(self, variant: str) -> int | None:
         """The limit that ``other_seeds`` sets to a variant that embodies no claim, or None."""
         claimed = {use.variant for uses in self.claims.values() for use in uses}

@@ -67,6 +67,7 @@ def render(
         name=ablation.name,
         title=ablation.title,
         question=ablation.question,
+        finding=ablation.finding_for(profile),
         profile=profile,
         index_link="../../index.html",
         data_line=markdown.data_line(records[0]).replace("`", ""),

@@ -20,9 +20,10 @@ def render(
     chosen = [texts.columns.index(name) for name in COLUMNS]
     cells = [[row[index] for index in chosen] for row in texts.rows]
     table = tabulate(cells, headers=COLUMNS, tablefmt="latex_booktabs", disable_numparse=True)
+    finding = f"{ablation.finding_for(profile) or ''} ".lstrip()
     caption = (
-        f"{ablation.title}. {ablation.question} Measured on {record.data['name']} "
-        f"(profile {profile}); deltas are with minus without, paired by seed, with 95% t intervals."
+        f"{ablation.title}. {ablation.question} {finding}Measured on {record.data['name']} "
+        f"(profile {profile}); deltas are with minus without, paired by seed, with 95% intervals."
     )
     lines = [
         r"% needs \usepackage{booktabs}",

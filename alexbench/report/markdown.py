@@ -26,7 +26,7 @@ def render(
     parts = [
         f"# {ablation.title}",
         ablation.question,
-        *([f"**{ablation.finding.strip()}**"] if ablation.finding else []),
+        *([f"**{finding}**"] if (finding := ablation.finding_for(profile)) else []),
         f"Profile `{profile}`, regime `{ablation.regime}`. {data_line(measured[0])}",
         *verdicts(comparison),
         "## Comparison",

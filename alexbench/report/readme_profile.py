@@ -1,9 +1,10 @@
 """The README's table of one profile: each claim beside paper and notebook, and what it all cost."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from alexbench.analysis.comparison import ComparisonRow
+from alexbench.analysis.stats import holm
 from alexbench.report import readme_claims, text
 from alexbench.report.text import Comparisons
 from alexbench.runs import record
@@ -20,6 +21,7 @@ COLUMNS = [
     "notebook",
     "n",
     "p, Holm",
+    "p, Holm here",
 ]
 
 
@@ -28,7 +30,9 @@ def render(tables: Comparisons) -> str:
 
     Below it stand the data, the runs (tuning included) and the core hours of their records.
     """
-    rows = [cells for folder, table in tables for cells in claimed(folder, table)]
+    claims = [(folder, row) for folder, table in tables for row in table if row.claim]
+    here = holm([row.p_value for _, row in claims])
+    rows = [cells(folder, row, p) for (folder, row), p in zip(claims, here, strict=True)]
     runs = [run for folder, _ in tables for run in records(folder)]
     return (
         f"{readme_claims.markdown(COLUMNS, rows)}\n\n{cost(runs)}"
@@ -37,21 +41,21 @@ def render(tables: Comparisons) -> str:
     )
 
 
-def claimed(folder: Path, rows: Sequence[ComparisonRow]) -> Iterator[list[str]]:
-    """Yield the cells of each row that a claim is about."""
-    for row in (each for each in rows if each.claim):
-        yield [
-            readme_claims.verdict(row),
-            f"`{folder.parent.name}`" + (", control" if row.role == "control" else ""),
-            f"{row.variant} vs {row.baseline}",
-            row.metric,
-            text.interval(row),
-            text.share(row),
-            text.claimed(row, "paper"),
-            text.claimed(row, "notebook"),
-            text.pairs(row),
-            text.p_value(row.p_holm),
-        ]
+def cells(folder: Path, row: ComparisonRow, p_holm_here: float) -> list[str]:
+    """The cells of a row that a claim is about; p after Holm twice."""
+    return [
+        readme_claims.verdict(row),
+        f"`{folder.parent.name}`" + (", control" if row.role == "control" else ""),
+        f"{row.variant} vs {row.baseline}",
+        row.metric,
+        text.interval(row),
+        text.share(row),
+        text.claimed(row, "paper"),
+        text.claimed(row, "notebook"),
+        text.pairs(row),
+        text.p_value(row.p_holm),
+        text.p_value(p_holm_here),
+    ]
 
 
 def records(folder: Path) -> list[RunRecord]:

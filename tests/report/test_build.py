@@ -262,3 +262,12 @@ def test_two_hundred_runs_are_reported_in_five_seconds_without_torch(tmp_path: P
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert after.ru_utime - before.ru_utime < 5  # of the processor: the machine may be busy
     assert (tmp_path / "comparison.csv").is_file()
+
+
+def test_a_finding_stands_in_every_report_of_its_profile_and_in_no_other(tmp_path: Path) -> None:
+    asked = dataclasses.replace(LRN, finding="LRN helps a little.")
+    folder = write_records(with_delta(-1.4), tmp_path)
+    for profile, found in (("laptop", True), ("laptop,train.epochs=1", False)):
+        build.write(asked, profile, folder)
+        for name in ("report.md", "report.tex", "report.html"):
+            assert ("LRN helps a little." in (folder / name).read_text()) == found

@@ -87,6 +87,23 @@ def test_the_table_of_a_profile_has_paper_notebook_measurement_and_cost(tmp_path
     assert cost.startswith("On glyphs (embedded): 12 runs, of which 0 to tune, in ")
 
 
+def test_p_values_of_the_table_are_adjusted_over_the_table_too(tmp_path):
+    """Two ablations with a claim each: the smaller p is doubled, the larger is not."""
+    folders = [tmp_path / name / "cifar10-short" for name in ("lrn", "other")]
+    rows = []
+    for folder, delta in zip(folders, (-1.4, -0.3), strict=True):
+        runs = with_delta(delta)
+        for run in runs:
+            record.write(run, folder / "runs" / f"{run.run_id}.json")
+        rows += comparison(LRN, "cifar10-short", runs)
+    p = [row.p_value for row in rows]
+    assert p[0] < p[1] < 0.5
+    table = readme_profile.render([(f, [row]) for f, row in zip(folders, rows, strict=True)])
+    shown = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:4]]
+    assert [cells[-1] for cells in shown] == [text.p_value(2 * p[0]), text.p_value(p[1])]
+    assert [cells[-2] for cells in shown] == [text.p_value(p[0]), text.p_value(p[1])]
+
+
 def test_what_a_profile_cost_counts_tuning_evaluation_and_every_thread():
     two_threads = MACHINE | {"num_threads": 2}
     hour = {"test_errors": (50.0, 40.0), "seconds": 1799.5}  # each epoch evaluates for 0.5 s
