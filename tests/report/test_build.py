@@ -248,20 +248,27 @@ build.write(load_ablation("lrn"), "laptop", Path(sys.argv[1]))
 
 
 @pytest.mark.timing
-def test_two_hundred_runs_are_reported_in_five_seconds_without_torch(tmp_path: Path) -> None:
+def test_two_hundred_runs_are_reported_in_twice_the_time_of_six_without_torch(
+    tmp_path: Path,
+) -> None:
     variants = list(load_ablation("lrn").variants)
     errors = np.linspace(80, 25, 20)
-    records = [
-        make(variant, seed, (errors + (7 * seed) % 5).tolist(), confusion=[[9] * 26] * 26)
-        for variant in variants
-        for seed in range(40)
-    ]
-    write_records(records, tmp_path)
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", WITHOUT_TORCH, str(tmp_path)], check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert after.ru_utime - before.ru_utime < 5  # of the processor: the machine may be busy
-    assert (tmp_path / "comparison.csv").is_file()
+    seconds = {}
+    for seeds in (1, 40):
+        folder = tmp_path / str(seeds)
+        folder.mkdir()
+        records = [
+            make(variant, seed, (errors + (7 * seed) % 5).tolist(), confusion=[[9] * 26] * 26)
+            for variant in variants
+            for seed in range(seeds)
+        ]
+        write_records(records, folder)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-c", WITHOUT_TORCH, str(folder)], check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds[seeds] = after.ru_utime - before.ru_utime  # of the processor: others may be busy
+        assert (folder / "comparison.csv").is_file()
+    assert seconds[40] < 2 * seconds[1]  # the processor's rate is in both
 
 
 def test_a_finding_stands_in_every_report_of_its_profile_and_in_no_other(tmp_path: Path) -> None:
