@@ -102,6 +102,7 @@ def load_ablation(
     overrides = variants_of(file, own_part, path, profile)
     (tune, reason), part = tuning_of(parts, fixed), f"{path}: profiles.{profile}"
     neighbours = first_said(parts, "tune_neighbours") or 0
+    baseline = own_part.baseline or file.baseline
     shared = [
         Layer(f"ablations/profiles/{scale}.yaml", profile_part.config),
         Layer(f"ablations/regimes/{regime}.yaml", load_regime(regime).config),
@@ -115,8 +116,8 @@ def load_ablation(
         question=file.question,
         profile=profile,
         regime=regime,
-        claims=with_baselines(file.claims | own_part.claims, file.baseline),
-        baseline=file.baseline,
+        claims=with_baselines(file.claims | own_part.claims, baseline),
+        baseline=baseline,
         metrics=(*file.metrics, *own_part.extra_metrics),
         seeds=seeds if seeds is not None else first_said(parts, "seeds") or 1,
         other_seeds=first_said(parts, "other_seeds"),

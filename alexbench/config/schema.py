@@ -288,6 +288,7 @@ class AblationPart(ProfilePart):
 
     finding: str | None = None  # two sentences: what the records of this profile say
     only: Annotated[tuple[str, ...], Field(strict=False)] = ()  # these variants; (): all
+    baseline: str | None = None  # in place of the file's
     extra_metrics: Annotated[tuple[str, ...], Field(strict=False)] = ()  # of this profile alone
     variants: dict[str, Overrides] = {}  # variant -> settings in this profile alone
     extra_variants: dict[str, Overrides] = {}  # variants of this profile alone
