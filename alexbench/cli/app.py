@@ -203,24 +203,24 @@ def report(
 @app.command()
 def claims(
     results: Results = "results",
-    readme: Annotated[
+    page: Annotated[
         str | None,
         typer.Option(help="A Markdown file whose tables are replaced; default: print the tables."),
     ] = None,
 ) -> None:
-    """Print every claim with its source, measurements and verdicts; then those of cifar10-short."""
+    """Print every claim with its source, and what was measured of it with the verdicts."""
     from alexbench.report import build
-    from alexbench.report.readme_claims import put_into
+    from alexbench.report.results_page import put_into
     from alexbench.runs.files import write_text_safely
 
-    tables = build.readme_tables(Path(results))
-    if readme is None:
+    tables = build.page_tables(Path(results))
+    if page is None:
         typer.echo("\n\n".join(tables.values()))
         return
-    path = Path(readme)
+    path = Path(page)
     if not path.is_file():
-        raise BadInput(f"--readme {readme}: no such file")
-    text = put_into(path.read_text(encoding="utf-8"), tables, readme)
+        raise BadInput(f"--page {page}: no such file")
+    text = put_into(path.read_text(encoding="utf-8"), tables, page)
     write_text_safely(text, path)
     typer.echo(path)
 

@@ -45,34 +45,92 @@ class Section(BaseModel):
 class DataConfig(Section):
     """The images, and how pixels become inputs of the net."""
 
-    name: Literal["glyphs", "cifar10", "imagefolder"] = "imagefolder"
-    # images are stored with this side in pixels: the shortest side is resized to it, then the
-    # centre is cropped (section 2)
-    image_size: PositiveInt = 256
-    # how many images of each split are used: the first ones, class by class in turn; None: all
-    train_images: PositiveInt | None = None
-    test_images: PositiveInt | None = None
-    undecodable: Literal["refuse", "skip"] = "refuse"
-    # the mean of the training images that is subtracted from every image
-    mean: Literal["per_pixel", "per_channel", "none"] = "per_pixel"
-    scale: PositiveFloat = 1.0  # inputs are (pixel - mean) / scale with pixels in 0..255
+    name: Literal["glyphs", "cifar10", "imagefolder"] = Field(
+        default="imagefolder",
+        description=(
+            "Data set: glyphs (letters drawn by alexbench), cifar10, or imagefolder (a folder of "
+            "images a class, as ImageNet's)."
+        ),
+    )
+    image_size: PositiveInt = Field(
+        default=256,
+        description=(
+            "Side of a stored image in pixels: the shortest side is resized to it, then the "
+            "centre is cropped (section 2)."
+        ),
+    )
+    train_images: PositiveInt | None = Field(
+        default=None,
+        description="Number of training images: the first ones, class by class in turn; null: all.",
+    )
+    test_images: PositiveInt | None = Field(
+        default=None,
+        description="Number of test images: the first ones, class by class in turn; null: all.",
+    )
+    undecodable: Literal["refuse", "skip"] = Field(
+        default="refuse",
+        description=(
+            "What happens with a file that cannot be decoded: refuse ends with an error, skip "
+            "leaves it out."
+        ),
+    )
+    mean: Literal["per_pixel", "per_channel", "none"] = Field(
+        default="per_pixel",
+        description=(
+            "Mean of the training images that is subtracted from every image: of each pixel, of "
+            "each channel, or none."
+        ),
+    )
+    scale: PositiveFloat = Field(
+        default=1.0,
+        description="Inputs of the net are (pixel - mean) / scale, with pixels in 0..255.",
+    )
 
 
 class AugmentConfig(Section):
     """Random changes of each training image in each batch (section 4.1)."""
 
-    crop_size: PositiveInt = 224  # side of the crop in pixels
-    # pixels of zeros around the image, added after the mean is subtracted
-    padding: NonNegativeInt = 0
-    crops: bool = True  # true: crops at random positions; false: the centre crop
-    mirror: bool = True  # half of the crops are mirrored
-    # colour noise along the principal components: paper scales it by their eigenvalues, as_run by
-    # the square roots of these
-    pca_colour: Literal["none", "paper", "as_run"] = "paper"
-    pca_sd: NonNegativeFloat = 0.1  # standard deviation of the colour noise
-    pca_epochs: PositiveInt | None = None  # colour noise in the first epochs only; None: in all
-    # true as run: training images are divided by 1 + pca_sd in the epochs with colour noise
-    pca_rescale: bool = False
+    crop_size: PositiveInt = Field(
+        default=224,
+        description="Side of the crop in pixels, which is the side of the net's input.",
+    )
+    padding: NonNegativeInt = Field(
+        default=0,
+        description=(
+            "Width in pixels of the border of zeros around the image, added after the mean is "
+            "subtracted."
+        ),
+    )
+    crops: bool = Field(
+        default=True,
+        description="true: training crops are at random positions; false: at the centre.",
+    )
+    mirror: bool = Field(
+        default=True,
+        description="true: each training image is mirrored with probability 1/2.",
+    )
+    pca_colour: Literal["none", "paper", "as_run"] = Field(
+        default="paper",
+        description=(
+            "Colour noise along the principal components: none; paper scales it by their "
+            "eigenvalues, as_run by the square roots of these."
+        ),
+    )
+    pca_sd: NonNegativeFloat = Field(
+        default=0.1,
+        description="Standard deviation of the colour noise.",
+    )
+    pca_epochs: PositiveInt | None = Field(
+        default=None,
+        description="Number of first epochs with colour noise; null: all epochs.",
+    )
+    pca_rescale: bool = Field(
+        default=False,
+        description=(
+            "true (as run): training images are divided by 1 + pca_sd in the epochs with colour "
+            "noise."
+        ),
+    )
 
 
 AS_RUN = {
@@ -96,46 +154,147 @@ class ModelConfig(Section):
         "vgg_c",
         "vgg_d",
         "vgg_e",
-    ] = "alexnet"
-    form: Literal["paper", "as_run"] = "paper"  # as_run: the defaults are those of AS_RUN
-    width: PositiveFloat = 1.0  # kernels and FC units, as a multiple of the paper's
-    activation: Literal["relu", "tanh", "scaled_tanh"] = "relu"  # scaled_tanh: 1.7159 tanh(2x/3)
-    # which layers have local response normalization; gain_only: conv1 and conv2, which divide by
-    # k**beta alone
-    lrn: Literal["none", "conv1", "conv2", "both", "gain_only"] = "both"
-    lrn_size: PositiveInt = 5
-    lrn_alpha: NonNegativeFloat = 1e-4
-    lrn_beta: NonNegativeFloat = 0.75
-    lrn_k: PositiveFloat = 2.0
-    # the divisor's base: paper is k + alpha * sum, as_run is k + alpha / size * sum
-    lrn_alpha_reading: Literal["paper", "as_run"] = "paper"
-    # where the norm stands; as_run: the released order, in alexnet before the ReLU of conv1 and
-    # after that of conv2
-    lrn_order: Literal["after_relu", "before_relu", "after_pool", "as_run"] = "after_relu"
-    within_map_norm: bool = False  # 5x5 norm inside each map of conv2: as run, not in the paper
-    # overlapping: windows of 3x3 with stride 2; non_overlapping: 2x2 with stride 2, same output
-    # size
-    pooling: Literal["overlapping", "non_overlapping"] = "overlapping"
-    dropout: Fraction = 0.5  # share of the hidden FC layers' units that is dropped (section 4.2)
-    # hidden_layers drops outputs of fc6 and fc7 (the paper), layer_inputs those of the last pool
-    # and fc6
-    dropout_place: Literal["hidden_layers", "layer_inputs"] = "hidden_layers"
-    columns: Literal["two_columns", "one_column", "no_links", "dense"] = "two_columns"
-    # this layer is left out with its activation and norm; its pool stays
-    removed_layer: Literal["none", "conv2", "conv3", "conv4", "conv5"] = "none"
-    # output sizes of pools: up keeps windows that reach beyond the edge (released code), down drops
-    # them (libraries)
-    rounding: Literal["up", "down"] = "up"
-    adaptive_pool: NonNegativeInt = 0  # output side of an average pool before fc6; 0: none
-    resize: NonNegativeInt = 0  # the net resizes its inputs to this side in pixels; 0: it does not
-    # standard deviations of the first weights: paper 0.01 everywhere, as_run the released ones,
-    # fan_in gain / sqrt(inputs that are not dropped)
-    init: Literal["paper", "as_run", "fan_in"] = "paper"
-    # first biases of conv2, conv4, conv5 and the hidden FC layers; others begin at 0 (section 5)
-    bias_init: float = 1.0
-    hidden_units: NonNegativeInt = 0  # cifar4: units of a hidden FC layer (26% recipe: 64); 0: none
-    # cifar_local: kernels of local3 (64 in the 11% recipe, 32 in the 13% one)
-    local_kernels: PositiveInt = 64
+    ] = Field(
+        default="alexnet",
+        description=(
+            "Net: alexnet (the paper's), alexnet_small (its layers at 32x32 pixels), cifar4 and "
+            "cifar_local (the CIFAR-10 nets of cuda-convnet), vgg_a to vgg_e."
+        ),
+    )
+    form: Literal["paper", "as_run"] = Field(
+        default="paper",
+        description=(
+            "Form of the net: paper; as_run gives init, lrn_alpha_reading, lrn_order and "
+            "within_map_norm the released values unless they are set."
+        ),
+    )
+    width: PositiveFloat = Field(
+        default=1.0,
+        description="Number of kernels and FC units, as a multiple of the paper's.",
+    )
+    activation: Literal["relu", "tanh", "scaled_tanh"] = Field(
+        default="relu",
+        description="Activation function; scaled_tanh is 1.7159 tanh(2x/3).",
+    )
+    lrn: Literal["none", "conv1", "conv2", "both", "gain_only"] = Field(
+        default="both",
+        description=(
+            "Layers with local response normalization; gain_only: conv1 and conv2 divide by k ** "
+            "beta alone."
+        ),
+    )
+    lrn_size: PositiveInt = Field(
+        default=5,
+        description=(
+            "Number of neighbouring kernels in a window of local response normalization (n in the "
+            "paper)."
+        ),
+    )
+    lrn_alpha: NonNegativeFloat = Field(
+        default=1e-4,
+        description=(
+            "alpha of local response normalization; lrn_alpha_reading says what it multiplies."
+        ),
+    )
+    lrn_beta: NonNegativeFloat = Field(
+        default=0.75,
+        description="beta of local response normalization: the exponent of the divisor.",
+    )
+    lrn_k: PositiveFloat = Field(
+        default=2.0,
+        description="k of local response normalization: the constant in the divisor.",
+    )
+    lrn_alpha_reading: Literal["paper", "as_run"] = Field(
+        default="paper",
+        description=(
+            "Divisor of local response normalization before its exponent: paper is k + alpha * "
+            "sum, as_run is k + alpha / size * sum."
+        ),
+    )
+    lrn_order: Literal["after_relu", "before_relu", "after_pool", "as_run"] = Field(
+        default="after_relu",
+        description=(
+            "Place of the norm in its layer; as_run is the released order: in alexnet before the "
+            "ReLU of conv1 and after that of conv2."
+        ),
+    )
+    within_map_norm: bool = Field(
+        default=False,
+        description=(
+            "true (as run, not in the paper): conv2 has a norm over 5x5 pixels of each map."
+        ),
+    )
+    pooling: Literal["overlapping", "non_overlapping"] = Field(
+        default="overlapping",
+        description=(
+            "Windows of max pooling: overlapping are 3x3 with stride 2; non_overlapping are 2x2 "
+            "with stride 2, with the same output size."
+        ),
+    )
+    dropout: Fraction = Field(
+        default=0.5,
+        description="Share of the units that dropout sets to 0 in training (section 4.2).",
+    )
+    dropout_place: Literal["hidden_layers", "layer_inputs"] = Field(
+        default="hidden_layers",
+        description=(
+            "What dropout drops: hidden_layers the outputs of fc6 and fc7 (the paper), "
+            "layer_inputs the outputs of the last pool and of fc6."
+        ),
+    )
+    columns: Literal["two_columns", "one_column", "no_links", "dense"] = Field(
+        default="two_columns",
+        description=(
+            "Columns of the net: two_columns as in the paper, where conv2, conv4 and conv5 see "
+            "their own; no_links exchanges nothing before fc8; one_column has half of the kernels "
+            "of conv1 to conv4; dense has the kernels of both, and every layer sees all."
+        ),
+    )
+    removed_layer: Literal["none", "conv2", "conv3", "conv4", "conv5"] = Field(
+        default="none",
+        description="Layer that is left out with its activation and norm; its pool stays.",
+    )
+    rounding: Literal["up", "down"] = Field(
+        default="up",
+        description=(
+            "Output size of pools: up keeps windows that reach beyond the edge (released code), "
+            "down drops them (libraries)."
+        ),
+    )
+    adaptive_pool: NonNegativeInt = Field(
+        default=0,
+        description="Output side of an average pool before fc6; 0: none.",
+    )
+    resize: NonNegativeInt = Field(
+        default=0,
+        description="Side in pixels to which the net resizes its inputs; 0: it does not.",
+    )
+    init: Literal["paper", "as_run", "fan_in"] = Field(
+        default="paper",
+        description=(
+            "Standard deviation of the first weights: paper is 0.01 everywhere, as_run the "
+            "released values, fan_in is gain / sqrt(inputs that are not dropped)."
+        ),
+    )
+    bias_init: float = Field(
+        default=1.0,
+        description=(
+            "First biases of conv2, conv4, conv5 and the hidden FC layers; other biases begin at "
+            "0 (section 5)."
+        ),
+    )
+    hidden_units: NonNegativeInt = Field(
+        default=0,
+        description=(
+            "Units of a hidden FC layer in cifar4 (64 in the 26% recipe); 0: no such layer."
+        ),
+    )
+    local_kernels: PositiveInt = Field(
+        default=64,
+        description=(
+            "Kernels of local3 in cifar_local (64 in the 11% recipe, 32 in the 13% recipe)."
+        ),
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -153,72 +312,199 @@ class ModelConfig(Section):
 class TrainConfig(Section):
     """How the net is trained (section 5)."""
 
-    epochs: PositiveInt = 90
-    batch_size: PositiveInt = 128
-    optimizer: Literal["sgd", "adam"] = "sgd"
-    lr: PositiveFloat = 0.01
-    momentum: Fraction = 0.9
-    weight_decay: NonNegativeFloat = 5e-4
-    bias_lr_factor: PositiveFloat = 1.0  # times lr, for biases; 2 as run
-    decay_biases: bool = True  # weight decay of biases as well; false as run
-    anneal_biases: bool = True  # the schedule changes the biases' rate as well; false as run
-    layer_lr_factor: ByLayer = {}  # times lr, for the weights and biases of single layers
-    # times layer_lr_factor, for the weights alone. With init as_run, data.scale 64 and conv1: 4096
-    # train as data.scale 1 does; weight decay needs 1 / 4096 of it in conv1's layer_weight_decay
-    layer_weight_lr_factor: ByLayer = {}
-    layer_weight_decay: ByLayer = {}  # in place of weight_decay, for the weights of single layers
-    # rates of single layers, in place of the schedule; 0 freezes their biases as well
-    layer_lr: dict[str, Rates] = {}
-    bias_lr: Rates = ()  # of all biases, in place of bias_lr_factor and the schedule
-    schedule: Literal["constant", "step", "stairs", "plateau", "linear", "cosine"] = "plateau"
-    # stairs: the epochs are divided into equal parts; from each to the next lr falls by the same
-    # factor, and by stairs_ratio in all
-    stairs: Annotated[int, Field(ge=2)] = 4
-    stairs_ratio: DropFactor = 250.0
-    lr_drop_factor: DropFactor = 10.0  # step and plateau divide lr by it
-    lr_drop_epochs: Epochs = ()  # step: after these epochs
-    plateau_drops: PositiveInt = 3  # plateau: at most so many drops ...
-    plateau_patience: PositiveInt = 5  # ... each after so many epochs without a lower test error
-    # training ends after so many epochs without a lower test error; 0: never
-    stop_patience: NonNegativeInt = 0
-    target_train_error: Percent | None = None  # for metrics such as epochs_to_target
-    # the error that the target is for. clean: of the pass after each epoch, without augmentation
-    # and dropout; running: of the epoch's own batches, each before its step
-    target_pass: Literal["clean", "running"] = "clean"
-    stop_at_target: bool = False  # training ends once the target is reached
-    precision: Literal["ieee", "tf32"] = "ieee"  # float32 products on CUDA; the CPU is always ieee
-    # two: a column on each of two devices, in one process; processes: a column in each of two
-    # processes; data_parallel: each batch is divided among train.replicas processes; hybrid: as
-    # data_parallel, with the FC layers divided among the processes
-    placement: Literal["one", "two", "processes", "data_parallel", "hybrid"] = "one"
-    replicas: PositiveInt = 1  # processes of data_parallel and hybrid
-    alone: bool = False  # no other run at the same time, for questions of time
+    epochs: PositiveInt = Field(
+        default=90,
+        description="Number of passes over the training images.",
+    )
+    batch_size: PositiveInt = Field(default=128, description="Number of images in a batch.")
+    optimizer: Literal["sgd", "adam"] = Field(
+        default="sgd",
+        description=(
+            "Update rule: sgd is the paper's, with momentum and weight decay; adam is torch's."
+        ),
+    )
+    lr: PositiveFloat = Field(default=0.01, description="Learning rate at the start.")
+    momentum: Fraction = Field(default=0.9, description="Momentum of sgd.")
+    weight_decay: NonNegativeFloat = Field(
+        default=5e-4,
+        description=(
+            "Weight decay: each step shrinks the weights by lr * weight_decay of their size."
+        ),
+    )
+    bias_lr_factor: PositiveFloat = Field(
+        default=1.0,
+        description="Learning rate of the biases as a multiple of lr (2 as run).",
+    )
+    decay_biases: bool = Field(
+        default=True,
+        description="true: weight decay holds for biases as well (false as run).",
+    )
+    anneal_biases: bool = Field(
+        default=True,
+        description="true: the schedule changes the rate of the biases as well (false as run).",
+    )
+    layer_lr_factor: ByLayer = Field(
+        default={},
+        description=(
+            "Layer -> learning rate of its weights and biases as a multiple of lr, e.g. {conv1: "
+            "0.1}."
+        ),
+    )
+    # With init as_run, data.scale 64 and conv1: 4096 train as data.scale 1 does; weight decay needs
+    # 1 / 4096 of it in conv1's layer_weight_decay.
+    layer_weight_lr_factor: ByLayer = Field(
+        default={},
+        description="Layer -> further factor on layer_lr_factor, for the weights alone.",
+    )
+    layer_weight_decay: ByLayer = Field(
+        default={},
+        description="Layer -> weight decay of its weights, in place of weight_decay.",
+    )
+    layer_lr: dict[str, Rates] = Field(
+        default={},
+        description=(
+            "Layer -> [epoch, rate] pairs in place of the schedule: a rate holds from its epoch "
+            "on; 0 freezes the biases as well."
+        ),
+    )
+    bias_lr: Rates = Field(
+        default=(),
+        description=(
+            "[epoch, rate] pairs for all biases, in place of bias_lr_factor and the schedule."
+        ),
+    )
+    schedule: Literal["constant", "step", "stairs", "plateau", "linear", "cosine"] = Field(
+        default="plateau",
+        description=(
+            "How the learning rate changes: constant, step (after lr_drop_epochs), stairs, "
+            "plateau (when the test error no longer falls), linear or cosine (to 0)."
+        ),
+    )
+    stairs: Annotated[int, Field(ge=2)] = Field(
+        default=4,
+        description=(
+            "stairs: number of equal parts of the training; from each to the next lr falls by the "
+            "same factor."
+        ),
+    )
+    stairs_ratio: DropFactor = Field(
+        default=250.0,
+        description="stairs: first learning rate divided by the last.",
+    )
+    lr_drop_factor: DropFactor = Field(
+        default=10.0,
+        description="step and plateau: lr is divided by it at a drop.",
+    )
+    lr_drop_epochs: Epochs = Field(default=(), description="step: lr drops after these epochs.")
+    plateau_drops: PositiveInt = Field(default=3, description="plateau: largest number of drops.")
+    plateau_patience: PositiveInt = Field(
+        default=5,
+        description="plateau: number of epochs without a lower test error before a drop.",
+    )
+    stop_patience: NonNegativeInt = Field(
+        default=0,
+        description=(
+            "Training ends after this number of epochs without a lower test error; 0: never."
+        ),
+    )
+    target_train_error: Percent | None = Field(
+        default=None,
+        description=(
+            "Training error in percent that metrics as epochs_to_target wait for; null: no target."
+        ),
+    )
+    target_pass: Literal["clean", "running"] = Field(
+        default="clean",
+        description=(
+            "Error that the target is for: clean, of a pass after each epoch without augmentation "
+            "and dropout; running, of the epoch's own batches, each before its step."
+        ),
+    )
+    stop_at_target: bool = Field(
+        default=False,
+        description="true: training ends when target_train_error is reached.",
+    )
+    precision: Literal["ieee", "tf32"] = Field(
+        default="ieee",
+        description="Precision of float32 products on CUDA; the CPU is always ieee.",
+    )
+    placement: Literal["one", "two", "processes", "data_parallel", "hybrid"] = Field(
+        default="one",
+        description=(
+            "Where the net trains: one device; two devices, a column on each; processes, a column "
+            "in each of two; data_parallel divides each batch among train.replicas processes; "
+            "hybrid divides the FC layers too."
+        ),
+    )
+    replicas: PositiveInt = Field(
+        default=1,
+        description="Number of processes of data_parallel and hybrid.",
+    )
+    alone: bool = Field(
+        default=False,
+        description="true: no other run trains at the same time, for questions of time.",
+    )
 
 
 class EvaluateConfig(Section):
     """What is measured after each epoch and at the end."""
 
-    # views averaged in the final test: centre; mirror: centre and its mirror; translations: 4
-    # corners and centre; ten_crop: those 5 and their mirrors (section 4.1)
-    views: Literal["centre", "mirror", "translations", "ten_crop"] = "centre"
-    # how many nets are averaged in the final test: those of seeds s, s + 100, s + 200 and so on
-    nets: Annotated[int, Field(ge=1, le=9)] = 1
-    # training images evaluated after an epoch; None: all, 0: none
-    train_images: NonNegativeInt | None = None
-    # training images on which the share of saturated tanh units is measured after an epoch; 0: none
-    saturation_images: NonNegativeInt = 0
-    # indices of the test images that the page shows with predictions; (): the first 12
-    pictured: Annotated[tuple[NonNegativeInt, ...], Field(strict=False)] = ()
+    views: Literal["centre", "mirror", "translations", "ten_crop"] = Field(
+        default="centre",
+        description=(
+            "Views that the final test averages: centre; mirror (centre and its mirror image); "
+            "translations (4 corners and centre); ten_crop (these 5 and their mirror images; "
+            "section 4.1)."
+        ),
+    )
+    nets: Annotated[int, Field(ge=1, le=9)] = Field(
+        default=1,
+        description=(
+            "Number of nets that the final test averages: those of the seeds s, s + 100, s + 200 "
+            "and so on."
+        ),
+    )
+    train_images: NonNegativeInt | None = Field(
+        default=None,
+        description=(
+            "Number of training images that are evaluated after an epoch; null: all; 0: none."
+        ),
+    )
+    saturation_images: NonNegativeInt = Field(
+        default=0,
+        description=(
+            "Number of training images on which the share of saturated tanh units is measured "
+            "after an epoch; 0: none."
+        ),
+    )
+    pictured: Annotated[tuple[NonNegativeInt, ...], Field(strict=False)] = Field(
+        default=(),
+        description=(
+            "Indices of the test images that the page shows with predictions; []: the first 12."
+        ),
+    )
 
 
 class Config(Section):
     """All settings of a run. Its result depends on its seed, data and machine as well."""
 
-    data: DataConfig = DataConfig()
-    augment: AugmentConfig = AugmentConfig()
-    model: ModelConfig = ModelConfig()
-    train: TrainConfig = TrainConfig()
-    evaluate: EvaluateConfig = EvaluateConfig()
+    data: DataConfig = Field(
+        default=DataConfig(),
+        description="The images, and how pixels become inputs of the net.",
+    )
+    augment: AugmentConfig = Field(
+        default=AugmentConfig(),
+        description="Random changes of each training image in each batch.",
+    )
+    model: ModelConfig = Field(
+        default=ModelConfig(),
+        description="The net, and the techniques that an ablation switches.",
+    )
+    train: TrainConfig = Field(default=TrainConfig(), description="How the net is trained.")
+    evaluate: EvaluateConfig = Field(
+        default=EvaluateConfig(),
+        description="What is measured after each epoch and at the end.",
+    )
 
 
 DEFAULTS = Config().model_dump(mode="json")
@@ -242,10 +528,21 @@ def differences(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
 class ClaimUse(Section):
     """The comparison that tests a claim: ``variant`` minus ``baseline``, on ``metric``."""
 
-    variant: str
-    baseline: str | None = None  # None: the ablation's
-    metric: str | None = None  # None: every metric that the claim gives a number for
-    control: str | None = None  # a variant without the technique's cause: no effect is expected
+    variant: str = Field(description="Variant that embodies the claim.")
+    baseline: str | None = Field(
+        default=None,
+        description="Variant that it is compared with; default: the ablation's baseline.",
+    )
+    metric: str | None = Field(
+        default=None,
+        description=(
+            "Metric that is compared; default: every metric that the claim gives a number for."
+        ),
+    )
+    control: str | None = Field(
+        default=None,
+        description="Variant without the technique's cause: no effect is expected of it.",
+    )
 
 
 def as_uses(value: Any) -> Any:
@@ -260,51 +557,117 @@ Claims = dict[str, Annotated[tuple[ClaimUse, ...], BeforeValidator(as_uses)]]
 class ProfilePart(Section):
     """What a profile file and an ablation's part for a profile may say."""
 
-    seeds: PositiveInt | None = None  # seeds 0 .. seeds - 1 of every variant
-    other_seeds: PositiveInt | None = None  # at most so many of variants that no claim is about
-    config: Overrides = {}
-    tune: Grid | Literal["none"] | None = None  # none needs a tune_reason
-    tune_reason: str | None = None
-    tune_seeds: PositiveInt | None = None
-    tuned: dict[str, Overrides] = {}  # variant -> values chosen by earlier tuning
-    # so many measured rates on either side of the tuned one, sqrt(2) apart; 0: at one rate
-    tune_neighbours: Annotated[int, Field(ge=0, le=3)] | None = None
+    seeds: PositiveInt | None = Field(
+        default=None,
+        description="Number of runs of every variant: seeds 0 .. seeds - 1.",
+    )
+    other_seeds: PositiveInt | None = Field(
+        default=None,
+        description="Largest number of seeds of variants that no claim is about.",
+    )
+    config: Overrides = Field(
+        default={},
+        description='Settings of every variant: "section.key" -> value.',
+    )
+    tune: Grid | Literal["none"] | None = Field(
+        default=None,
+        description=(
+            "Grid of one setting, e.g. {train.lr: [0.01, 0.02]}, of which each variant gets its "
+            "best value; none needs a tune_reason."
+        ),
+    )
+    tune_reason: str | None = Field(default=None, description="Why nothing is tuned.")
+    tune_seeds: PositiveInt | None = Field(
+        default=None,
+        description="Number of tuning seeds; they are other seeds than the measured ones.",
+    )
+    tuned: dict[str, Overrides] = Field(
+        default={},
+        description="Variant -> values that an earlier tuning chose for it.",
+    )
+    tune_neighbours: Annotated[int, Field(ge=0, le=3)] | None = Field(
+        default=None,
+        description=(
+            "Number of measured rates on either side of the tuned one, sqrt(2) apart; 0: the "
+            "variants are compared at one rate."
+        ),
+    )
 
 
 class RegimePart(Section):
     """The settings of a regime: ablations/regimes/<name>.yaml."""
 
-    config: Overrides = {}
+    config: Overrides = Field(
+        default={},
+        description='Settings of every variant: "section.key" -> value.',
+    )
 
 
 class ProfileFile(ProfilePart):
     """The keys of ablations/profiles/<name>.yaml."""
 
-    regime: str  # the regime where none is named
+    regime: str = Field(
+        description="Regime of the profile where its name has none: authors, modern or paper.",
+    )
 
 
 class AblationPart(ProfilePart):
     """What an ablation says for one profile, or for ``<profile>-<regime>``."""
 
-    finding: str | None = None  # two sentences: what the records of this profile say
-    only: Annotated[tuple[str, ...], Field(strict=False)] = ()  # these variants; (): all
-    baseline: str | None = None  # in place of the file's
-    extra_metrics: Annotated[tuple[str, ...], Field(strict=False)] = ()  # of this profile alone
-    variants: dict[str, Overrides] = {}  # variant -> settings in this profile alone
-    extra_variants: dict[str, Overrides] = {}  # variants of this profile alone
-    claims: Claims = {}  # claims tested in this profile alone
+    finding: str | None = Field(
+        default=None,
+        description="Two sentences on what the records of this profile say.",
+    )
+    only: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+        default=(),
+        description="Variants that this profile has; []: all.",
+    )
+    baseline: str | None = Field(default=None, description="Baseline in place of the file's.")
+    extra_metrics: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+        default=(),
+        description="Metrics of this profile alone.",
+    )
+    variants: dict[str, Overrides] = Field(
+        default={},
+        description="Variant -> settings in this profile alone.",
+    )
+    extra_variants: dict[str, Overrides] = Field(
+        default={},
+        description="Variants of this profile alone: name -> settings.",
+    )
+    claims: Claims = Field(default={}, description="Claims that are tested in this profile alone.")
 
 
 class AblationFile(ProfilePart):
     """The keys of ablations/<name>.yaml."""
 
-    title: str
-    question: str
-    claims: Claims = {}
-    baseline: str
-    metrics: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
-    variants: dict[str, Overrides] = {}
-    matrix: dict[str, list[Any]] = {}
-    labels: dict[str, str] = {}  # variant -> its name in tables and figures
-    about: dict[str, str] = {}  # variant -> one sentence on it
-    profiles: dict[str, AblationPart] = {}
+    title: str = Field(description="Title of the tables and pages.")
+    question: str = Field(description="The question, as one sentence.")
+    claims: Claims = Field(
+        default={},
+        description=(
+            "Claim id -> the variant that embodies it, or a use with variant, baseline, metric "
+            "and control, or a list of these."
+        ),
+    )
+    baseline: str = Field(description="Variant that the others are compared with.")
+    metrics: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] = Field(
+        description="Metrics of the tables; tuning and the curves look at the first.",
+    )
+    variants: dict[str, Overrides] = Field(
+        default={},
+        description='Name -> settings that differ from the shared ones: "section.key" -> value.',
+    )
+    matrix: dict[str, list[Any]] = Field(
+        default={},
+        description="In place of variants: setting -> values; each combination is a variant.",
+    )
+    labels: dict[str, str] = Field(
+        default={},
+        description="Variant -> its name in tables and figures.",
+    )
+    about: dict[str, str] = Field(default={}, description="Variant -> one sentence on it.")
+    profiles: dict[str, AblationPart] = Field(
+        default={},
+        description="Profile, or <profile>-<regime> -> what differs there.",
+    )

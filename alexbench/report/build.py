@@ -20,8 +20,7 @@ from alexbench.report import (
     kernel_figure,
     latex,
     markdown,
-    readme_claims,
-    readme_profile,
+    results_page,
     tuning_table,
 )
 from alexbench.report.text import Comparisons, headline
@@ -32,8 +31,8 @@ __all__ = [
     "FORMATS",
     "comparison",
     "headline",
+    "page_tables",
     "read",
-    "readme_tables",
     "summary",
     "write",
     "write_index",
@@ -139,11 +138,9 @@ def read_tables(results: Path) -> Comparisons:
     return [(path.parent, read_csv(path)) for path in sorted(results.glob("*/*/comparison.csv"))]
 
 
-def readme_tables(results: Path) -> dict[str, str]:
-    """Return what the README shows of the profiles as they are, not of what was set by hand."""
-    tables = [each for each in read_tables(results) if is_profile(each[0].name)]
-    short = [each for each in tables if each[0].name == "cifar10-short"]
-    return {"claims": readme_claims.render(tables), "cifar10-short": readme_profile.render(short)}
+def page_tables(results: Path) -> dict[str, str]:
+    """Return the tables of docs/results.md: of whole profiles, without those set by hand."""
+    return results_page.render([each for each in read_tables(results) if is_profile(each[0].name)])
 
 
 def frame(
