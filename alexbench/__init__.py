@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+    __version__: str
+
 
 def run(ablation: str, profile: str = "laptop", **options: Any) -> "pd.DataFrame":
     """Train an ablation and return its comparison: a row a claim or metric and variant.
@@ -19,3 +21,12 @@ def run(ablation: str, profile: str = "laptop", **options: Any) -> "pd.DataFrame
 
     sweep = prepare(ablation, profile, sweep_options(**options))
     return frame(ComparisonRow, carry_out(sweep))
+
+
+def __getattr__(name: str) -> Any:
+    """What takes time to load is loaded when it is asked for."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("alexbench")
+    raise AttributeError(f"module 'alexbench' has no attribute '{name}'")

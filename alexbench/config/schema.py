@@ -551,7 +551,13 @@ def as_uses(value: Any) -> Any:
     return tuple({"variant": use} if isinstance(use, str) else use for use in uses)
 
 
-Claims = dict[str, Annotated[tuple[ClaimUse, ...], BeforeValidator(as_uses)]]
+Claims = dict[
+    str,
+    Annotated[
+        tuple[ClaimUse, ...],
+        BeforeValidator(as_uses, json_schema_input_type=str | ClaimUse | list[str | ClaimUse]),
+    ],
+]
 
 
 class ProfilePart(Section):
