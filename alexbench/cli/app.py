@@ -135,8 +135,8 @@ def run(
         seeds, set_, device, data_root, results, number_of(jobs), threads, how
     )
     prepared = sweep.prepare(ablation, profile, options)
-    comparison = sweep.carry_out(prepared)
-    print_comparison(comparison, prepared.ablation.metrics[0], prepared.ablation.title)
+    result = sweep.carry_out(prepared)
+    print_comparison(result.rows, prepared.ablation.metrics[0], prepared.ablation.title)
     if finding := prepared.ablation.finding_for(prepared.folder.name):
         typer.echo(f"Found in the records that ship with alexbench: {finding}\n")
     typer.echo(f"Tables, curves and records are in {prepared.folder}")

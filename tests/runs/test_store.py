@@ -43,7 +43,7 @@ def test_what_another_ablation_has_trained_and_tuned_is_copied_and_not_trained_a
     run = next(run for run in runs_of(prepared) if run.variant == "thin")
     prepared.store.write_failure(run, "an earlier attempt")
 
-    comparison = alexbench.run(str(tmp_path / "second.yaml"), **options)
+    comparison = alexbench.run(str(tmp_path / "second.yaml"), **options).comparison
     pairs = dict(zip(comparison["metric"], comparison["num_pairs"], strict=True))
     assert pairs == {"test_error": 1, "top5_error": 1, "step_seconds": 0}  # timed on another day
     narrow, thin = only(first, "runs/narrow-*.json"), only(second, "runs/thin-*.json")
