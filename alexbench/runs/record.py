@@ -110,7 +110,7 @@ class Environment(TypedDict):
 
     trained_for: NotRequired[str]  # <ablation>/<profile>, if the record is a copy
     commit: str | None
-    dirty: bool
+    dirty: bool | None  # None: not known, as in an installed package
     versions: dict[str, Any]
     processor: str
     device: str
