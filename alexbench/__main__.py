@@ -5,6 +5,7 @@ import sys
 
 from alexbench.cli.app import app
 from alexbench.cli.bench import bench, gate
+from alexbench.cli.compare import compare
 from alexbench.cli.data import data
 from alexbench.cli.show import show
 from alexbench.config.placement import torchrun_is_on
@@ -14,6 +15,7 @@ app.add_typer(bench, name="bench")
 app.add_typer(data, name="data")
 app.command()(gate)
 app.command()(show)
+app.command()(compare)
 
 
 def main() -> None:

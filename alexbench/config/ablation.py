@@ -102,45 +102,38 @@ def load_ablation(
     a file. seeds: runs of each variant, in place of the file's. settings: ``key=value`` over every
     layer. files: what records carry of own files, in place of those that are not found.
     """
-    path, content, text = read_source(name, files)
+    path, content, own = read_source(name, files)
     scale = find_scale(profile, files)
-    file, profile, regime = validate(AblationFile, content, str(path)), scale.name, scale.regime
-    profile_part, own_part = scale.part, part_for(file, profile, path)
-    parts = (own_part, file, profile_part)  # the first that speaks decides
+    file, profile = validate(AblationFile, content, str(path)), scale.name
+    own_part = part_for(file, profile, path)
+    parts = (own_part, file, scale.part)  # the first that speaks decides
     fixed = parse_settings(settings)
     overrides = variants_of(file, own_part, path, profile)
     (tune, reason), part = tuning_of(parts, fixed), f"{path}: profiles.{profile}"
     neighbours = first_said(parts, "tune_neighbours") or 0
-    shared = [
-        Layer(scale.where, profile_part.config),
-        Layer(f"ablations/regimes/{regime}.yaml", load_regime(regime).config),
-        Layer(f"{path}: config", file.config),
-        Layer(f"{part}.config", own_part.config),
-    ]
+    shared = shared_layers(scale, file, own_part, path)
+    own_layers = {
+        variant: [
+            Layer(f"{path}: variant '{variant}'", values),
+            Layer(f"{part}: variants.{variant}", own_part.variants.get(variant, {})),
+        ]
+        for variant, values in overrides.items()
+    }
     ablation = Ablation(
         name=path.stem,
         file=str(path),
         title=file.title,
         question=file.question,
         profile=profile,
-        regime=regime,
-        claims=own_claims(
-            with_baselines(file.claims | own_part.claims, file.baseline), path, file.title
-        ),
+        regime=scale.regime,
+        claims=own_claims(file, own_part, path),
         baseline=file.baseline,
         metrics=(*file.metrics, *own_part.extra_metrics),
         seeds=seeds if seeds is not None else first_said(parts, "seeds") or 1,
         other_seeds=first_said(parts, "other_seeds"),
         variants={
-            variant: resolve(
-                [
-                    *shared,
-                    Layer(f"{path}: variant '{variant}'", values),
-                    Layer(f"{part}: variants.{variant}", own_part.variants.get(variant, {})),
-                    Layer("--set", fixed),
-                ]
-            )
-            for variant, values in overrides.items()
+            variant: resolve([*shared, *own_layers[variant], Layer("--set", fixed)])
+            for variant in overrides
         },
         tune=tune,
         tune_reason=reason,
@@ -151,11 +144,23 @@ def load_ablation(
         labels=file.labels,
         about=file.about,
         every_variant=every_variant(file, path),
-        files={**({} if text is None else {own_files.ablation(path.stem): text}), **scale.files},
+        files={**own, **scale.files},
     )
     refuse_set_and_tuned(ablation, [*overrides.values(), *own_part.variants.values()])
     check(ablation)
     return ablation
+
+
+def shared_layers(
+    scale: "Scale", file: AblationFile, part: AblationPart, path: Path
+) -> list[Layer]:
+    """The settings of every variant: of the profile, the regime, the file, and its part."""
+    return [
+        Layer(scale.where, scale.part.config),
+        Layer(f"ablations/regimes/{scale.regime}.yaml", load_regime(scale.regime).config),
+        Layer(f"{path}: config", file.config),
+        Layer(f"{path}: profiles.{scale.name}.config", part.config),
+    ]
 
 
 def but_for(fixed: Overrides, tuned: dict[str, Overrides]) -> dict[str, Overrides]:
@@ -228,11 +233,12 @@ def with_baselines(claims: Claims, baseline: str) -> Claims:
     }
 
 
-def own_claims(claims: Claims, path: Path, title: str) -> Claims:
-    """The claims, those that the file itself reports under ``<ablation>:<name>``.
+def own_claims(file: AblationFile, part: AblationPart, path: Path) -> Claims:
+    """The claims with their baselines, those that the file itself reports as ``<ablation>:<name>``.
 
     Raises BadInput.
     """
+    claims = with_baselines(file.claims | part.claims, file.baseline)
     found: Claims = {}
     for name, uses in claims.items():
         if not any(use.reported for use in uses):
@@ -241,7 +247,7 @@ def own_claims(claims: Claims, path: Path, title: str) -> Claims:
         if name in references.load().claims:
             raise BadInput(f"{path}: claims.{name}: alexbench has that claim: name yours otherwise")
         try:
-            references.define(own := f"{path.stem}:{name}", uses, title)
+            references.define(own := f"{path.stem}:{name}", uses, file.title)
         except (ValidationError, ValueError) as error:
             said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
             raise BadInput(f"{path}: claims.{name}: {said}") from None
@@ -251,22 +257,23 @@ def own_claims(claims: Claims, path: Path, title: str) -> Claims:
 
 def read_source(
     name: str | Mapping[str, Any], files: Mapping[str, str]
-) -> tuple[Path, dict[str, Any], str | None]:
-    """The path of an ablation's file, what it holds, and its text if it is not a shipped one."""
+) -> tuple[Path, dict[str, Any], dict[str, str]]:
+    """The path of an ablation's file, what it holds, and name -> text of an own one."""
     if not isinstance(name, str):
         title = re.sub(r"[^a-z0-9]+", "_", str(name.get("title", "")).lower()).strip("_")
         path, text = Path(f"{title or 'ablation'}.yaml"), own_files.to_yaml(name)
-        return path, read_yaml(path, text), text
+        return path, read_yaml(path, text), {own_files.ablation(path.stem): text}
     try:
         path = find(name)
     except BadInput:
         path = Path(f"{Path(name).stem}.yaml")
-        carried = files.get(own_files.ablation(path.stem))
-        if carried is None:
+        key = own_files.ablation(path.stem)
+        if key not in files:
             raise
-        return path, read_yaml(path, carried), carried
-    shipped = path.parent == shipped_folder("ablations")
-    return path, read_yaml(path), None if shipped else path.read_text(encoding="utf-8")
+        return path, read_yaml(path, files[key]), {key: files[key]}
+    content, shipped = read_yaml(path), path.parent == shipped_folder("ablations")
+    own = {} if shipped else {own_files.ablation(path.stem): path.read_text(encoding="utf-8")}
+    return path, content, own
 
 
 def find(name: str) -> Path:
