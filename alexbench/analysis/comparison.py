@@ -317,9 +317,13 @@ def on_scale(claimed: Effect, scale: Scale) -> verdict.Claimed:
     bound, sign_only = claimed.said == "beyond", claimed.size is None
     if scale != "log odds" or claimed.values is None:
         error = standard_error(claimed) if scale == "points" else math.nan
+        if scale == "log ratio" and claimed.delta_se and claimed.size:
+            error = claimed.delta_se / claimed.size
         return verdict.Claimed(claimed.log_or_points, error, bound, sign_only)
     delta, error = scales.claimed_log_odds(*claimed.values, claimed.images or paired.MANY_IMAGES)
-    known = claimed.images is not None
+    known = claimed.images is not None or claimed.delta_se is not None
+    if claimed.delta_se is not None:
+        error = scales.points_to_log_odds(claimed.delta_se, stats.mean(claimed.values))
     return verdict.Claimed(delta, error if known else math.nan, bound, sign_only)
 
 

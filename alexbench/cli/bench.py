@@ -1,12 +1,14 @@
 """The commands that measure kernels and compare their throughput with an earlier revision's."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 import typer
 
 from alexbench.cli.app import Device, Results, print_rows
 from alexbench.errors import BadInput
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Cores = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")]
 Rounds = Annotated[int, typer.Option(min=5, help="Timings of each arm; the arms take turns.")]
@@ -46,7 +48,7 @@ def lrn(
     threads: Cores = None,
     rounds: Rounds = 15,
     memory_format: Annotated[
-        str, typer.Option(help="Memory format of the images: channels_last or nchw.")
+        str, typer.Option(metavar="channels_last|nchw", help="Memory format of the images.")
     ] = "channels_last",
     compiled: Annotated[
         bool, typer.Option(help="Also measure torch.compile, which takes long to start.")
@@ -78,7 +80,7 @@ def gate(
     report.raise_for_failures()
 
 
-def print_counters(counters: pd.DataFrame) -> None:
+def print_counters(counters: "pd.DataFrame") -> None:
     """Print the counters, if any differ."""
     if len(counters):
         print_rows(counters, "Counters that differ")

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from alexbench.config.ablation import find, load_ablation, shipped_ablations
+from alexbench.config.ablation import Ablation, find, is_profile, load_ablation, shipped_ablations
 from alexbench.errors import BadInput
 from alexbench.report import build, kernel_table
+from alexbench.runs import record
 from alexbench.runs.lock import lock
 
 Make = Callable[[], Sequence[Path]]
@@ -26,15 +27,14 @@ def again(
     found = sorted({path.parent.parent.name for path in results.glob("*/*/runs")})
     of_kernels = [] if names or formats else sorted(results.glob("benchmarks/*.json"))
     for name in names:
-        find(name)  # refuses a name that is none
+        if name not in found:  # an own ablation's records carry its file
+            find(name)  # refuses a name that is none
     if not found and not of_kernels:
         raise BadInput(f"{results}: no records here; --results names the folder that holds them")
-    for own in () if names else sorted(set(found) - set(shipped_ablations())):
-        warn(f"{results / own}: not a shipped ablation: `alexbench report FILE` needs its file")
     for stem in (Path(name).stem for name in names):
         if stem not in found:
             raise BadInput(f"{results}: no records of '{stem}'; `alexbench run {stem}` makes some")
-    ablations = names or [name for name in found if name in shipped_ablations()]
+    ablations = names or found
     refused = []
     with lock(results / ".report.lock", wait=True):  # one command at a time
         for where, make in makers(results, ablations, formats or build.FORMATS, of_kernels, warn):
@@ -57,7 +57,7 @@ def makers(
     """Yield each folder or file, and the function that makes its report."""
 
     def of_folder(name: str, folder: Path) -> list[Path]:
-        ablation = load_ablation(name, folder.name.partition(",")[0])
+        ablation = ablation_of(name, folder)
         return build.write(ablation, folder.name, folder, warn, formats)[0]
 
     for name in names:
@@ -67,3 +67,21 @@ def makers(
         yield results, lambda: [build.write_index(results)]
     for measured in of_kernels:
         yield measured, partial(kernel_table.write, measured)
+
+
+def ablation_of(name: str, folder: Path) -> Ablation:
+    """The ablation of a folder of results; raises BadInput.
+
+    name: a path or a name. What is not found is read from the newest record that carries it.
+    """
+    shipped = Path(name).stem in shipped_ablations()
+    profile = folder.name.partition(",")[0]
+    carried = {} if shipped and is_profile(profile) else own_files(folder)
+    return load_ablation(name, profile, files=carried)
+
+
+def own_files(folder: Path) -> dict[str, str]:
+    """What the newest usable record of a folder carries of own files."""
+    records, _ = record.read_folder(folder / "runs")
+    newest = max(records, key=lambda run: run.environment["date"], default=None)
+    return dict(newest.files) if newest else {}

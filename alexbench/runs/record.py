@@ -1,6 +1,7 @@
 """The record of one run: its configuration, history and machine, as a JSON file. No torch here."""
 
 import base64
+import dataclasses
 import json
 import math
 import re
@@ -109,7 +110,7 @@ class Environment(TypedDict):
 
     trained_for: NotRequired[str]  # <ablation>/<profile>, if the record is a copy
     commit: str | None
-    dirty: bool
+    dirty: bool | None  # None: not known, as in an installed package
     versions: dict[str, Any]
     processor: str
     device: str
@@ -124,7 +125,8 @@ class RunRecord:
     """One variant trained with one seed. Errors in percent, times in seconds.
 
     ``correct`` is the final correctness of every test image (base64 of ``numpy.packbits``; empty if
-    the run diverged); ``confusion`` counts true x predicted classes.
+    the run diverged); ``confusion`` counts true x predicted classes. ``files``: name -> text of the
+    ablation's and profile's files, where these are not shipped ones.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -148,6 +150,7 @@ class RunRecord:
     confusion: list[list[int]] | None
     measurements: Measurements
     environment: Environment
+    files: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 _ADAPTER = TypeAdapter(RunRecord)
@@ -292,6 +295,8 @@ def _dumps(record: RunRecord) -> str:
     lines = []
     for field in fields(record):
         value = _finite(getattr(record, field.name))
+        if field.name == "files" and not value:  # of shipped ablations; older records have none
+            continue
         if isinstance(value, list) and value:
             rows = ",\n  ".join(_line(row) for row in value)
             text = f"[\n  {rows}\n ]"
