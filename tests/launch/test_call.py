@@ -83,7 +83,7 @@ def test_a_notebook_sees_question_verdicts_and_escaped_texts(swept):
     assert "<table" in page
 
 
-@pytest.mark.parametrize("kind", ["curves", "forest"])
+@pytest.mark.parametrize("kind", ["curves", "forest", "dots"])
 def test_a_result_draws_figures(swept, kind):
     assert swept[0].plot(kind).axes
 
