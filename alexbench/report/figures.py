@@ -120,9 +120,8 @@ def draw_variant(ax: Axes, key: str, variant: str, look: Look, runs: Sequence[Ru
 
 def draw_target(ax: Axes, records: Sequence[RunRecord]) -> None:
     """Draws a level line at the target training error, if there is one."""
-    for target in sorted(
-        {run.config["train"].get("target_train_error") for run in records} - {None}
-    ):
+    targets = {run.config["train"].get("target_train_error") for run in records}
+    for target in sorted(each for each in targets if each is not None):
         ax.axhline(target, color=GREY, linewidth=0.8, linestyle=(0, (2, 2)))
         ax.annotate(
             f"target {target:g}%",
