@@ -118,7 +118,7 @@ def machines(material: Material) -> Iterator[str]:
     """Timings of several processors, or uncommitted code."""
     environments = [run.environment for run in material.records]
     if any(environment["dirty"] for environment in environments):
-        dirty = sum(environment["dirty"] for environment in environments)
+        dirty = sum(bool(environment["dirty"]) for environment in environments)
         yield f"Uncommitted code: {dirty} of {len(environments)} records were made with changes."
     if len({environment["processor"] for environment in environments}) > 1:
         yield "Several processors: runs are paired for timings on one of them only."
