@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TORCH ?= torch==2.14.1 torchvision==0.29.1
 
-.PHONY: run test check docs results
+.PHONY: run test test-lowest check docs results
 
 run: $(INSTALLED)  ## the main job: the laptop form of ablations/lrn.yaml
 	$(BIN)/python -m alexbench run ablations/lrn.yaml --results runs
@@ -13,6 +13,18 @@ run: $(INSTALLED)  ## the main job: the laptop form of ablations/lrn.yaml
 test: check  ## every check and test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m timing
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --benchmark-disable
+
+# The tests of what depends on other packages: the command line, tables and figures, data, training.
+LOWEST ?= .venv-lowest
+LOWEST_TESTS ?= tests/cli tests/config tests/report tests/launch/test_call.py tests/data/test_glyphs.py tests/training
+
+test-lowest:  ## the same at the exact lower bounds of pyproject.toml, in an environment of its own
+	$(LOWEST)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(LOWEST)
+	$(PYTHON) tests/lowest.py > $(LOWEST)/lowest.txt
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(LOWEST)/lowest.txt
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(LOWEST)/lowest.txt \
+		--editable . 'pytest>=8.3' 'jsonschema>=4.23' 'statsmodels>=0.14'
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -q --benchmark-disable $(LOWEST_TESTS)
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -1,21 +1,102 @@
 """Ablation benchmarks for the AlexNet paper: measured deltas beside the paper's own."""
 
-from typing import TYPE_CHECKING, Any
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+from typing_extensions import Unpack
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from alexbench.models.layers import LocalResponseNorm as LocalResponseNorm
+    from alexbench.report.result import Result as Result
+
+    __version__: str
+
+__all__ = ["LocalResponseNorm", "Result", "__version__", "load", "run"]
 
 
-def run(ablation: str, profile: str = "laptop", **options: Any) -> "pd.DataFrame":
-    """Train an ablation and return its comparison: a row a claim or metric and variant.
+class Execution(TypedDict, total=False):
+    """How runs are executed; no result depends on it. The options of ``alexbench run``."""
 
-    The options are the fields of ``alexbench.launch.sweep.SweepOptions`` (seeds, settings, device,
-    data_root, results, jobs, threads) and of ``alexbench.config.execution.RunOptions``. Raises
-    BadInput before anything trains, RunFailed when a run failed.
+    threads: int | None  # CPU threads of each job
+    checkpoint_seconds: float
+    hang_seconds: float
+    on_error: Literal["keep", "stop"]
+    retry_failed: bool
+    reuse: bool
+    launcher: Literal["local", "ray", "slurm"]
+    address: str | None
+    slurm: Sequence[str]
+    tensorboard: bool
+
+
+def run(
+    ablation: "str | os.PathLike[str] | Mapping[str, Any]",
+    profile: "str | os.PathLike[str]" = "laptop",
+    *,
+    seeds: int | None = None,
+    settings: Mapping[str, object] | Sequence[str] = (),
+    device: str = "auto",
+    data_root: "str | os.PathLike[str] | None" = None,
+    results: "str | os.PathLike[str]" = "results",
+    jobs: int | None = None,
+    **execution: Unpack[Execution],
+) -> "Result":
+    """Train what is missing of an ablation, write its tables, and return the result.
+
+    ablation: a shipped name, the path of a YAML file, or a dict of what the file would hold.
+    profile: a shipped name or the path of a file. seeds: runs of each variant. settings: for every
+    variant, ``{"train.epochs": 1}``. device: auto, cpu, cuda, cuda:<index>, or several with
+    commas. data_root: the folder of the images. results: the folder of records and tables. jobs:
+    runs at one time; None: as cores or GPUs allow. execution: threads, checkpoint_seconds,
+    hang_seconds, on_error, retry_failed, reuse, launcher, address, slurm, tensorboard.
+
+    Raises BadInput before anything trains, RunFailed when a run failed.
     """
-    from alexbench.analysis.comparison import ComparisonRow
-    from alexbench.launch.sweep import carry_out, prepare, sweep_options
-    from alexbench.report.build import frame
+    from alexbench.launch.call import carry_out
 
-    sweep = prepare(ablation, profile, sweep_options(**options))
-    return frame(ComparisonRow, carry_out(sweep))
+    options = dict(
+        seeds=seeds,
+        settings=settings,
+        device=device,
+        data_root=data_root,
+        results=results,
+        jobs=jobs,
+        **execution,
+    )
+    return carry_out(ablation, profile, options)
+
+
+def load(
+    name: "str | os.PathLike[str]",
+    profile: str = "laptop",
+    *,
+    results: "str | os.PathLike[str]" = "results",
+) -> "Result":
+    """Return the result of an ablation that was run: its records, tables and figures.
+
+    name: an ablation's name, or the path of its file. profile: the name of the folder below
+    ``results``, so with its settings: ``laptop,train.epochs=1``. Raises BadInput.
+    """
+    from pathlib import Path
+
+    from alexbench.report import result
+
+    return result.load(os.fspath(name), profile, Path(results))
+
+
+def __getattr__(name: str) -> Any:
+    """What takes time to load is loaded when it is asked for."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("alexbench")
+    if name == "Result":
+        from alexbench.report.result import Result
+
+        return Result
+    if name == "LocalResponseNorm":
+        from alexbench.models.layers import LocalResponseNorm
+
+        return LocalResponseNorm
+    raise AttributeError(f"module 'alexbench' has no attribute '{name}'")

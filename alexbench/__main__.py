@@ -5,13 +5,17 @@ import sys
 
 from alexbench.cli.app import app
 from alexbench.cli.bench import bench, gate
+from alexbench.cli.compare import compare
 from alexbench.cli.data import data
+from alexbench.cli.show import show
 from alexbench.config.placement import torchrun_is_on
 from alexbench.errors import BadInput, RunFailed
 
 app.add_typer(bench, name="bench")
 app.add_typer(data, name="data")
 app.command()(gate)
+app.command()(show)
+app.command()(compare)
 
 
 def main() -> None:
@@ -20,10 +24,27 @@ def main() -> None:
         if torchrun_is_on():
             under_torchrun()
         else:
-            app()
+            sys.exit(command_line())
     except (BadInput, RunFailed) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
+
+
+def command_line() -> int:
+    """Run the command; returns its exit status. Raises BadInput, RunFailed.
+
+    What the command line itself refuses is one line as well. Its errors are told by what they can
+    do, as typer has click inside it in newer versions.
+    """
+    try:
+        return app(standalone_mode=False) or 0
+    except Exception as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # no command: its message is the help
+            error.show()  # type: ignore[attr-defined]
+            return 2
+        if not hasattr(error, "format_message"):
+            raise
+        raise BadInput(" ".join(error.format_message().split())) from None
 
 
 def under_torchrun() -> None:
@@ -34,7 +55,7 @@ def under_torchrun() -> None:
         torchrun.follow()
         return
     try:
-        app()
+        sys.exit(command_line())
     finally:
         torchrun.dismiss()
 

@@ -1,5 +1,7 @@
 """The committed tables are what the committed records say, byte for byte; figures to the eye."""
 
+import csv
+import re
 import shutil
 from pathlib import Path
 
@@ -52,6 +54,23 @@ def test_the_committed_tables_are_made_from_the_committed_records(
         assert (folder / name).exists() == (tmp_path / name).exists()
         if (folder / name).exists():
             assert_same_figure(folder / name, tmp_path / name)
+
+
+MEASURES = ("delta", "ci_low", "ci_high", "paper_delta", "paper_se", "share")
+DECIMAL = re.compile(r"\d+\.\d+")
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_every_number_of_a_finding_is_in_its_comparison_or_its_tuning(folder: Path) -> None:
+    finding = load_ablation(folder.parent.name, folder.name.partition(",")[0]).finding
+    assert finding, "every committed profile says what was found"
+    with (folder / "comparison.csv").open(newline="") as file:
+        values = [float(row[key] or "nan") for row in csv.DictReader(file) for key in MEASURES]
+    tuning = (folder / "report.md").read_text().partition("## Tuning")[2]
+    values += [float(number) for number in DECIMAL.findall(tuning)]
+    for number in DECIMAL.findall(finding):
+        half = 0.51 * 10.0 ** -len(number.partition(".")[2])
+        assert any(abs(abs(value) - float(number)) <= half for value in values), number
 
 
 def test_the_tables_of_the_kernels_are_made_from_what_was_measured(tmp_path: Path) -> None:

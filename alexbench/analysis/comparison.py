@@ -37,7 +37,7 @@ class Question(NamedTuple):
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """A row of comparison.csv. ``delta`` and its bounds are percentage points, or ratios.
+    """A row of comparison.csv. ``delta`` and its bounds are in ``delta_unit``: points, or a ratio.
 
     Each arm is taken at its own best learning rate, where it was measured at ``rates`` of more than
     one; with one the comparison is "at one rate". ``delta`` is variant minus baseline with its 95%
@@ -46,45 +46,48 @@ class ComparisonRow:
     judged on ``scale``. ``p_value``: two-sided, of the interval's own t, a time that was not
     reached counting as its bound; ``p_holm``: adjusted over this ablation's table; none of both for
     what is counted. ``log_rank_p``: of the paired log-rank test, where times were not reached.
+    ``finding``: what the ablation's file says of the records of this profile.
     """
 
+    verdict: str
+    claim: str
+    role: str
     ablation: str
     profile: str
+    regime: str
     data: str
     metric: str
     baseline: str
     variant: str
-    num_pairs: int
-    baseline_mean: float
-    variant_mean: float
+    baseline_label: str
+    variant_label: str
     delta: float
     ci_low: float
     ci_high: float
-    p_value: float
-    paper_delta: float
-    notebook_delta: float
-    verdict: str
-    same_data: str
-    claim: str
-    role: str
-    regime: str
-    rates: int
     delta_unit: str
-    scale: str
-    sign: str
+    paper_delta: float
+    paper_se: float
+    notebook_delta: float
+    notebook_se: float
+    claimed_direction: str
     share: float
     share_low: float
     share_high: float
+    scale: str
+    sign: str
+    num_pairs: int
+    rates: int
+    baseline_mean: float
+    variant_mean: float
+    unit: str
+    kind: str
+    p_value: float
     p_holm: float
     log_rank_p: float
     ci_low_new_images: float
     ci_high_new_images: float
     seeds_to_settle: float
-    claimed_direction: str
-    paper_se: float
-    notebook_se: float
-    unit: str
-    kind: str
+    same_data: str
     dropped_seeds: int
     baseline_diverged: int
     variant_diverged: int
@@ -93,6 +96,7 @@ class ComparisonRow:
     baseline_did_not_learn: int
     variant_did_not_learn: int
     tuned: str
+    finding: str
 
 
 MEASURED = (  # the columns of a row that its runs decide
@@ -220,6 +224,8 @@ def unanswered(
         metric=metric.name,
         baseline=question.baseline,
         variant=question.variant,
+        baseline_label=ablation.labels.get(question.baseline, question.baseline),
+        variant_label=ablation.labels.get(question.variant, question.variant),
         delta_unit=delta_unit(metric),
         paper_delta=size(paper),
         notebook_delta=size(notebook),
@@ -229,6 +235,7 @@ def unanswered(
         same_data=same_data(question, records),
         unit=metric.unit,
         kind=metric.kind,
+        finding=ablation.finding_for(profile) or "",
         **nothing,  # type: ignore[arg-type]
     )
 
@@ -317,9 +324,13 @@ def on_scale(claimed: Effect, scale: Scale) -> verdict.Claimed:
     bound, sign_only = claimed.said == "beyond", claimed.size is None
     if scale != "log odds" or claimed.values is None:
         error = standard_error(claimed) if scale == "points" else math.nan
+        if scale == "log ratio" and claimed.delta_se and claimed.size:
+            error = claimed.delta_se / claimed.size
         return verdict.Claimed(claimed.log_or_points, error, bound, sign_only)
     delta, error = scales.claimed_log_odds(*claimed.values, claimed.images or paired.MANY_IMAGES)
-    known = claimed.images is not None
+    known = claimed.images is not None or claimed.delta_se is not None
+    if claimed.delta_se is not None:
+        error = scales.points_to_log_odds(claimed.delta_se, stats.mean(claimed.values))
     return verdict.Claimed(delta, error if known else math.nan, bound, sign_only)
 
 

@@ -57,12 +57,12 @@ def t_interval(differences: Sequence[float], level: float = LEVEL) -> Interval:
     return Interval(estimate, estimate - half, estimate + half)
 
 
-def t_quantile(share: float, freedom: int) -> float:
+def t_quantile(share: float, freedom: float) -> float:
     """Return the value below which that share of Student's t lies."""
     return float(special.stdtrit(freedom, share))
 
 
-def t_tail(t: float, freedom: int) -> float:
+def t_tail(t: float, freedom: float) -> float:
     """Return the share of Student's t that lies above ``t``."""
     return float(special.stdtr(freedom, -t))
 

@@ -10,7 +10,17 @@ from alexbench.kernels import IMPLEMENTATIONS, local_response_norm, resolve, why
 from alexbench.launch.slots import cores, devices
 from alexbench.training.allocator import keep_memory
 
-SHAPES = ((128, 32, 16, 16), (128, 64, 16, 16), (64, 96, 27, 27))
+Shape = tuple[int, int, int, int]
+# (N, C, H, W), groups: the first of the nets of laptop and cifar10-short and of half a cifar4 (6,
+# 12 and 16 channels a group); both of cifar4; the first of AlexNet
+SHAPES: tuple[tuple[Shape, int], ...] = (
+    ((64, 12, 24, 24), 2),
+    ((128, 24, 32, 32), 2),
+    ((64, 16, 24, 24), 1),
+    ((128, 32, 16, 16), 1),
+    ((128, 64, 16, 16), 1),
+    ((64, 96, 27, 27), 1),
+)
 PASSES = 5  # over memory: forward reads x, writes y; backward reads x and g, writes dx
 COPY_BYTES = 64 << 20
 
@@ -34,19 +44,20 @@ def lrn_table(
         torch.set_num_threads(threads or cores())
     here = [name for name in IMPLEMENTATIONS if not why_not(name, chosen)]
     names = [name for name in here if compiled or name != "compiled"]
-    tables = [compare(shape, names, chosen, rounds, memory_format) for shape in SHAPES]
+    tables = [compare(*each, names, chosen, rounds, memory_format) for each in SHAPES]
     return pd.concat(tables, ignore_index=True)
 
 
 def compare(
-    shape: tuple[int, int, int, int],
+    shape: Shape,
+    groups: int,
     names: list[str],
     device: torch.device,
     rounds: int,
     memory_format: str,
 ) -> pd.DataFrame:
     """A row for each implementation: seconds, their spread, and the speedup over the first."""
-    calls = {name: both_passes(shape, name, device, memory_format) for name in names}
+    calls = {name: both_passes(shape, groups, name, device, memory_format) for name in names}
     source = torch.zeros(COPY_BYTES // 4, device=device)
     target = torch.zeros_like(source)
     samples = interleave({**calls, "copy": lambda: target.copy_(source)}, device, rounds, 2)
@@ -61,6 +72,7 @@ def compare(
         table.append(
             {
                 "shape": "x".join(map(str, shape)),
+                "groups": groups,
                 "memory_format": memory_format,
                 "implementation": name + (" (auto)" if name == resolve(device) else ""),
                 "median_seconds": seconds.median,
@@ -74,7 +86,7 @@ def compare(
 
 
 def both_passes(
-    shape: tuple[int, int, int, int], name: str, device: torch.device, memory_format: str
+    shape: Shape, groups: int, name: str, device: torch.device, memory_format: str
 ) -> Call:
     """Forward and backward of a tensor and a gradient that are there already."""
     assert memory_format in FORMATS
@@ -83,7 +95,7 @@ def both_passes(
     x.requires_grad_()
 
     def call() -> None:
-        y = local_response_norm(x, **PAPER_NORM, implementation=name)  # type: ignore[arg-type]
+        y = local_response_norm(x, **PAPER_NORM, implementation=name, groups=groups)  # type: ignore[arg-type]
         torch.autograd.grad(y, x, gradient)
 
     return call

@@ -1,27 +1,47 @@
 """The commands about ablations: each parses its arguments, calls one function, and prints."""
 
+import importlib.metadata
+import json
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 import typer
 
-from alexbench.analysis.comparison import ComparisonRow
-from alexbench.config.ablation import PROFILES, load_ablation, shipped_ablations
+from alexbench.config.ablation import PROFILES, REGIMES, load_ablation, shipped_ablations
 from alexbench.config.execution import RunOptions, execution
 from alexbench.errors import BadInput
 
+if TYPE_CHECKING:  # --help, list and show load neither pandas nor what reads records
+    import pandas as pd
+
+    from alexbench.analysis.comparison import ComparisonRow
+    from alexbench.config.ablation import Ablation
+
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Ablation benchmarks for the AlexNet paper: measured deltas beside the paper's own.",
 )
 
-Name = Annotated[str, typer.Argument(help="An ablation: a shipped name, or a YAML file.")]
-Profile = Annotated[str, typer.Option(help=f"The scale: {', '.join(PROFILES)}.")]
+SCALES = [*PROFILES, *(f"{scale}-{regime}" for scale in PROFILES for regime in REGIMES)]
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="An ablation: a shipped name, or a YAML file.", autocompletion=shipped_ablations
+    ),
+]
+Profile = Annotated[
+    str,
+    typer.Option(
+        metavar="|".join(PROFILES),
+        help=f"The scale; -{' or -'.join(REGIMES)} behind it names another regime.",
+        autocompletion=lambda: SCALES,
+    ),
+]
 Seeds = Annotated[int | None, typer.Option(min=1, help="Runs of each variant.")]
 Set = Annotated[
     list[str], typer.Option("--set", help="key=value for every variant, e.g. train.epochs=1.")
@@ -39,6 +59,23 @@ Jobs = Annotated[
 ]
 DEFAULTS = RunOptions()
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads of each job.")]
+
+
+def print_version(wanted: bool) -> None:
+    """Print alexbench's version and leave."""
+    if wanted:
+        typer.echo(f"alexbench {importlib.metadata.version('alexbench')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=print_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Options of no command."""
 
 
 @app.command()
@@ -59,7 +96,10 @@ def run(
         float, typer.Option(min=1, help="Kill a run without a step for so many seconds: it failed.")
     ] = DEFAULTS.hang_seconds,
     on_error: Annotated[
-        str, typer.Option(help="After a failed run: keep (train the others) or stop.")
+        str,
+        typer.Option(
+            metavar="keep|stop", help="After a failed run: keep training the others, or stop."
+        ),
     ] = DEFAULTS.on_error,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Train runs again that failed before.")
@@ -68,7 +108,7 @@ def run(
         bool, typer.Option(help="Copy finished runs from the results of other ablations.")
     ] = DEFAULTS.reuse,
     launcher: Annotated[
-        str, typer.Option(help="Where runs are trained: local, ray or slurm.")
+        str, typer.Option(metavar="local|ray|slurm", help="Where runs are trained.")
     ] = DEFAULTS.launcher,
     address: Annotated[
         str | None, typer.Option(help="Address of the Ray cluster; default: this machine.")
@@ -98,8 +138,8 @@ def run(
         seeds, set_, device, data_root, results, number_of(jobs), threads, how
     )
     prepared = sweep.prepare(ablation, profile, options)
-    comparison = sweep.carry_out(prepared)
-    print_comparison(comparison, prepared.ablation.metrics[0], prepared.ablation.title)
+    result = sweep.carry_out(prepared)
+    print_comparison(result.rows, prepared.ablation)
     if finding := prepared.ablation.finding_for(prepared.folder.name):
         typer.echo(f"Found in the records that ship with alexbench: {finding}\n")
     typer.echo(f"Tables, curves and records are in {prepared.folder}")
@@ -163,6 +203,8 @@ def scale(
     batch: Annotated[int, typer.Option(min=1, help="Images in a batch, over all devices.")] = 128,
 ) -> None:
     """Predict the time of an ImageNet epoch of the paper's net on 1 to 8 devices: a lower bound."""
+    import pandas as pd
+
     from alexbench.parallel import cost
 
     machine = cost.Machine(tflops * 1e12, link * 1e9, loader)
@@ -176,53 +218,77 @@ def list_() -> None:
     """Print the shipped ablations with their questions and claims."""
     rows = [load_ablation(name) for name in shipped_ablations()]
     columns = ["ablation", "question", "claims"]
-    table = [[row.name, row.question, ", ".join(row.claims)] for row in rows]
-    print_rows(pd.DataFrame(table, columns=columns), "Ablations")
+    print_table(
+        columns, [[row.name, row.question, ", ".join(row.claims)] for row in rows], "Ablations"
+    )
 
 
 @app.command()
 def report(
     names: Annotated[
-        list[str], typer.Argument(help="Names of ablations; default: all with records.")
+        list[str],
+        typer.Argument(help="Ablations, or folders of records (lrn, results/lrn/laptop)."),
     ] = [],  # noqa: B006
+    profile: Annotated[
+        str | None, typer.Option(help="Only the records of this profile; default: of all.")
+    ] = None,
     results: Results = "results",
     format_: Annotated[
         list[str],
         typer.Option(
-            "--format", help="csv, markdown, latex or html; may be repeated; default: all."
+            "--format",
+            metavar="csv|markdown|latex|html",
+            help="May be repeated; default: all.",
         ),
     ] = [],  # noqa: B006
 ) -> None:
     """Rebuild tables and figures from the records, those of `bench` too; needs no torch."""
     from alexbench.report.rebuild import again
 
-    for path in again(Path(results), names, format_, warn):
+    for path in again(
+        Path(results), names, profile, format_, warn, lambda line: say(line, err=True)
+    ):
         typer.echo(path)
 
 
 @app.command()
 def claims(
+    names: Annotated[
+        list[str],
+        typer.Argument(help="Claims or ablations, each with all that was measured of it."),
+    ] = [],  # noqa: B006
+    profile: Annotated[
+        str | None, typer.Option(help="Only what was measured under this profile.")
+    ] = None,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Print JSON: an object a row, with every column.")
+    ] = False,
     results: Results = "results",
     page: Annotated[
-        str | None,
-        typer.Option(help="A Markdown file whose tables are replaced; default: print the tables."),
+        str | None, typer.Option(help="A Markdown file whose tables of claims are replaced.")
     ] = None,
 ) -> None:
-    """Print every claim with its source, and what was measured of it with the verdicts."""
-    from alexbench.report import build
+    """Print the scorecard: each claim on its strongest data, with its verdict."""
+    from alexbench.report import build, scorecard, terminal
     from alexbench.report.results_page import put_into
     from alexbench.runs.files import write_text_safely
 
-    tables = build.page_tables(Path(results))
-    if page is None:
-        typer.echo("\n\n".join(tables.values()))
+    if page is not None:
+        path = Path(page)
+        if not path.is_file():
+            raise BadInput(f"--page {page}: no such file")
+        tables = build.page_tables(Path(results))
+        write_text_safely(put_into(path.read_text(encoding="utf-8"), tables, page), path)
+        typer.echo(path)
         return
-    path = Path(page)
-    if not path.is_file():
-        raise BadInput(f"--page {page}: no such file")
-    text = put_into(path.read_text(encoding="utf-8"), tables, page)
-    write_text_safely(text, path)
-    typer.echo(path)
+    card, lines = scorecard.asked(build.read_tables(Path(results)), names, profile)
+    if json_:
+        typer.echo(json.dumps([scorecard.as_json(line) for line in lines], indent=1))
+        return
+    say(f"\n{scorecard.tally(lines, card.cost if card else None)}\n")
+    say(terminal.table(scorecard.readable(lines), terminal.width()))
+    for note in scorecard.notes(card) if card else []:
+        say(f"\n{note}")
 
 
 def warn(line: str) -> None:
@@ -230,15 +296,33 @@ def warn(line: str) -> None:
     typer.echo(f"warning: {line}", err=True)
 
 
-def print_comparison(comparison: Sequence[ComparisonRow], first_metric: str, title: str) -> None:
-    """Print the rows of claims, and the first metric of every variant; report.md has all rows."""
-    from alexbench.report import build
+def say(text: str = "", err: bool = False) -> None:
+    """Print text whose colours only a terminal gets, and none where NO_COLOR is set."""
+    typer.echo(text, err=err, color=False if os.environ.get("NO_COLOR") else None)
 
-    shown = [row for row in comparison if row.claim or row.metric == first_metric]
+
+def print_comparison(comparison: Sequence["ComparisonRow"], ablation: "Ablation") -> None:
+    """Print the rows of claims, the first metric of every variant, and the result in a sentence.
+
+    report.md has all rows.
+    """
+    from alexbench.report import build, terminal
+
+    shown = [row for row in comparison if row.claim or row.metric == ablation.metrics[0]]
     texts = build.headline(shown)
-    print_rows(pd.DataFrame(texts.rows, columns=texts.columns), title)
+    say(f"\n{ablation.title}\n\n{terminal.table(texts, terminal.width())}\n")
+    arms = terminal.about(dict(ablation.labels), dict(ablation.about), list(ablation.variants))
+    for part in filter(None, (arms, terminal.result(comparison))):
+        say(f"{part}\n")
 
 
-def print_rows(frame: pd.DataFrame, title: str) -> None:
+def print_rows(frame: "pd.DataFrame", title: str) -> None:
     """Print a frame as plain text that neither wraps nor cuts a cell."""
     typer.echo(f"\n{title}\n\n{frame.to_markdown(index=False, tablefmt='simple')}\n")
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str) -> None:
+    """Print rows as plain text that neither wraps nor cuts a cell."""
+    from tabulate import tabulate
+
+    typer.echo(f"\n{title}\n\n{tabulate(rows, headers=columns, tablefmt='simple')}\n")

@@ -1,12 +1,14 @@
 """The commands that measure kernels and compare their throughput with an earlier revision's."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 import typer
 
 from alexbench.cli.app import Device, Results, print_rows
 from alexbench.errors import BadInput
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Cores = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")]
 Rounds = Annotated[int, typer.Option(min=5, help="Timings of each arm; the arms take turns.")]
@@ -46,7 +48,7 @@ def lrn(
     threads: Cores = None,
     rounds: Rounds = 15,
     memory_format: Annotated[
-        str, typer.Option(help="Memory format of the images: channels_last or nchw.")
+        str, typer.Option(metavar="channels_last|nchw", help="Memory format of the images.")
     ] = "channels_last",
     compiled: Annotated[
         bool, typer.Option(help="Also measure torch.compile, which takes long to start.")
@@ -66,11 +68,14 @@ def gate(
     allow_dirty: Annotated[
         bool, typer.Option(help="Accept uncommitted changes in this tree.")
     ] = False,
+    allow_missing: Annotated[
+        bool, typer.Option(help="Accept cases that the base cannot run.")
+    ] = False,
 ) -> None:
     """Compare this tree's throughput with a git revision's. Exit status 1 for a regression."""
     from alexbench.bench.gate.gate import gate as compare
 
-    report = compare(base, device, rounds, allow_dirty=allow_dirty)
+    report = compare(base, device, rounds, allow_dirty=allow_dirty, allow_missing=allow_missing)
     print_rows(report.timings, f"Against {base}")
     print_counters(report.counters)
     for line in report.lines():
@@ -78,7 +83,7 @@ def gate(
     report.raise_for_failures()
 
 
-def print_counters(counters: pd.DataFrame) -> None:
+def print_counters(counters: "pd.DataFrame") -> None:
     """Print the counters, if any differ."""
     if len(counters):
         print_rows(counters, "Counters that differ")

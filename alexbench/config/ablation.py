@@ -12,8 +12,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
-from alexbench.config import metrics, references
+from pydantic import ValidationError
+
+from alexbench.config import metrics, own_files, references
 from alexbench.config.constraints import effective
 from alexbench.config.overrides import Layer, override, parse_settings, resolve, same_net
 from alexbench.config.paths import shipped_folder
@@ -63,6 +67,7 @@ class Ablation:
     labels: Mapping[str, str] = field(default_factory=dict)
     about: Mapping[str, str] = field(default_factory=dict)
     every_variant: tuple[str, ...] = ()  # of the file, in whatever profile
+    files: Mapping[str, str] = field(default_factory=dict)  # name -> text of what is not shipped
 
     def finding_for(self, folder: str) -> str | None:
         """What the file says of the profile's records; nothing of runs with other settings."""
@@ -85,51 +90,51 @@ def shipped_ablations() -> list[str]:
 
 
 def load_ablation(
-    name: str,
+    name: str | Mapping[str, Any],
     profile: str = "laptop",
     seeds: int | None = None,
     settings: Sequence[str] = (),
+    files: Mapping[str, str] = MappingProxyType({}),
 ) -> Ablation:
-    """Reads an ablation by path or shipped name, under a profile; raises BadInput.
+    """Reads an ablation under a profile; raises BadInput.
 
-    seeds: runs of each variant, in place of the file's. settings: ``key=value`` over every layer.
+    name: a path, a shipped name, or what a file would hold. profile: a shipped one, or the path of
+    a file. seeds: runs of each variant, in place of the file's. settings: ``key=value`` over every
+    layer. files: what records carry of own files, in place of those that are not found.
     """
-    file = validate(AblationFile, read_yaml(path := find(name)), str(path))
-    scale, regime = split_profile(profile)
-    profile_part, own_part = load_profile(scale), part_for(file, profile, path)
-    parts = (own_part, file, profile_part)  # the first that speaks decides
+    path, content, own = read_source(name, files)
+    scale = find_scale(profile, files)
+    file, profile = validate(AblationFile, content, str(path)), scale.name
+    own_part = part_for(file, profile, path)
+    parts = (own_part, file, scale.part)  # the first that speaks decides
     fixed = parse_settings(settings)
     overrides = variants_of(file, own_part, path, profile)
     (tune, reason), part = tuning_of(parts, fixed), f"{path}: profiles.{profile}"
     neighbours = first_said(parts, "tune_neighbours") or 0
-    shared = [
-        Layer(f"ablations/profiles/{scale}.yaml", profile_part.config),
-        Layer(f"ablations/regimes/{regime}.yaml", load_regime(regime).config),
-        Layer(f"{path}: config", file.config),
-        Layer(f"{part}.config", own_part.config),
-    ]
+    baseline = own_part.baseline or file.baseline
+    shared = shared_layers(scale, file, own_part, path)
+    own_layers = {
+        variant: [
+            Layer(f"{path}: variant '{variant}'", values),
+            Layer(f"{part}: variants.{variant}", own_part.variants.get(variant, {})),
+        ]
+        for variant, values in overrides.items()
+    }
     ablation = Ablation(
         name=path.stem,
         file=str(path),
         title=file.title,
         question=file.question,
         profile=profile,
-        regime=regime,
-        claims=with_baselines(file.claims | own_part.claims, file.baseline),
-        baseline=file.baseline,
+        regime=scale.regime,
+        claims=own_claims(file, own_part, path),
+        baseline=baseline,
         metrics=(*file.metrics, *own_part.extra_metrics),
         seeds=seeds if seeds is not None else first_said(parts, "seeds") or 1,
         other_seeds=first_said(parts, "other_seeds"),
         variants={
-            variant: resolve(
-                [
-                    *shared,
-                    Layer(f"{path}: variant '{variant}'", values),
-                    Layer(f"{part}: variants.{variant}", own_part.variants.get(variant, {})),
-                    Layer("--set", fixed),
-                ]
-            )
-            for variant, values in overrides.items()
+            variant: resolve([*shared, *own_layers[variant], Layer("--set", fixed)])
+            for variant in overrides
         },
         tune=tune,
         tune_reason=reason,
@@ -140,10 +145,23 @@ def load_ablation(
         labels=file.labels,
         about=file.about,
         every_variant=every_variant(file, path),
+        files={**own, **scale.files},
     )
     refuse_set_and_tuned(ablation, [*overrides.values(), *own_part.variants.values()])
     check(ablation)
     return ablation
+
+
+def shared_layers(
+    scale: "Scale", file: AblationFile, part: AblationPart, path: Path
+) -> list[Layer]:
+    """The settings of every variant: of the profile, the regime, the file, and its part."""
+    return [
+        Layer(scale.where, scale.part.config),
+        Layer(f"ablations/regimes/{scale.regime}.yaml", load_regime(scale.regime).config),
+        Layer(f"{path}: config", file.config),
+        Layer(f"{path}: profiles.{scale.name}.config", part.config),
+    ]
 
 
 def but_for(fixed: Overrides, tuned: dict[str, Overrides]) -> dict[str, Overrides]:
@@ -216,6 +234,49 @@ def with_baselines(claims: Claims, baseline: str) -> Claims:
     }
 
 
+def own_claims(file: AblationFile, part: AblationPart, path: Path) -> Claims:
+    """The claims with their baselines, those that the file itself reports as ``<ablation>:<name>``.
+
+    Raises BadInput.
+    """
+    claims = with_baselines(file.claims | part.claims, part.baseline or file.baseline)
+    found: Claims = {}
+    for name, uses in claims.items():
+        if not any(use.reported for use in uses):
+            found[name] = uses
+            continue
+        if name in references.load().claims:
+            raise BadInput(f"{path}: claims.{name}: alexbench has that claim: name yours otherwise")
+        try:
+            references.define(own := f"{path.stem}:{name}", uses, file.title)
+        except (ValidationError, ValueError) as error:
+            said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+            raise BadInput(f"{path}: claims.{name}: {said}") from None
+        found[own] = uses
+    return found
+
+
+def read_source(
+    name: str | Mapping[str, Any], files: Mapping[str, str]
+) -> tuple[Path, dict[str, Any], dict[str, str]]:
+    """The path of an ablation's file, what it holds, and name -> text of an own one."""
+    if not isinstance(name, str):
+        title = re.sub(r"[^a-z0-9]+", "_", str(name.get("title", "")).lower()).strip("_")
+        path, text = Path(f"{title or 'ablation'}.yaml"), own_files.to_yaml(name)
+        return path, read_yaml(path, text), {own_files.ablation(path.stem): text}
+    try:
+        path = find(name)
+    except BadInput:
+        path = Path(f"{Path(name).stem}.yaml")
+        key = own_files.ablation(path.stem)
+        if key not in files:
+            raise
+        return path, read_yaml(path, files[key]), {key: files[key]}
+    content, shipped = read_yaml(path), path.parent == shipped_folder("ablations")
+    own = {} if shipped else {own_files.ablation(path.stem): path.read_text(encoding="utf-8")}
+    return path, content, own
+
+
 def find(name: str) -> Path:
     """The file that a path or a bare shipped name means."""
     path = Path(name)
@@ -235,6 +296,39 @@ def find(name: str) -> Path:
     )
 
 
+@dataclass(frozen=True)
+class Scale:
+    """A profile: its name, its regime, what its file says, and its text if it is not shipped."""
+
+    name: str
+    regime: str
+    part: ProfileFile
+    where: str
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+def find_scale(profile: str, files: Mapping[str, str]) -> Scale:
+    """A shipped profile by its name, or an own one by the path of its file; raises BadInput.
+
+    files: as for ``load_ablation``.
+    """
+    path, carried = Path(profile), files.get(own_files.profile(profile))
+    if path.suffix not in (".yaml", ".yml"):
+        if carried is None:
+            scale, regime = split_profile(profile)
+            return Scale(profile, regime, load_profile(scale), f"ablations/profiles/{scale}.yaml")
+        path = Path(f"{profile}.yaml")
+    part = validate(ProfileFile, read_yaml(path, carried), str(path))
+    known(f"{path}: regime", part.regime, REGIMES)
+    if is_profile(path.stem) or not NAME.fullmatch(path.stem):
+        raise BadInput(
+            f"{path}: the name of an own profile's file has letters, digits and _ . + - only, and "
+            "is none of the shipped"
+        )
+    text = path.read_text(encoding="utf-8") if carried is None else carried
+    return Scale(path.stem, part.regime, part, str(path), {own_files.profile(path.stem): text})
+
+
 def split_profile(profile: str) -> tuple[str, str]:
     """The profile and the regime of a name such as ``laptop`` or ``laptop-authors``.
 
@@ -247,7 +341,8 @@ def split_profile(profile: str) -> tuple[str, str]:
         return scale, regime
     raise BadInput(
         f"unknown profile '{profile}'{hint(profile, PROFILES)}; allowed are "
-        f"{', '.join(PROFILES)}, each also with -{' or -'.join(REGIMES)} behind it"
+        f"{', '.join(PROFILES)}, each also with -{' or -'.join(REGIMES)} behind it, and the path "
+        "of a YAML file"
     )
 
 
@@ -323,14 +418,14 @@ def known_metric(where: str, name: str) -> None:
 def check(ablation: Ablation) -> None:
     """Checks that every name exists and that any two variants differ; raises BadInput."""
     names, where = list(ablation.variants), ablation.file
-
+    own = [name for name in ablation.claims if references.is_own(name)]
     if len(names) < 2:
         raise BadInput(f"{where}: a comparison needs two variants or more")
     known(f"{where}: baseline", ablation.baseline, names)
     for metric in ablation.metrics:
         known_metric(f"{where}: metric", metric)
     for claim, uses in ablation.claims.items():
-        known(f"{where}: claim", claim, references.claim_ids())
+        known(f"{where}: claim", claim, [*references.claim_ids(), *own])
         for use in uses:
             known(f"{where}: claims.{claim}: variant", use.variant, names)
             known(f"{where}: claims.{claim}: baseline", str(use.baseline), names)

@@ -7,21 +7,22 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from alexbench.config import metrics
-from alexbench.config.schema import Section
+from alexbench.config.schema import ClaimUse, Section
 
 PATH = Path(__file__).with_name("references.yaml")
 NEAR = 0.01  # undecodable images may be missing from a copy of a data set
 
-Grade = Literal["R", "A", "S", "I", "mem"]
+Grade = Literal["R", "A", "S", "I", "mem", "own"]
 GRADES: dict[str, str] = {
     "R": "read in the source",
     "A": "the authors' released runs agree to rounding",
     "S": "seen in a secondary transcription",
     "I": "issue or documentation text",
     "mem": "from memory, not confirmed",
+    "own": "as the ablation's file says",
 }
 
 
@@ -47,6 +48,7 @@ class Effect(Section):
 
     ``baseline`` and ``variant`` are the values without and with it. A source that gives the delta
     may give one of them: the other follows. ``arms``: their names where a source has several pairs.
+    ``delta_se``: the standard error of the delta, where a source gives it.
     """
 
     metric: str
@@ -57,6 +59,7 @@ class Effect(Section):
     variant: float | None = None
     arms: Annotated[tuple[str, str], Field(strict=False)] | None = None
     images: PositiveInt | None = None
+    delta_se: PositiveFloat | None = None
 
     @field_validator("metric")
     @classmethod
@@ -109,10 +112,13 @@ class Effect(Section):
 
     @property
     def standard_error(self) -> float | None:
-        """The binomial standard error of an error difference, in points, arms unpaired.
+        """The standard error that a source gives, or the binomial one of an error difference.
 
-        Each arm is one run on ``images`` test images; what another seed would give is not in it.
+        In points, arms unpaired. The binomial one is of one run an arm on ``images`` test images;
+        what another seed would give is not in it.
         """
+        if self.delta_se is not None:
+            return self.delta_se
         if self.values is None or self.images is None or self.is_ratio:
             return None
         return math.sqrt(sum(error * (100 - error) for error in self.values) / self.images)
@@ -200,14 +206,65 @@ def load() -> References:
     return References.model_validate(yaml.safe_load(PATH.read_text(encoding="utf-8")))
 
 
+_own_claims: dict[str, Claim] = {}  # of loaded ablations, by <ablation>:<name>
+_own_sources: dict[str, Source] = {}
+
+
+def define(claim_id: str, uses: tuple[ClaimUse, ...], title: str) -> None:
+    """Make a claim known that an ablation's file reports; raises ValueError.
+
+    claim_id: ``<ablation>:<name>``, which no other ablation has. title: the ablation's.
+    """
+    effects = []
+    for use in uses:
+        said = use.reported
+        if said is None:
+            raise ValueError(f"variant '{use.variant}' has no 'reported', as the others have")
+        arms = (str(use.baseline), use.variant)
+        if said.values and set(arms) - said.values.keys():
+            raise ValueError(f"reported.values: give a value for each of {' and '.join(arms)}")
+        effects.append(
+            Effect(
+                metric=use.metric or "test_error",
+                delta=said.delta,
+                direction=said.direction,
+                baseline=said.values.get(arms[0]),
+                variant=said.values.get(arms[1]),
+                arms=arms,
+                images=said.images,
+                delta_se=said.standard_error,
+            )
+        )
+    said = next(use.reported for use in uses if use.reported)
+    if said.data is not None and said.data not in load().data_sets:
+        raise ValueError(f"reported.data '{said.data}': allowed are {', '.join(load().data_sets)}")
+    _own_sources[said.source] = Source(title=said.source, link=said.link)
+    _own_claims[claim_id] = Claim(
+        title=title,
+        ablation=claim_id.partition(":")[0],
+        statement=said.statement,
+        source=said.source,
+        where=None,
+        data=said.data,
+        grade="own",
+        runs=said.n,
+        effects=tuple(effects),
+    )
+
+
 def claim_ids() -> list[str]:
-    """Return the ids that an ablation's ``claims`` may name."""
+    """Return the ids of the claims that alexbench ships."""
     return list(load().claims)
 
 
 def claim(claim_id: str) -> Claim:
-    """Return a claim by its id."""
-    return load().claims[claim_id]
+    """Return a claim by its id; one of an own ablation once that is loaded."""
+    return _own_claims.get(claim_id) or load().claims[claim_id]
+
+
+def is_own(claim_id: str) -> bool:
+    """Whether the claim is one that a loaded ablation reports itself."""
+    return claim_id in _own_claims
 
 
 def replications_of(claim_id: str) -> list[Replication]:
@@ -215,9 +272,14 @@ def replications_of(claim_id: str) -> list[Replication]:
     return [each for each in load().replications if each.claim == claim_id]
 
 
+def source(study: Study) -> Source:
+    """Return the source of a study."""
+    return _own_sources.get(study.source) or load().sources[study.source]
+
+
 def source_title(study: Study) -> str:
     """Return the full name of a study's source."""
-    return load().sources[study.source].title
+    return source(study).title
 
 
 def data_title(study: Study) -> str:

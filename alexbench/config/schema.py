@@ -525,6 +525,36 @@ def differences(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
+class Reported(Section):
+    """What a source of one's own reports, for a claim that alexbench does not ship."""
+
+    statement: str = Field(description="What the source says, as half a sentence.")
+    source: str = Field(description="Authors, title, year, and the table or page.")
+    link: str | None = Field(default=None, description="Address of the source.")
+    data: str | None = Field(
+        default=None,
+        description="Data set of the source, by its id in references.yaml, e.g. cifar10.",
+    )
+    values: dict[str, float] = Field(
+        default={}, description="Variant -> the value that the source reports for it."
+    )
+    delta: float | None = Field(
+        default=None,
+        description="Variant minus baseline, or a ratio of times, where the source has no values.",
+    )
+    direction: Literal["lower", "higher"] | None = Field(
+        default=None, description="Direction of the effect, where the source has no number."
+    )
+    n: PositiveInt = Field(default=1, description="Number of runs of each arm in the source.")
+    images: PositiveInt | None = Field(
+        default=None,
+        description="Number of test images; with the values it gives a binomial standard error.",
+    )
+    standard_error: PositiveFloat | None = Field(
+        default=None, description="Standard error of the delta, where the source gives it."
+    )
+
+
 class ClaimUse(Section):
     """The comparison that tests a claim: ``variant`` minus ``baseline``, on ``metric``."""
 
@@ -543,6 +573,10 @@ class ClaimUse(Section):
         default=None,
         description="Variant without the technique's cause: no effect is expected of it.",
     )
+    reported: Reported | None = Field(
+        default=None,
+        description="What your own source reports; null: alexbench has the claim.",
+    )
 
 
 def as_uses(value: Any) -> Any:
@@ -551,7 +585,13 @@ def as_uses(value: Any) -> Any:
     return tuple({"variant": use} if isinstance(use, str) else use for use in uses)
 
 
-Claims = dict[str, Annotated[tuple[ClaimUse, ...], BeforeValidator(as_uses)]]
+Claims = dict[
+    str,
+    Annotated[
+        tuple[ClaimUse, ...],
+        BeforeValidator(as_uses, json_schema_input_type=str | ClaimUse | list[str | ClaimUse]),
+    ],
+]
 
 
 class ProfilePart(Section):
@@ -622,6 +662,7 @@ class AblationPart(ProfilePart):
         default=(),
         description="Variants that this profile has; []: all.",
     )
+    baseline: str | None = Field(default=None, description="Baseline in place of the file's.")
     extra_metrics: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         default=(),
         description="Metrics of this profile alone.",
@@ -645,8 +686,8 @@ class AblationFile(ProfilePart):
     claims: Claims = Field(
         default={},
         description=(
-            "Claim id -> the variant that embodies it, or a use with variant, baseline, metric "
-            "and control, or a list of these."
+            "Claim id -> the variant that embodies it, or a use with variant, baseline, metric, "
+            "control and, for a claim of your own, reported; or a list of these."
         ),
     )
     baseline: str = Field(description="Variant that the others are compared with.")

@@ -17,10 +17,14 @@ Schema = TypeVar("Schema", bound=BaseModel)
 YAML_BOOL = "YAML reads a bare yes, no, on and off as true and false: put it in quotes"
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file, read safely; duplicate keys are an error, 1e-2 is a number."""
+def read_yaml(path: Path, text: str | None = None) -> dict[str, Any]:
+    """The mapping in a YAML file, read safely; duplicate keys are an error, 1e-2 is a number.
+
+    text: what the file would hold, for one that is not there; ``path`` then only names it.
+    """
     try:
-        content = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+        loaded = OmegaConf.load(path) if text is None else OmegaConf.create(text)
+        content = OmegaConf.to_container(loaded, resolve=True)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
         raise BadInput(f"{path}:{line}: not valid YAML: {error.problem}") from None

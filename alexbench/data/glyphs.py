@@ -1,6 +1,6 @@
 """The embedded data set ``glyphs``: letters A to Z in random pose, colour and clutter.
 
-Made from a seed, the same bytes on every machine: outlines from font files, then integers only.
+Made from a seed, the same bytes on every machine: outlines in the package, then integers only.
 The constants below set how hard it is.
 """
 
@@ -18,7 +18,7 @@ from alexbench.config.schema import DataConfig
 from alexbench.data import outlines
 from alexbench.data.cache import Arrays, cached
 from alexbench.data.dataset import Dataset, HeldSplit, hold
-from alexbench.data.outlines import fonts_sha256, letter_masks
+from alexbench.data.outlines import letter_masks
 
 TRAIN_FONTS = (
     "DejaVuSans.ttf",
@@ -98,7 +98,7 @@ def load_glyphs(data: DataConfig, cache: Path) -> Dataset:
 
     sources = b"".join(Path(file).read_bytes() for file in (__file__, outlines.__file__))
     drawing = hashlib.sha256(sources).hexdigest()  # any change of the code draws anew
-    fingerprint = f"{drawing} {fonts_sha256(TRAIN_FONTS + TEST_FONTS)}"
+    fingerprint = f"{drawing} {outlines.sha256()}"
     path = cache / f"glyphs-{size}-{train_images}-{test_images}.npz"
     arrays = cached(path, fingerprint, make)
     train, test = (

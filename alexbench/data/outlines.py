@@ -1,26 +1,24 @@
-"""Capital letters of the fonts inside matplotlib, as coverage masks made by integer arithmetic.
+"""Capital letters as coverage masks, made from outlines of fonts by integer arithmetic.
 
-Hinting and antialiasing differ between versions of FreeType. The quadratic outlines in the font
-files do not, and integers give the same mask on every processor.
+The outlines are data of the package (letters/README.md has their licences), so that no other
+package can change them, and integers give the same mask on every processor.
 """
 
+import functools
 import hashlib
-import io
-import logging
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from string import ascii_uppercase as LETTERS
+from typing import Any
 
-import matplotlib
 import numpy as np
-from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 from numpy.typing import NDArray
-
-from alexbench.errors import BadInput
 
 Ints = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
 
+OUTLINES = Path(__file__).parent / "letters" / "outlines.json"
 UNITS = 128  # coordinates are multiples of 1/128 font unit: exact for curves cut into PIECES
 PIECES = 8  # straight pieces a curve
 SAMPLES = 4  # samples a mask pixel, along each axis
@@ -36,41 +34,32 @@ def letter_masks(fonts: tuple[str, ...], side: int) -> Bytes:
     return np.array(masks, dtype=np.uint8)
 
 
-def fonts_sha256(fonts: tuple[str, ...]) -> str:
-    """Hash of the font files: where it changes, letters are drawn again."""
-    return hashlib.sha256(b"".join(map(font_bytes, fonts))).hexdigest()
+def sha256() -> str:
+    """Hash of the outlines: where it changes, letters are drawn again."""
+    return hashlib.sha256(OUTLINES.read_bytes()).hexdigest()
 
 
-def font_bytes(name: str) -> bytes:
-    """The file of a font. Raises BadInput where matplotlib came without it (some Linux systems)."""
-    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BadInput(
-            f"{path}: {error.strerror}: glyphs are drawn with the fonts inside matplotlib; "
-            "install it with pip"
-        ) from None
+@functools.cache
+def every_font() -> dict[str, list[tuple[list[list[int]], list[int], list[int]]]]:
+    """Font -> of each letter its points, the last point of each contour, and on-curve flags."""
+    fonts: dict[str, Any] = json.loads(OUTLINES.read_text(encoding="utf-8"))
+    return fonts
 
 
 def font_outlines(name: str) -> tuple[list[Ints], int]:
     """The straight edges of A..Z, each (edges, 2 ends, 2), and the height of H, in 1/UNITS."""
-    logging.getLogger("fontTools").setLevel(logging.ERROR)  # old time stamps in the cm fonts
-    with TTFont(io.BytesIO(font_bytes(name)), lazy=True) as font:
-        names, glyphs = font.getBestCmap(), font["glyf"]
-        outlines = [glyphs[names[ord(c)]].getCoordinates(glyphs) for c in LETTERS]
-    letters = [edges(np.array(points), ends, on) for points, ends, on in outlines]
+    letters = [edges(np.array(points), ends, bytes(on)) for points, ends, on in every_font()[name]]
     heights = letters[LETTERS.index("H")][..., 1]
     return letters, int(heights.max() - heights.min())
 
 
-def edges(points: Ints, contour_ends: list[int], on_curve: bytearray) -> Ints:
+def edges(points: Ints, contour_ends: list[int], on_curve: bytes) -> Ints:
     """Straight edges (edges, 2 ends, 2) of a TrueType outline, in 1/UNITS."""
     starts = [0, *(end + 1 for end in contour_ends[:-1])]
     pieces = []
     for start, end in zip(starts, contour_ends, strict=True):
         part = slice(start, end + 1)
-        loop = np.array(list(flattened(points[part].astype(np.int64), bytes(on_curve[part]))))
+        loop = np.array(list(flattened(points[part].astype(np.int64), on_curve[part])))
         pieces.append(np.stack([loop, np.roll(loop, -1, axis=0)], axis=1))
     return np.concatenate(pieces)
 

@@ -82,6 +82,9 @@ def in_workers(
         Tasks(function, chunks),
         batch_size=None,
         num_workers=workers,
+        # Python 3.14 starts a new interpreter for each worker: 10 s a pass, and a script without a
+        # main guard would run again in each
+        multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
         prefetch_factor=PREFETCH_BATCHES if workers else None,
         pin_memory=pin_memory,
         generator=torch.Generator(),  # for the workers' seeds: the global one is left alone

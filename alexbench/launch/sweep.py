@@ -4,15 +4,14 @@ import functools
 import importlib.util
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from alexbench.analysis.comparison import ComparisonRow
 from alexbench.config import placement
 from alexbench.config.ablation import Ablation, load_ablation, with_tuned
 from alexbench.config.execution import RunOptions, Slot, execution
@@ -27,6 +26,9 @@ from alexbench.runs.lock import lock
 from alexbench.runs.run import Run, measured_runs
 from alexbench.runs.store import Failure, RunStore
 from alexbench.runs.tuning import tune
+
+if TYPE_CHECKING:
+    from alexbench.report.result import Result
 
 Launch = Callable[[RunStore, RunOptions, Sequence[Slot]], AbstractContextManager[Perform]]
 SlotsFor = Callable[[TrainConfig], list[Slot]]
@@ -90,13 +92,13 @@ def sweep_options(**options: Any) -> SweepOptions:
 
 
 def prepare(
-    ablation: str,
+    ablation: str | Mapping[str, Any],
     profile: str = "laptop",
     options: SweepOptions = SweepOptions(),
 ) -> Sweep:
     """Check everything that can be wrong before anything trains; raises BadInput.
 
-    ablation: a path or a shipped name.
+    ablation: a path, a shipped name, or what a file would hold.
     """
     seeds, asked = options.seeds, options.run
     if seeds is not None and seeds < 1:
@@ -119,7 +121,7 @@ def prepare(
 
     for variant in variants:
         slots_for(variant.train)
-    folder = Path(options.results) / loaded.name / folder_name(profile, options.settings)
+    folder = Path(options.results) / loaded.name / folder_name(loaded.profile, options.settings)
     store = RunStore(folder)
     return Sweep(loaded, slots_of(1, False), store, slots_for, asked, inspector)
 
@@ -144,8 +146,8 @@ def folder_name(profile: str, settings: Sequence[str]) -> str:
     return re.sub(r"[^A-Za-z0-9_.,=+-]", "_", ",".join([profile, *sorted(settings)]))
 
 
-def carry_out(sweep: Sweep) -> list[ComparisonRow]:
-    """Tune, train what is not trained yet, and report; returns the comparison.
+def carry_out(sweep: Sweep) -> "Result":
+    """Tune, train what is not trained yet, and report; returns the result.
 
     Raises RunFailed when a run gave no record; all other runs are kept and reported.
     """
@@ -161,24 +163,24 @@ def carry_out(sweep: Sweep) -> list[ComparisonRow]:
     if failures and len(failures) == len(runs):
         raise RunFailed(failures_line(failures, runs))
     with lock(sweep.folder.parent.parent / ".report.lock", wait=True):  # one command at a time
-        comparison = write_report(sweep, ablation)
+        result = write_report(sweep, ablation)
     if failures:
         raise RunFailed(failures_line(failures, runs))
-    return comparison
+    return result
 
 
-def write_report(sweep: Sweep, ablation: Ablation) -> list[ComparisonRow]:
-    """Write the records of averaged predictions, then the tables; returns the comparison."""
-    from alexbench.report import build
+def write_report(sweep: Sweep, ablation: Ablation) -> "Result":
+    """Write the records of averaged predictions, then the tables; returns the result."""
+    from alexbench.report import build, result
 
     store, folder = sweep.store, sweep.folder
     for average in averages(ablation, sweep.identity):
         if not average.is_made(store) and not store.missing(average.members):
             record.write(make(average, store), store.record_path(average.run))
     planned = {run.run_id for run in measured_runs(ablation, sweep.identity)}
-    _, comparison = build.write(ablation, folder.name, folder, warn, planned=planned)
+    build.write(ablation, folder.name, folder, warn, planned=planned)
     build.write_index(folder.parent.parent)
-    return comparison
+    return result.of_folder(ablation, folder, planned)
 
 
 def warn(line: str) -> None:

@@ -34,7 +34,7 @@ def of_claim(claim_id: str) -> list[Told]:
 
 def told(study: Study) -> Told:
     """Returns a study put into words."""
-    source = references.load().sources[study.source]
+    source = references.source(study)
     title = study.title + " in " if isinstance(study, Replication) else ""
     return Told(
         source=f"{title}{source.title}",

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from alexbench.config.ablation import Ablation
@@ -32,6 +32,7 @@ class Run:
     run_id: str
     keep_views: tuple[str, ...] = ()  # whose outputs are kept, for variants that average them
     hold_back: bool = False  # a sixth of the training images is the test set
+    files: dict[str, str] = field(default_factory=dict)  # name -> text of own files, for the record
 
     @property
     def stem(self) -> str:
@@ -106,6 +107,7 @@ def make_run(
         run_id=run_id(config, seed, identity(config) | ({} if hold_back else all_images)),
         keep_views=keep_views,
         hold_back=hold_back,
+        files=dict(ablation.files),
     )
 
 

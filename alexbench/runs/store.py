@@ -189,5 +189,6 @@ def own_copy(run: Run, path: Path) -> RunRecord | None:
         profile=run.profile,
         variant=run.variant,
         tuned=run.tuned,
+        files=run.files,
         environment={"trained_for": f"{ablation}/{profile}"} | found.environment,
     )

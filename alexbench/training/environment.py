@@ -4,6 +4,7 @@ import functools
 import importlib.metadata
 import platform
 import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,16 +39,25 @@ def processor() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(errors="replace").splitlines() if cpuinfo.is_file() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    name = next(names, platform.processor() or platform.machine())
+    name = next(names, None) or mac_processor() or platform.processor() or platform.machine()
     return f"{name} ({torch.backends.cpu.get_cpu_capability()})"
+
+
+def mac_processor() -> str | None:
+    """The name of a Mac's processor, which Python calls "arm" on all of them; None elsewhere."""
+    if sys.platform != "darwin":
+        return None
+    command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip() or None
 
 
 def describe(device: torch.device, precision: str, jobs: int) -> Environment:
     """Everything to write beside a result made now, on this device, in this process."""
     on_cuda = device.type == "cuda"
+    changes = git("status", "--porcelain", "--untracked-files=no")
     return {
         "commit": git("rev-parse", "HEAD"),
-        "dirty": bool(git("status", "--porcelain", "--untracked-files=no")),
+        "dirty": None if changes is None else bool(changes),
         "versions": {
             "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in PACKAGES},

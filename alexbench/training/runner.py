@@ -190,4 +190,5 @@ def make_record(
         confusion=ensembles.confusion(labels, predicted, len(data.classes)) if finished else None,
         measurements=measurements,
         environment=where,
+        files=run.files,
     )

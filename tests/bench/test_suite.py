@@ -102,7 +102,7 @@ def test_a_machine_name_can_be_a_file_name():
 
 
 def test_the_table_of_normalizations_compares_all_with_torchs():
-    table = lrn.compare((4, 8, 6, 6), ["torch", "slices", "banded"], CPU, 3, "channels_last")
+    table = lrn.compare((4, 8, 6, 6), 2, ["torch", "slices", "banded"], CPU, 3, "channels_last")
     assert list(table["shape"].unique()) == ["4x8x6x6"]
     assert table["speedup"][0] == 1
     assert (table["share_of_copy_limit"] > 0).all()

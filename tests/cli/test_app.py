@@ -1,11 +1,15 @@
 """The command line: what it prints, and one line with a status for every mistake."""
 
+import json
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+
+from alexbench.config.describe import knobs
 
 RESULTS = Path(__file__).parents[2] / "results"
 
@@ -70,6 +74,11 @@ def test_a_folder_without_a_report_is_named_after_the_reports_of_the_others(tmp_
         (("run", "lrn", "--jobs", "many"), "--jobs many: allowed are auto and whole numbers"),
         (("bench", "--threads", "1", "lrn"), "--threads goes behind lrn"),
         (("data", "cache"), "data cache: needs --data-root"),
+        (("show",), "show: needs an ablation, or --schema"),
+        (("show", "lrn", "--variant", "bth"), "did you mean 'both'?"),
+        (("run", "lrn", "--on-eror", "keep"), "No such option: --on-eror"),
+        (("run", "lrn", "--seeds", "0"), "Invalid value for '--seeds'"),
+        (("rnu",), "No such command 'rnu'"),
         (
             ("scale", "--tflops", "0", "--link", "1", "--loader", "1"),
             "--tflops 0: should be a finite",
@@ -83,3 +92,43 @@ def test_a_mistake_is_one_line_and_status_2(arguments, expected, tmp_path):
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
     assert expected in done.stderr
+
+
+def test_show_names_every_setting_with_its_meaning(tmp_path):
+    done = alexbench("show", "lrn", "--variant", "both", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    path, _, text = done.stdout.partition("\n")
+    assert Path(path).read_text() in text
+    for knob in knobs():
+        assert f"\n{knob.key} = " in text
+        assert knob.description in " ".join(text.split())
+
+
+def test_show_schema_is_json(tmp_path):
+    assert json.loads(alexbench("show", "--schema").stdout)["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_names_the_choices(option, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "250")
+    done = alexbench("run", option)
+    assert done.returncode == 0
+    for choices in ("keep|stop", "local|ray|slurm", "laptop|cifar10-short|cifar10|imagenet"):
+        assert choices in done.stdout
+
+
+def test_the_version_is_the_package_s():
+    assert alexbench("--version").stdout == f"alexbench {version('alexbench')}\n"
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("list",), ("show", "lrn")])
+def test_quick_commands_load_neither_torch_nor_pandas(arguments):
+    code = f"""
+import sys
+from alexbench.__main__ import command_line
+sys.argv = ["alexbench", *{arguments}]
+assert command_line() == 0
+sys.exit(str({{"torch", "pandas", "numpy"}} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr == "set()\n"

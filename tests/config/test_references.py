@@ -172,7 +172,7 @@ def test_the_same_data_have_the_same_name_classes_and_sizes(
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"grade": "X"}, "Input should be 'R', 'A', 'S', 'I' or 'mem'"),
+        ({"grade": "X"}, "Input should be 'R', 'A', 'S', 'I', 'mem' or 'own'"),
         ({"source": "nobody"}, "unknown source 'nobody'"),
         ({"data": "mnist"}, "unknown data set 'mnist'"),
         ({"effects": [{"metric": "accuracy", "delta": 1.0}]}, "unknown metric 'accuracy'"),

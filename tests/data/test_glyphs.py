@@ -23,7 +23,7 @@ class Still:
 
 
 def test_the_same_bytes_are_drawn_on_every_machine():
-    # The same under numpy 1.26 and 2.4, fontTools 4.50 and 4.68, matplotlib 3.9 and 3.11, without
+    # The same under numpy 2.0 and 2.4, without
     # AVX2. A change here makes another data set: say so in the changelog.
     drawn = letters(104, TRAIN_FONTS, 0, 32)
     expected = "922106508c26e9ccca1642f6093b2e2d79325a60f16bdbedfb583df12a2560a0"

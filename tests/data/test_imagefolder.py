@@ -296,3 +296,22 @@ def test_workers_start_while_a_thread_reads_what_a_launcher_says(tmp_path: Path)
         if not ready:
             os.killpg(process.pid, signal.SIGKILL)  # with the workers that wait
         assert process.stdout.readline() == b"[0, 2, 4]\n"
+
+
+NO_GUARD = """
+import multiprocessing
+import torch
+from alexbench.data.stream import in_workers
+
+multiprocessing.set_start_method("forkserver")  # Python 3.14's own
+torch.set_num_threads(2)
+print([int(each) for each in in_workers(lambda chunk: 2 * chunk, torch.arange(3).split(1))])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not fork")
+def test_workers_are_forked_so_that_a_script_needs_no_main_guard(tmp_path: Path):
+    (tmp_path / "script.py").write_text(NO_GUARD)
+    command = [sys.executable, str(tmp_path / "script.py")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    assert done.stdout == "[0, 2, 4]\n", done.stderr

@@ -1,6 +1,9 @@
 import numpy as np
+import pytest
 
-from alexbench.data.outlines import SAMPLES, UNITS, edges, letter_masks, mask
+from alexbench.data.glyphs import TEST_FONTS, TRAIN_FONTS
+from alexbench.data.outlines import OUTLINES, SAMPLES, UNITS, edges, every_font, letter_masks, mask
+from tests.data.extract_letters import FOLDER, extract
 
 ON = 1
 
@@ -8,7 +11,7 @@ ON = 1
 def square(low: int, high: int) -> np.ndarray:
     """A closed loop of four edges, counter-clockwise."""
     points = np.array([(low, low), (high, low), (high, high), (low, high)])
-    return edges(points, [3], bytearray([ON] * 4))
+    return edges(points, [3], bytes([ON] * 4))
 
 
 def test_a_square_covers_the_pixels_inside_it():
@@ -43,13 +46,13 @@ def test_two_loops_that_turn_the_same_way_are_both_inside():
 def test_a_curve_goes_through_the_middle_of_its_control_polygon():
     # On (0, 0), control (4, 8), on (8, 0): the quadratic is at (4, 4) half way.
     points = np.array([(0, 0), (4, 8), (8, 0)])
-    corners = edges(points, [2], bytearray([ON, 0, ON]))[:, 0]
+    corners = edges(points, [2], bytes([ON, 0, ON]))[:, 0]
     assert [4 * UNITS, 4 * UNITS] in corners.tolist()
 
 
 def test_between_two_controls_the_outline_passes_through_their_middle():
     points = np.array([(0, 0), (0, 8), (8, 8), (8, 0)])
-    corners = edges(points, [3], bytearray([ON, 0, 0, ON]))[:, 0]
+    corners = edges(points, [3], bytes([ON, 0, 0, ON]))[:, 0]
     assert [4 * UNITS, 8 * UNITS] in corners.tolist()
 
 
@@ -63,3 +66,18 @@ def test_letters_stay_inside_their_masks_and_stand_upright():
     assert t[:32].sum() > t[32:].sum()  # its bar is on top
     assert o[32, 32] == 0  # a hole
     assert o[32].any()
+
+
+@pytest.mark.parametrize("font", TRAIN_FONTS + TEST_FONTS)
+def test_the_outlines_of_the_package_are_those_of_the_font(font):
+    if not (FOLDER / font).is_file():
+        pytest.skip("this matplotlib has no such font")
+    assert every_font()[font] == extract(font)
+
+
+def test_the_outlines_are_of_these_fonts_alone_and_have_their_licences():
+    assert tuple(every_font()) == TRAIN_FONTS + TEST_FONTS
+    licences = {"DejaVu": "LICENSE_DEJAVU", "STIX": "LICENSE_STIX", "cm": "LICENSE_BAKOMA"}
+    for font in every_font():
+        name = next(name for start, name in licences.items() if font.startswith(start))
+        assert (OUTLINES.parent / name).is_file()

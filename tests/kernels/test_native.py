@@ -102,3 +102,33 @@ def test_it_brings_no_second_openmp_runtime_into_the_process():
     files = {line.split()[-1] for line in maps.read_text().splitlines()}
     runtimes = {file for file in files if re.match(r"lib(g|i)?omp[^a-z]", Path(file).name)}
     assert len(runtimes) == 1
+
+
+@needs_native
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [1, 2, 5, 9])
+def test_both_memory_formats_give_equal_bits_for_any_number_of_channels_and_pixels(size, dtype):
+    draw = torch.Generator().manual_seed(0)
+    for channels in (1, 2, 3, 4, 5, 6, 7, 8, 12, 15, 16, 17):
+        for pixels in (1, 2, 4, 5, 61, 200):
+            x, gradient = torch.randn(2, 1, channels, pixels, generator=draw, dtype=dtype)
+            rows = x.movedim(1, -1).contiguous().movedim(-1, 1)
+            window = {"size": size, "alpha": 0.1, "beta": 0.75, "k": 2.0}
+            both = []
+            for each in (x[..., None], rows[..., None]):
+                each = each.clone(memory_format=torch.preserve_format).requires_grad_()
+                y = local_response_norm(each, **window, implementation="native")
+                both.append((y, *torch.autograd.grad(y, each, gradient[..., None])))
+            for one, other in zip(*both, strict=True):
+                assert torch.equal(one, other), (channels, pixels)
+
+
+@needs_native
+def test_a_value_that_is_not_a_number_stays_in_its_own_pixel():
+    x = torch.ones(1, 6, 40, 1).contiguous(memory_format=torch.channels_last)
+    x[0, 5, 7] = torch.nan
+    x.requires_grad_()
+    y = local_response_norm(x, 5, 1e-4, 0.75, 2.0, implementation="native")
+    (dx,) = torch.autograd.grad(y, x, torch.ones_like(y))
+    for result in (y, dx):
+        assert result.detach().isnan().any(dim=1).flatten().nonzero().flatten().tolist() == [7]

@@ -39,7 +39,7 @@ def read_all(folder: Path, variant: str) -> list[dict[str, float]]:
 
 def test_a_sweep_trains_each_variant_with_each_seed_and_writes_the_tables(ablation, tmp_path):
     options = {"results": str(tmp_path / "results"), "jobs": 1}
-    comparison = alexbench.run(ablation, seeds=2, **options)
+    comparison = alexbench.run(ablation, seeds=2, **options).comparison
     folder = tmp_path / "results" / "tiny" / "laptop"
     assert list(comparison.columns[: len(COLUMNS)]) == COLUMNS
     assert comparison["num_pairs"].tolist() == [2] * len(comparison)
@@ -76,7 +76,7 @@ def test_a_sweep_trains_each_variant_with_each_seed_and_writes_the_tables(ablati
 
     # Other settings are other runs: the table holds those alone.
     Path(ablation).write_text(ABLATION.replace("train.epochs: 1", "train.epochs: 2"))
-    assert set(alexbench.run(ablation, seeds=2, **options)["num_pairs"]) == {2}
+    assert set(alexbench.run(ablation, seeds=2, **options).comparison["num_pairs"]) == {2}
 
     # The record holds what the table is made of.
     done = record.read(max((folder / "runs").glob("wide-seed0-*.json"), key=os.path.getmtime))
@@ -91,7 +91,9 @@ def test_a_sweep_trains_each_variant_with_each_seed_and_writes_the_tables(ablati
 
 def test_few_test_images_are_enough(ablation, tmp_path):
     settings = ["data.test_images=5"]
-    comparison = alexbench.run(ablation, seeds=1, settings=settings, results=str(tmp_path), jobs=1)
+    comparison = alexbench.run(
+        ablation, seeds=1, settings=settings, results=str(tmp_path), jobs=1
+    ).comparison
     assert set(comparison["num_pairs"]) == {1}
 
 
@@ -142,12 +144,12 @@ def test_bad_input_is_refused_before_anything_trains(ablation, tmp_path):
     (tmp_path / "file").touch()
     for options, expected in (
         ({"results": str(tmp_path / "file")}, "cannot be written"),
-        ({"device": "cuda:9"}, "--device cuda:9: not here; allowed are auto, cpu"),
+        ({"device": "cuda:9"}, "device cuda:9: not here; allowed are auto, cpu"),
         ({"jobs": 999}, "more than the"),
         ({"profile": "phone"}, "unknown profile 'phone'"),
-        ({"on_error": "panic"}, "--on-error panic: input should be 'keep' or 'stop'"),
-        ({"hang_seconds": 0}, "--hang-seconds 0: input should be greater than 0"),
-        ({"slurm": ["gpu"]}, "--slurm gpu: string should match pattern"),
+        ({"on_error": "panic"}, "on_error panic: input should be 'keep' or 'stop'"),
+        ({"hang_seconds": 0}, "hang_seconds 0: input should be greater than 0"),
+        ({"slurm": ["gpu"]}, "slurm gpu: string should match pattern"),
         ({"seeds": 0}, "seeds: 0 is not allowed, it should be 1 or more"),
     ):
         with pytest.raises(BadInput, match=expected):

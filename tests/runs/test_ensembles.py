@@ -149,7 +149,7 @@ def test_a_sweep_trains_the_nets_and_averages_them_and_nothing_twice(tmp_path):
     path = tmp_path / "tiny.yaml"
     path.write_text(TINY)
     options = {"results": str(tmp_path / "results"), "jobs": 1}
-    comparison = alexbench.run(str(path), seeds=2, **options)
+    comparison = alexbench.run(str(path), seeds=2, **options).comparison
     folder = tmp_path / "results" / "tiny" / "laptop"
     assert comparison["num_pairs"].tolist() == [2] * len(comparison)
     trained = [record.read(p) for p in [*folder.glob("runs/centre*"), *folder.glob("members/*")]]
@@ -162,7 +162,7 @@ def test_a_sweep_trains_the_nets_and_averages_them_and_nothing_twice(tmp_path):
     for kept in (folder / "outputs").iterdir():
         kept.unlink()  # as in a fresh clone, which has the records alone
     times = {p: p.stat().st_mtime_ns for p in folder.rglob("runs/*.json")}
-    assert alexbench.run(str(path), seeds=2, **options).equals(comparison)
+    assert alexbench.run(str(path), seeds=2, **options).comparison.equals(comparison)
     assert times == {p: p.stat().st_mtime_ns for p in folder.rglob("runs/*.json")}
     prepared = sweep.prepare(str(path), options=sweep.sweep_options(seeds=2, **options))
     assert None not in estimate.done_and_not(prepared, prepared.ablation).values()

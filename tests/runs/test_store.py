@@ -43,7 +43,7 @@ def test_what_another_ablation_has_trained_and_tuned_is_copied_and_not_trained_a
     run = next(run for run in runs_of(prepared) if run.variant == "thin")
     prepared.store.write_failure(run, "an earlier attempt")
 
-    comparison = alexbench.run(str(tmp_path / "second.yaml"), **options)
+    comparison = alexbench.run(str(tmp_path / "second.yaml"), **options).comparison
     pairs = dict(zip(comparison["metric"], comparison["num_pairs"], strict=True))
     assert pairs == {"test_error": 1, "top5_error": 1, "step_seconds": 0}  # timed on another day
     narrow, thin = only(first, "runs/narrow-*.json"), only(second, "runs/thin-*.json")
@@ -51,8 +51,10 @@ def test_what_another_ablation_has_trained_and_tuned_is_copied_and_not_trained_a
         narrow,
         ablation="second",
         variant="thin",
+        files=thin.files,
         environment={"trained_for": "first/laptop"} | narrow.environment,
     )
+    assert thin.files == {"ablations/second.yaml": (tmp_path / "second.yaml").read_text()}
     assert len(list(second.glob("tuning/thin-*.json"))) == tuned
     assert "1 are copied from first/laptop, not trained again" in capsys.readouterr().err
     assert (second / "pictures/thin-seed0.json").is_file()

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import torch
+
 from alexbench.training import environment
 
 
@@ -19,3 +21,11 @@ def test_processors_of_one_name_with_other_instructions_are_two_processors():
     name, _, _ = environment.processor().rpartition(" (")
     assert name
     assert told == f"{name} (DEFAULT)"
+
+
+def test_an_installed_package_does_not_claim_that_nothing_was_changed(monkeypatch):
+    monkeypatch.setenv("GIT_DIR", "/dev/null")  # as where there is no checkout
+    environment.git.cache_clear()
+    told = environment.describe(torch.device("cpu"), "ieee", jobs=1)
+    environment.git.cache_clear()
+    assert (told["commit"], told["dirty"]) == (None, None)

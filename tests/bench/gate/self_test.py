@@ -1,9 +1,12 @@
-"""The gate tried on itself: equal code must never fail, 1.3 times the work must always."""
+"""The gate tried on itself: equal code must never fail, 1.3 times the work or a sleep must."""
 
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import pandas as pd
 
@@ -23,10 +26,10 @@ def self_test(
     busy: int = 0,
     device: str = "cpu",
 ) -> pd.DataFrame:
-    """Run the gate on this tree against itself, slowed down and not; a row a case and kind.
+    """Run the gate on this tree against itself, slowed down and not; a row a case, clock and kind.
 
     busy: so many processes that only burn time run beside it. As specified, the ``slow`` rows
-    must be ``fail`` in every run, the ``equal`` ones in none.
+    must be ``fail`` in every run by the work, the ``equal`` ones in none by either clock.
     """
     tree = PACKAGE.parent
     (device, *_) = devices(device)
@@ -39,10 +42,37 @@ def self_test(
     return tally(pd.concat(rows))
 
 
+def sleepy_test(
+    runs: int = 10, rounds: int = 12, busy: int = 0, case: str = "step_cifar4"
+) -> pd.DataFrame:
+    """Run the gate on a head whose training step sleeps 5 ms, which costs no CPU time."""
+    tree = PACKAGE.parent
+    with burners(busy), sleepy_tree() as sleepy:
+        tables = [
+            compare(tree, sleepy, "cpu", rounds, [case], seed=run).timings.assign(kind="sleepy")
+            for run in range(runs)
+        ]
+    return tally(pd.concat(tables))
+
+
+@contextmanager
+def sleepy_tree() -> Iterator[Path]:
+    """A copy of this package whose training step sleeps 5 ms."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, "alexbench")
+        shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        file, line = copy / "training" / "train.py", "    logits = state.net(inputs)\n"
+        source = file.read_text()
+        assert source.count(line) == 1
+        file.write_text(source.replace(line, f"    time.sleep(0.005)\n{line}"))
+        yield Path(folder)
+
+
 def raise_for_errors(table: pd.DataFrame) -> None:
     """Raises RunFailed where the gate passed a slowed head, or failed an equal one."""
     slow, equal = (table[table["kind"] == kind] for kind in ("slow", "equal"))
-    missed = int(slow[["pass", "inconclusive"]].to_numpy().sum())
+    work = slow[slow["clock"] == "work"]  # beside other programs the wall time may not tell
+    missed = int(work[["pass", "inconclusive"]].to_numpy().sum())
     false_alarms = int(equal["fail"].sum())
     if missed or false_alarms:
         raise RunFailed(
@@ -51,8 +81,8 @@ def raise_for_errors(table: pd.DataFrame) -> None:
 
 
 def tally(timings: pd.DataFrame) -> pd.DataFrame:
-    """How often each verdict was given."""
-    counted = timings.groupby(["kind", "case"], sort=False)["verdict"].value_counts()
+    """How often each verdict was given, by each clock."""
+    counted = timings.groupby(["kind", "case", "clock"], sort=False)["verdict"].value_counts()
     words = ["pass", "fail", "inconclusive"]
     table = counted.unstack(fill_value=0).reindex(columns=words, fill_value=0)
     return table.rename_axis(columns=None).reset_index()

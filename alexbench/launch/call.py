@@ -1,0 +1,62 @@
+"""``alexbench.run``: a call from Python, with errors in the words of that call."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from alexbench.config.describe import text
+from alexbench.config.execution import RunOptions
+from alexbench.config.yaml_file import hint
+from alexbench.errors import BadInput, RunFailed
+from alexbench.launch import sweep
+from alexbench.launch.sweep import SweepOptions
+from alexbench.report.result import Result
+
+KEYWORDS = [each.name for each in fields(SweepOptions) if each.name != "run"]
+KEYWORDS += RunOptions.model_fields
+AS_OPTIONS = {"set": "settings"} | {name.replace("_", "-"): name for name in KEYWORDS}
+
+
+def carry_out(ablation: Any, profile: Any, options: dict[str, Any]) -> Result:
+    """Train what is missing and return the result; as ``alexbench.run``."""
+    for name in options:
+        if name not in KEYWORDS:
+            meant = hint(name, ["ablation", "profile", *KEYWORDS])
+            raise TypeError(f"run() has no keyword '{name}'{meant}")
+    if not isinstance(ablation, Mapping):
+        ablation = as_path("ablation", ablation)
+    plain = options | {"settings": as_texts(options["settings"])}
+    for name in ("data_root", "results"):
+        plain[name] = None if options[name] is None else as_path(name, options[name])
+    try:
+        prepared = sweep.prepare(
+            ablation, as_path("profile", profile), sweep.sweep_options(**plain)
+        )
+        return sweep.carry_out(prepared)
+    except (BadInput, RunFailed) as error:
+        raise type(error)(in_words_of_the_call(str(error))) from error.__cause__
+
+
+def as_path(name: str, value: Any) -> str:
+    """The text of a name or path. Raises BadInput for something else."""
+    try:
+        return str(os.fspath(value))
+    except TypeError:
+        raise BadInput(f"{name}: {value!r} is no name and no path") from None
+
+
+def as_texts(settings: Any) -> list[str]:
+    """Settings as ``key=value`` texts, from a dict of them or from such texts."""
+    if isinstance(settings, str):
+        raise BadInput(f"settings: {settings!r} should be a dict, or a list of 'key=value'")
+    if isinstance(settings, Mapping):
+        return [f"{key}={text(value)}" for key, value in settings.items()]
+    return list(settings)
+
+
+def in_words_of_the_call(message: str) -> str:
+    """A message about ``--data-root`` as one about ``data_root``."""
+    names = "|".join(sorted(AS_OPTIONS, key=len, reverse=True))
+    return re.sub(rf"(?<!\S)--({names})\b(?!-)", lambda found: AS_OPTIONS[found[1]], message)

@@ -1,0 +1,243 @@
+"""Comparisons of arms from elsewhere: two folders of results, or values in a CSV file."""
+
+import csv
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from alexbench.analysis import two_arms
+from alexbench.analysis.comparison import ComparisonRow, Question, answer, judge
+from alexbench.analysis.two_arms import TwoArms
+from alexbench.config import metrics
+from alexbench.errors import BadInput
+from alexbench.report import rebuild, text
+from alexbench.report.text import TextTable
+from alexbench.runs import record
+
+Table = dict[str, dict[str, dict[str, float]]]  # metric -> arm -> seed -> value
+COLUMNS = ("arm", "seed", "value", "metric")
+
+
+def compare(
+    places: Sequence[Path],
+    baseline: str | None = None,
+    *,
+    ratio: bool = False,
+    target: float | None = None,
+    claimed: float | None = None,
+) -> list[TwoArms]:
+    """Compares two folders of results, two CSV files, or the arms within one; raises BadInput.
+
+    baseline: the arm of CSV files that the others are compared with; None: the first. ratio:
+    values of CSV files are compared by their ratio. target: a number that each arm of CSV files is
+    compared with, in place of a baseline. claimed: a delta that rows are judged against.
+    """
+    folders = [place for place in places if place.is_dir()]
+    if len(folders) == len(places) == 2:
+        if baseline is not None or ratio or target is not None:
+            raise BadInput(
+                "--baseline, --ratio and --target are for CSV files: the first folder is the base"
+            )
+        found = list(of_folders(folders[0], folders[1]))
+    elif folders or len(places) > 2:
+        raise BadInput("compare: give two folders of results, or one or two CSV files")
+    elif target is not None:
+        if baseline is not None or ratio:
+            raise BadInput("--target takes the place of --baseline, and has no --ratio")
+        found = [
+            two_arms.against(metric, arm, values, target)
+            for metric, arms in read(places).items()
+            for arm, values in arms.items()
+        ]
+    else:
+        found = list(of_tables(read(places), baseline, ratio))
+    if not found:
+        raise BadInput(
+            f"{' '.join(map(str, places))}: nothing to compare: no arm or metric in common"
+        )
+    return two_arms.judge(found, claimed)
+
+
+def read(paths: Sequence[Path]) -> Table:
+    """The values of CSV files; raises BadInput.
+
+    Columns are value, arm, seed and metric. Without arm the file's name is the arm; without seed
+    values are unpaired; without metric it is "value". A row with an empty value is left out.
+    """
+    table: Table = {}
+    for path in paths:
+        for number, row in enumerate(rows_of(path), start=2):
+            where = f"{path}:{number}"
+            if not (said := (row.get("value") or "").strip()):
+                continue
+            arm, metric = (
+                (row.get("arm") or path.stem).strip(),
+                (row.get("metric") or "value").strip(),
+            )
+            # a value without a seed has a key of its own, which no other arm has
+            seed = (row.get("seed") or "").strip() or f"{where} without a seed"
+            arms = table.setdefault(metric, {}).setdefault(arm, {})
+            if seed in arms:
+                raise BadInput(f"{where}: {arm}, seed {seed}, {metric} has a value already")
+            arms[seed] = number_of(said, where)
+    return table
+
+
+def rows_of(path: Path) -> Iterator[dict[str, str]]:
+    """Yields the rows of a CSV file; raises BadInput for a column that means nothing."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, skipinitialspace=True)
+            names = [(name or "").strip().lower() for name in reader.fieldnames or ()]
+            if "value" not in names or set(names) - set(COLUMNS):
+                raise BadInput(
+                    f"{path}: its first line is {','.join(names) or 'empty'}; allowed are the "
+                    "columns arm, seed, value, metric, and value is needed"
+                )
+            reader.fieldnames = names
+            yield from reader
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BadInput(f"{path}: cannot be read: {error}") from None
+
+
+def number_of(said: str, where: str) -> float:
+    """A finite number; raises BadInput."""
+    try:
+        value = float(said)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise BadInput(f"{where}: value {said!r} is no finite number")
+    return value
+
+
+def of_tables(table: Table, baseline: str | None, ratio: bool) -> Iterator[TwoArms]:
+    """Yields each arm against the baseline, metric by metric. Raises BadInput."""
+    arms = list(dict.fromkeys(arm for values in table.values() for arm in values))
+    if baseline is not None and baseline not in arms:
+        raise BadInput(f"--baseline {baseline}: allowed are {', '.join(arms)}")
+    base = baseline if baseline is not None else next(iter(arms), "")
+    for metric, values in table.items():
+        if ratio and any(value <= 0 for arm in values.values() for value in arm.values()):
+            raise BadInput(f"--ratio: {metric} has values that are not above 0")
+        for arm in values:
+            if arm != base and base in values:
+                yield two_arms.compare(
+                    metric, (base, arm), (values[base], values[arm]), ratio=ratio
+                )
+
+
+def of_folders(before: Path, after: Path) -> Iterator[TwoArms]:
+    """Yields each variant and metric of both folders, the first being the baseline."""
+    for base, other in matched(before, after):
+        ablation = rebuild.ablation_of(base.parent.name, base.resolve())
+        ablation = replace(ablation, claims={}, other_seeds=None)
+        sides = [
+            record.read_folder(each / "runs", many_rates=ablation.tune_neighbours > 0)[0]
+            for each in (base, other)
+        ]
+        for variant in ablation.variants:
+            arms = [f"{variant} in {place}" for place in (before, after)]
+            runs = [
+                replace(run, variant=arm)
+                for arm, side in zip(arms, sides, strict=True)
+                for run in side
+                if run.variant == variant
+            ]
+            if len({run.variant for run in runs}) == 2:
+                asked = [Question(metric, arms[0], arms[1]) for metric in ablation.metrics]
+                rows = [answer(each, ablation, base.name, runs) for each in asked]
+                yield from (of_row(row) for row in judge(rows) if row.num_pairs)
+
+
+def matched(before: Path, after: Path) -> Iterator[tuple[Path, Path]]:
+    """Yields the folders of equal ablation and profile, or the two if they hold runs themselves."""
+    if (before / "runs").is_dir() and (after / "runs").is_dir():
+        yield before, after
+        return
+    for runs in sorted(before.glob("*/*/runs")):
+        other = after / runs.parent.relative_to(before)
+        if (other / "runs").is_dir():
+            yield runs.parent, other
+
+
+def of_row(row: ComparisonRow) -> TwoArms:
+    """A row of a comparison as one of two arms."""
+    return TwoArms(
+        metric=row.metric,
+        baseline=row.baseline,
+        variant=row.variant,
+        how="paired",
+        n_baseline=row.num_pairs,
+        n_variant=row.num_pairs,
+        dropped=row.dropped_seeds,
+        baseline_mean=row.baseline_mean,
+        variant_mean=row.variant_mean,
+        delta=row.delta,
+        ci_low=row.ci_low,
+        ci_high=row.ci_high,
+        p_value=row.p_value,
+        p_holm=math.nan,
+        word="",
+        ratio=row.kind != "difference",
+    )
+
+
+def readable(rows: Sequence[TwoArms]) -> TextTable:
+    """The rows as texts, for a table."""
+    columns = ["word", "arms", "metric", "delta [95% CI]", "how", "n", "without", "with", "p, Holm"]
+    return TextTable(columns, [cells(row) for row in rows])
+
+
+def cells(row: TwoArms) -> list[str]:
+    """A row's texts."""
+    kind = "ratio" if row.ratio else "difference"
+    unit = metrics.METRICS[row.metric].unit if row.metric in metrics.METRICS else None
+    means = [
+        f"{mean:.6g}" if unit is None else text.value(unit, mean)
+        for mean in (row.baseline_mean, row.variant_mean)
+    ]
+    ends = (row.delta, row.ci_low, row.ci_high)
+    # of values whose unit is not known, as many digits as their interval asks for
+    delta, low, high = (
+        f"{end:+.4g}" if unit is None and not row.ratio else text.size(kind, end) for end in ends
+    )
+    interval = f"{delta} [n = 1]" if math.isnan(row.ci_low) else f"{delta} [{low}, {high}]"
+    number = str(row.n_variant)
+    if row.how == "unpaired":
+        number = f"{row.n_baseline} and {row.n_variant}"
+    if row.dropped:
+        number += f" ({row.dropped} dropped)"
+    return [
+        row.word,
+        f"{row.variant} vs {row.baseline}",
+        row.metric,
+        interval,
+        row.how,
+        number,
+        *means,
+        text.p_value(row.p_holm),
+    ]
+
+
+def to_markdown(rows: Sequence[TwoArms]) -> str:
+    """The rows as a Markdown table."""
+    table = readable(rows)
+    return tabulate(table.rows, headers=table.columns, tablefmt="github", disable_numparse=True)
+
+
+def to_json(rows: Sequence[Any]) -> str:
+    """Dataclasses as a JSON list; what is not a finite number is null."""
+    finite = [
+        {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in asdict(row).items()
+        }
+        for row in rows
+    ]
+    return json.dumps(finite, indent=1, ensure_ascii=False)

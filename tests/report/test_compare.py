@@ -1,0 +1,156 @@
+"""`alexbench compare`: plain numbers and folders of results, paired where their seeds match."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import scipy.stats
+
+from alexbench.analysis import two_arms
+from alexbench.errors import BadInput
+from alexbench.report.compare import compare, readable, to_json, to_markdown
+from tests.records import with_delta, write_records
+
+# The validation losses that a record of the modded-nanogpt speed run was published with (embeddings
+# in the value activations, contributor @KoszarskyB): one-sided p=0.0003 for a mean below 3.28, mean
+# 3.2777, standard deviation 0.0040.
+SPEED_RUN = """
+3.2759 3.2781 3.2791 3.2771 3.2838 3.2749 3.2793 3.279 3.2794 3.2744 3.2751 3.2845 3.2736 3.2783
+3.2793 3.2779 3.2756 3.281 3.2803 3.2766 3.2851 3.275 3.2778 3.2723 3.2842 3.2735 3.275 3.2796
+3.2782 3.2758 3.2763 3.2751 3.2791 3.2804 3.2725 3.2898 3.2718 3.2764 3.271 3.2745
+"""
+LOSSES = [float(loss) for loss in SPEED_RUN.split()]
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_a_public_speed_run_log_gives_the_t_interval_computed_by_hand(tmp_path):
+    log = write(tmp_path / "record.csv", "value\n" + "\n".join(map(str, LOSSES)) + "\n")
+    (row,) = compare([log], target=3.28)
+    mean = sum(LOSSES) / 40
+    sd = math.sqrt(sum((loss - mean) ** 2 for loss in LOSSES) / 39)
+    half = 2.0226909 * sd / math.sqrt(40)  # Student's t, 39 degrees of freedom, 97.5%
+    assert (row.how, row.n_variant, row.word) == ("target", 40, "lower")
+    assert row.variant_mean == pytest.approx(3.2777, abs=5e-5)
+    assert sd == pytest.approx(0.0040, abs=5e-5)
+    assert (row.ci_low, row.ci_high) == pytest.approx((mean - 3.28 - half, mean - 3.28 + half))
+    assert row.p_value / 2 == pytest.approx(0.0003, abs=5e-5)
+
+
+def test_pairs_have_the_interval_of_their_differences(tmp_path):
+    text = "arm,seed,value\na,0,10\na,1,20\na,2,30\nb,2,33\nb,0,11\nb,1,22\n"
+    (row,) = compare([write(tmp_path / "x.csv", text)])
+    # differences 1, 2, 3: mean 2, deviation 1, t of 2 degrees 4.3027
+    assert (row.how, row.n_baseline, row.delta) == ("paired", 3, 2)
+    assert row.ci_high - row.delta == pytest.approx(4.302653 / math.sqrt(3))
+
+
+@pytest.mark.parametrize("seeds", [("0", "1", "2", "10", "11", "12"), ("",) * 6])
+def test_values_whose_seeds_do_not_match_have_welchs_interval(tmp_path, seeds):
+    a, b = [10.0, 20.0, 30.0], [11.0, 22.0, 33.0]
+    lines = [f"a,{seed},{value}" for seed, value in zip(seeds, a, strict=False)]
+    lines += [f"b,{seed},{value}" for seed, value in zip(seeds[3:], b, strict=True)]
+    (row,) = compare([write(tmp_path / "x.csv", "arm,seed,value\n" + "\n".join(lines))])
+    known = scipy.stats.ttest_ind(b, a, equal_var=False)
+    interval = known.confidence_interval(0.95)
+    assert (row.how, row.n_baseline, row.n_variant) == ("unpaired", 3, 3)
+    assert (row.ci_low, row.ci_high) == pytest.approx((interval.low, interval.high))
+    assert row.p_value == pytest.approx(known.pvalue)
+
+
+def test_a_seed_that_one_arm_lacks_is_dropped_and_counted():
+    values = ({str(seed): 10.0 + seed for seed in range(6)}, {"0": 1.0, "1": 2.5, "2": 3.0})
+    row = two_arms.compare("value", ("a", "b"), values)
+    assert (row.how, row.n_baseline, row.dropped) == ("paired", 3, 3)
+    few = ({str(seed): 10.0 + seed for seed in range(10)}, {"9": 1.0, "10": 2.5, "11": 3.0})
+    assert two_arms.compare("value", ("a", "b"), few).how == "unpaired"
+
+
+def test_a_ratio_is_that_of_geometric_means(tmp_path):
+    text = "arm,seed,value\na,0,1\na,1,4\nb,0,2\nb,1,8\n"
+    (row,) = compare([write(tmp_path / "x.csv", text)], ratio=True)
+    assert (row.baseline_mean, row.variant_mean, row.delta) == pytest.approx((2, 4, 2))
+
+
+def test_words_are_those_of_a_verdict_where_something_is_claimed(tmp_path):
+    lines = [f"a,{seed},{10 + seed}\nb,{seed},{12 + seed + seed % 2 / 10}" for seed in range(6)]
+    log = write(tmp_path / "x.csv", "arm,seed,value\n" + "\n".join(lines))
+    assert [compare([log], claimed=size)[0].word for size in (2.05, 9, -2)] == [
+        "reproduced",
+        "negligible",
+        "opposite",
+    ]
+    assert compare([log])[0].word == "higher"
+    assert compare([log], baseline="b")[0].word == "lower"
+
+
+def test_two_files_are_two_arms_and_every_metric_is_a_row(tmp_path):
+    text = "seed,metric,value\n0,loss,1\n1,loss,2\n0,time,5\n1,time,7\n"
+    paths = [write(tmp_path / f"{name}.csv", text) for name in ("old", "new")]
+    rows = compare(paths)
+    assert [(row.metric, row.baseline, row.variant, row.delta) for row in rows] == [
+        ("loss", "old", "new", 0),
+        ("time", "old", "new", 0),
+    ]
+    assert to_markdown(rows).count("\n") == 3
+    assert "new vs old" in to_markdown(rows)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("arm,seed,loss\na,0,1\n", r"its first line is arm,seed,loss; allowed are"),
+        ("arm,seed,value\na,0,1\na,0,2\n", r"x.csv:3: a, seed 0, value has a value already"),
+        ("arm,seed,value\na,0,many\n", r"x.csv:2: value 'many' is no finite number"),
+        ("arm,seed,value\na,0,nan\n", r"x.csv:2: value 'nan' is no finite number"),
+        ("arm,seed,value\na,0,1\n", r"nothing to compare"),
+        ("", r"its first line is empty"),
+    ],
+)
+def test_a_wrong_file_is_one_line(tmp_path, text, said):
+    with pytest.raises(BadInput, match=said):
+        compare([write(tmp_path / "x.csv", text)])
+
+
+def test_one_value_an_arm_has_no_interval_and_json_has_no_nan(tmp_path):
+    rows = compare([write(tmp_path / "x.csv", "arm,value\na,1\nb,3\n")])
+    (told,) = json.loads(to_json(rows))
+    assert (told["delta"], told["ci_low"], told["word"]) == (2, None, "open")
+    assert "[n = 1]" in readable(rows).rows[0][3]
+
+
+def test_two_folders_of_results_are_compared_variant_by_variant(tmp_path):
+    before = write_records(with_delta(0), tmp_path / "old" / "lrn" / "laptop")
+    after = write_records(with_delta(-5), tmp_path / "new" / "lrn" / "laptop")
+    rows = compare([before, after])
+    found = {(row.variant.split()[0], row.metric): row for row in rows}
+    both = found["both", "test_error"]
+    assert (both.how, both.n_variant, both.delta) == ("paired", 6, pytest.approx(-5))
+    assert both.word == "lower"
+    assert (found["none", "test_error"].delta, found["none", "test_error"].word) == (0, "open")
+    assert compare([tmp_path / "old", tmp_path / "new"]) == [
+        row.__class__(
+            **vars(row)
+            | {
+                "baseline": row.baseline.replace(str(before), str(tmp_path / "old")),
+                "variant": row.variant.replace(str(after), str(tmp_path / "new")),
+            }
+        )
+        for row in rows
+    ]
+
+
+def test_the_command_prints_a_table_json_or_markdown(tmp_path):
+    log = write(tmp_path / "x.csv", "arm,seed,value\na,0,1\na,1,2\nb,0,2\nb,1,2.5\n")
+    command = [sys.executable, "-m", "alexbench", "compare", str(log)]
+    for option, start in (([], "\nVariant"), (["--json"], "["), (["--markdown"], "| word")):
+        done = subprocess.run([*command, *option], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith(start)
+        assert "b" in done.stdout
