@@ -19,7 +19,14 @@ myst_heading_anchors = 3
 autodoc_typehints = "signature"
 html_theme = "pydata_sphinx_theme"
 html_title = "alexbench"
-html_theme_options = {"show_prev_next": False, "navbar_align": "left"}
+html_theme_options = {
+    "header_links_before_dropdown": 7,
+    "navbar_align": "left",
+    "show_prev_next": False,
+}
+html_sidebars = {"**": []}  # the header has every page
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]
 html_show_sourcelink = False
 
 REPOSITORY = PROJECT.get("urls", {}).get("Repository")

@@ -1,5 +1,6 @@
 """The tables of docs/results.md: what each source claims, what was measured, and what it cost."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -85,16 +86,23 @@ def cells(folder: Path, row: ComparisonRow, p: float) -> list[str]:
     place = f"{folder.parent.name}/{folder.name}"
     report = f"[{place}](../results/{place}/report.md)"
     share = "" if text.share(row) == text.MISSING else f"<br>share {text.share(row)}"
-    notebook = text.claimed(row, "notebook")
+    paper, notebook = text.claimed(row, "paper"), text.claimed(row, "notebook")
+    said = "" if notebook == text.MISSING else f"<br>notebook {notebook}"
     return [
         verdict(row),
         f"`{row.claim}`{control}: {row.variant} vs {row.baseline}<br>{row.metric}, {report}",
-        text.interval(row) + share,
-        text.claimed(row, "paper")
-        + ("" if notebook == text.MISSING else f"<br>notebook {notebook}"),
+        unbroken(text.interval(row) + share),
+        unbroken(paper + said),
         text.pairs(row),
-        f"{text.p_value(row.p_holm)}<br>{text.p_value(p)} here",
+        f"{text.p_value(row.p_holm)}<br>{text.p_value(p)}",
     ]
+
+
+def unbroken(cell: str) -> str:
+    """A cell whose lines are not broken within an interval or a bracket."""
+    return re.sub(
+        r"\[.*?\]|\(.*?\)", lambda match: match[0].replace(" ", "\N{NO-BREAK SPACE}"), cell
+    )
 
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
