@@ -5,9 +5,11 @@ Facts are from Krizhevsky, Sutskever, Hinton, NIPS 2012 ("the paper") unless a c
 source; "as run" means the experiment that the authors released as layers-145.
 """
 
+import itertools
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -27,11 +29,23 @@ Overrides = dict[str, Any]  # "section.key" -> value
 Grid = Annotated[
     dict[str, Annotated[list[float], Field(min_length=1)]], Field(min_length=1, max_length=1)
 ]
-Epochs = Annotated[tuple[PositiveInt, ...], Field(strict=False)]  # YAML knows lists, not tuples
+
+
+def rising(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Epochs, or [epoch, rate] pairs, if each epoch is after the one before; raises ValueError."""
+    epochs = [value[0] if isinstance(value, tuple) else value for value in values]
+    if any(later <= earlier for earlier, later in itertools.pairwise(epochs)):
+        raise ValueError("epochs that rise, each once")
+    return values
+
+
+# YAML knows lists, not tuples
+Epochs = Annotated[tuple[PositiveInt, ...], Field(strict=False), AfterValidator(rising)]
 # [epoch, rate] pairs: the rate holds from that epoch on, in place of the schedule
 Rates = Annotated[
     tuple[Annotated[tuple[NonNegativeFloat, NonNegativeFloat], Field(strict=False)], ...],
     Field(strict=False),
+    AfterValidator(rising),
 ]
 ByLayer = dict[str, NonNegativeFloat]  # layer name (conv1, local3, fc6) -> value
 
@@ -251,6 +265,8 @@ class ClaimUse(Section):
 def as_uses(value: Any) -> Any:
     """A variant's name, a use, or a list of them, as a tuple of uses."""
     uses = value if isinstance(value, list) else [value]
+    if not uses:
+        raise ValueError("the variant that tests the claim, or several")
     return tuple({"variant": use} if isinstance(use, str) else use for use in uses)
 
 
