@@ -37,7 +37,7 @@ class Question(NamedTuple):
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """A row of comparison.csv. ``delta`` and its bounds are percentage points, or ratios.
+    """A row of comparison.csv. ``delta`` and its bounds are in ``delta_unit``: points, or a ratio.
 
     Each arm is taken at its own best learning rate, where it was measured at ``rates`` of more than
     one; with one the comparison is "at one rate". ``delta`` is variant minus baseline with its 95%
@@ -46,6 +46,7 @@ class ComparisonRow:
     judged on ``scale``. ``p_value``: two-sided, of the interval's own t, a time that was not
     reached counting as its bound; ``p_holm``: adjusted over this ablation's table; none of both for
     what is counted. ``log_rank_p``: of the paired log-rank test, where times were not reached.
+    ``finding``: what the ablation's file says of the records of this profile.
     """
 
     ablation: str
@@ -93,6 +94,9 @@ class ComparisonRow:
     baseline_did_not_learn: int
     variant_did_not_learn: int
     tuned: str
+    baseline_label: str
+    variant_label: str
+    finding: str
 
 
 MEASURED = (  # the columns of a row that its runs decide
@@ -220,6 +224,8 @@ def unanswered(
         metric=metric.name,
         baseline=question.baseline,
         variant=question.variant,
+        baseline_label=ablation.labels.get(question.baseline, question.baseline),
+        variant_label=ablation.labels.get(question.variant, question.variant),
         delta_unit=delta_unit(metric),
         paper_delta=size(paper),
         notebook_delta=size(notebook),
@@ -229,6 +235,7 @@ def unanswered(
         same_data=same_data(question, records),
         unit=metric.unit,
         kind=metric.kind,
+        finding=ablation.finding_for(profile) or "",
         **nothing,  # type: ignore[arg-type]
     )
 

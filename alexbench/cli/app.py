@@ -1,6 +1,8 @@
 """The commands about ablations: each parses its arguments, calls one function, and prints."""
 
+import json
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +11,7 @@ import pandas as pd
 import typer
 
 from alexbench.analysis.comparison import ComparisonRow
-from alexbench.config.ablation import PROFILES, load_ablation, shipped_ablations
+from alexbench.config.ablation import PROFILES, Ablation, load_ablation, shipped_ablations
 from alexbench.config.execution import RunOptions, execution
 from alexbench.errors import BadInput
 
@@ -99,7 +101,7 @@ def run(
     )
     prepared = sweep.prepare(ablation, profile, options)
     comparison = sweep.carry_out(prepared)
-    print_comparison(comparison, prepared.ablation.metrics[0], prepared.ablation.title)
+    print_comparison(comparison, prepared.ablation)
     if finding := prepared.ablation.finding_for(prepared.folder.name):
         typer.echo(f"Found in the records that ship with alexbench: {finding}\n")
     typer.echo(f"Tables, curves and records are in {prepared.folder}")
@@ -183,8 +185,12 @@ def list_() -> None:
 @app.command()
 def report(
     names: Annotated[
-        list[str], typer.Argument(help="Names of ablations; default: all with records.")
+        list[str],
+        typer.Argument(help="Ablations, or folders of records (lrn, results/lrn/laptop)."),
     ] = [],  # noqa: B006
+    profile: Annotated[
+        str | None, typer.Option(help="Only the records of this profile; default: of all.")
+    ] = None,
     results: Results = "results",
     format_: Annotated[
         list[str],
@@ -196,33 +202,50 @@ def report(
     """Rebuild tables and figures from the records, those of `bench` too; needs no torch."""
     from alexbench.report.rebuild import again
 
-    for path in again(Path(results), names, format_, warn):
+    for path in again(
+        Path(results), names, profile, format_, warn, lambda line: say(line, err=True)
+    ):
         typer.echo(path)
 
 
 @app.command()
 def claims(
+    names: Annotated[
+        list[str],
+        typer.Argument(help="Claims or ablations, each with all that was measured of it."),
+    ] = [],  # noqa: B006
+    profile: Annotated[
+        str | None, typer.Option(help="Only what was measured under this profile.")
+    ] = None,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Print JSON: an object a row, with every column.")
+    ] = False,
     results: Results = "results",
     readme: Annotated[
-        str | None,
-        typer.Option(help="A Markdown file whose tables are replaced; default: print the tables."),
+        str | None, typer.Option(help="A Markdown file whose tables of claims are replaced.")
     ] = None,
 ) -> None:
-    """Print every claim with its source, measurements and verdicts; then those of cifar10-short."""
-    from alexbench.report import build
+    """Print the scorecard: each claim on its strongest data, with its verdict."""
+    from alexbench.report import build, scorecard, terminal
     from alexbench.report.readme_claims import put_into
     from alexbench.runs.files import write_text_safely
 
-    tables = build.readme_tables(Path(results))
-    if readme is None:
-        typer.echo("\n\n".join(tables.values()))
+    if readme is not None:
+        path = Path(readme)
+        if not path.is_file():
+            raise BadInput(f"--readme {readme}: no such file")
+        tables = build.readme_tables(Path(results))
+        write_text_safely(put_into(path.read_text(encoding="utf-8"), tables, readme), path)
+        typer.echo(path)
         return
-    path = Path(readme)
-    if not path.is_file():
-        raise BadInput(f"--readme {readme}: no such file")
-    text = put_into(path.read_text(encoding="utf-8"), tables, readme)
-    write_text_safely(text, path)
-    typer.echo(path)
+    card, lines = scorecard.asked(build.read_tables(Path(results)), names, profile)
+    if json_:
+        typer.echo(json.dumps([scorecard.as_json(line) for line in lines], indent=1))
+        return
+    say(f"\n{scorecard.tally(lines, card.cost if card else None)}\n")
+    say(terminal.table(scorecard.readable(lines), terminal.width()))
+    for note in scorecard.notes(card) if card else []:
+        say(f"\n{note}")
 
 
 def warn(line: str) -> None:
@@ -230,13 +253,24 @@ def warn(line: str) -> None:
     typer.echo(f"warning: {line}", err=True)
 
 
-def print_comparison(comparison: Sequence[ComparisonRow], first_metric: str, title: str) -> None:
-    """Print the rows of claims, and the first metric of every variant; report.md has all rows."""
-    from alexbench.report import build
+def say(text: str = "", err: bool = False) -> None:
+    """Print text whose colours only a terminal gets, and none where NO_COLOR is set."""
+    typer.echo(text, err=err, color=False if os.environ.get("NO_COLOR") else None)
 
-    shown = [row for row in comparison if row.claim or row.metric == first_metric]
+
+def print_comparison(comparison: Sequence[ComparisonRow], ablation: Ablation) -> None:
+    """Print the rows of claims, the first metric of every variant, and the result in a sentence.
+
+    report.md has all rows.
+    """
+    from alexbench.report import build, terminal
+
+    shown = [row for row in comparison if row.claim or row.metric == ablation.metrics[0]]
     texts = build.headline(shown)
-    print_rows(pd.DataFrame(texts.rows, columns=texts.columns), title)
+    say(f"\n{ablation.title}\n\n{terminal.table(texts, terminal.width())}\n")
+    arms = terminal.about(dict(ablation.labels), dict(ablation.about), list(ablation.variants))
+    for part in filter(None, (arms, terminal.result(comparison))):
+        say(f"{part}\n")
 
 
 def print_rows(frame: pd.DataFrame, title: str) -> None:

@@ -1,12 +1,9 @@
 """From records to tables, pages and figures, without torch: equal records give equal bytes."""
 
-import csv
 from collections.abc import Callable, Container, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from alexbench.analysis.comparison import ComparisonRow, comparison
 from alexbench.analysis.pairs import at_best_rate
@@ -14,6 +11,7 @@ from alexbench.analysis.summary import SummaryRow, summary
 from alexbench.config.ablation import Ablation, is_profile
 from alexbench.errors import BadInput
 from alexbench.report import (
+    csv_files,
     figures,
     html,
     index,
@@ -22,8 +20,11 @@ from alexbench.report import (
     markdown,
     readme_claims,
     readme_profile,
+    scorecard,
     tuning_table,
 )
+from alexbench.report.drawings import drawings
+from alexbench.report.material import Material
 from alexbench.report.text import Comparisons, headline
 from alexbench.runs import files, pictures, record
 from alexbench.runs.record import RunRecord
@@ -39,12 +40,11 @@ __all__ = [
     "write_index",
 ]
 
-FROM_CSV: dict[Any, Callable[[str], Any]] = {
-    str: str,
-    int: int,
-    float: lambda cell: float(cell or "nan"),
-}
+if TYPE_CHECKING:
+    import pandas as pd
+
 FORMATS = ("csv", "markdown", "latex", "html")
+FILED = ("forest", "rates", "curves")  # figures that are files too
 
 
 def read(
@@ -93,6 +93,36 @@ def write(
 
     ``tell`` hears a line for each record that was refused; the others still make their report.
     """
+    material = gather(ablation, profile, folder, tell, planned)
+    paths: list[Path] = []
+    if "csv" in formats:
+        paths += write_csv(material)
+    drawn = drawings(material) if {"markdown", "html"} & set(formats) else {}
+    if "markdown" in formats:
+        for name in FILED:
+            if name in drawn:
+                paths += drawn[name].save(folder)
+        text = markdown.render(material, [name for name in FILED if name in drawn])
+        if kernels := kernel_figure.kernels(material.at_best, material.pictures):
+            paths.append(figures.save_png(kernels, folder / "kernels.png", None))
+        if said := kernel_figure.caption(material.at_best):
+            text += f"\n![kernels by column](kernels.png)\n\n{said}\n"
+        paths.append(write_text(text, folder / "report.md"))
+    if "latex" in formats:
+        paths.append(write_text(latex.render(material), folder / "report.tex"))
+    if "html" in formats:
+        paths.append(write_text(html.render(material, drawn), folder / "report.html"))
+    return paths, list(material.comparison)
+
+
+def gather(
+    ablation: Ablation,
+    profile: str,
+    folder: Path,
+    tell: Callable[[str], None],
+    planned: Container[str] | None,
+) -> Material:
+    """Return the records of a folder with what follows from them; ``tell`` hears the refusals."""
     records, refusals = read(ablation, folder, planned)
     tuning, not_tuning = record.read_folder(folder / "tuning", tuning_table.stray(records))
     at_best = at_best_rate(records, ablation.metrics[0])
@@ -100,43 +130,60 @@ def write(
     refused = [*refusals, *not_tuning, *not_pictures]
     for line in refused:
         tell(line)
-    left_out = [line.replace(f"{folder}/", "") for line in refused]
-    compared = comparison(ablation, profile, records)
-    summed = summary(ablation, profile, at_best)
-    tried = tuning_table.grid(ablation, records, tuning)
+    return Material(
+        ablation=ablation,
+        profile=profile,
+        folder=folder,
+        records=records,
+        at_best=at_best,
+        tuning=tuning,
+        comparison=comparison(ablation, profile, records),
+        summary=summary(ablation, profile, at_best),
+        tried=tuning_table.grid(ablation, records, tuning),
+        pictures=kept,
+        left_out=[line.replace(f"{folder}/", "") for line in refused],
+    )
+
+
+def write_csv(material: Material) -> list[Path]:
+    """Write the tables of a folder, and those of its arms, runs and epochs; returns their paths."""
+    ablation, profile, folder = material.ablation, material.profile, material.folder
+    members, _ = record.read_folder(folder / "members")
+    runs = [*material.records, *material.tuning]
+    arms = csv_files.arm_rows(ablation, profile, material.records, [*material.tuning, *members])
+    return [
+        csv_files.write_dataclasses(ComparisonRow, material.comparison, folder / "comparison.csv"),
+        csv_files.write_dataclasses(SummaryRow, material.summary, folder / "summary.csv"),
+        csv_files.write(list(arms), csv_files.ARM_COLUMNS, folder / "arms.csv"),
+        csv_files.write(
+            list(csv_files.run_rows(ablation, profile, runs)),
+            csv_files.RUN_COLUMNS,
+            folder / "runs.csv",
+        ),
+        csv_files.write_history(ablation, profile, runs, folder / "history.csv"),
+    ]
+
+
+def write_index(results: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
+    """Write the scorecard and the index page over every ablation and profile; returns the paths."""
+    tables = read_tables(results)
+    strongest = scorecard.scorecard(tables)
     paths = []
-    if "csv" in formats:
-        paths += [
-            write_csv(frame(SummaryRow, summed), folder / "summary.csv"),
-            write_csv(frame(ComparisonRow, compared), folder / "comparison.csv"),
-        ]
-    if "markdown" in formats:
-        figures.save_png(figures.curves(list(ablation.variants), at_best), folder / "curves.png")
-        text = markdown.render(ablation, profile, records, compared, tried, left_out)
-        paths.append(folder / "curves.png")
-        if drawn := kernel_figure.kernels(at_best, kept):
-            figures.save_png(drawn, folder / "kernels.png")
-            paths.append(folder / "kernels.png")
-        if said := kernel_figure.caption(at_best):
-            text += f"\n![kernels by column](kernels.png)\n\n{said}\n"
-        paths.append(write_text(text, folder / "report.md"))
-    if "latex" in formats:
-        text = latex.render(ablation, profile, records[0], compared)
-        paths.append(write_text(text, folder / "report.tex"))
+    if strongest.lines():
+        drawing = index.drawing(strongest, "scorecard")
+        if "markdown" in formats:
+            paths += drawing.save(results)
     if "html" in formats:
-        text = html.render(ablation, profile, records, compared, summed, tried, kept, left_out)
-        paths.append(write_text(text, folder / "report.html"))
-    return paths, compared
-
-
-def write_index(results: Path) -> Path:
-    """Write results/index.html over the comparison.csv of every ablation and profile there."""
-    return write_text(index.render(results, read_tables(results)), results / "index.html")
+        paths.append(write_text(index.render(results, tables), results / "index.html"))
+    return paths
 
 
 def read_tables(results: Path) -> Comparisons:
     """Return the folder and the comparison of every ablation and profile below results/."""
-    return [(path.parent, read_csv(path)) for path in sorted(results.glob("*/*/comparison.csv"))]
+    return [
+        (path.parent, csv_files.read_comparison(path))
+        for path in sorted(results.glob("*/*/comparison.csv"))
+    ]
 
 
 def readme_tables(results: Path) -> dict[str, str]:
@@ -148,37 +195,12 @@ def readme_tables(results: Path) -> dict[str, str]:
 
 def frame(
     kind: type[ComparisonRow | SummaryRow], rows: Sequence[ComparisonRow | SummaryRow]
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """Return the rows as a frame with a column a field of ``kind``."""
+    import pandas as pd  # half a second that no report needs
+
     names = [field.name for field in fields(kind)]
     return pd.DataFrame([vars(row) for row in rows], columns=names)
-
-
-def write_csv(table: pd.DataFrame, path: Path) -> Path:
-    """Write the table with six significant digits; returns the path."""
-    text = table.to_csv(index=False, float_format=six_digits, lineterminator="\n")
-    return write_text(text, path)
-
-
-def read_csv(path: Path) -> list[ComparisonRow]:
-    """Return a comparison with the digits that were written; raises BadInput for other columns."""
-    types = {field.name: field.type for field in fields(ComparisonRow)}
-    with path.open(newline="", encoding="utf-8") as file:
-        names, *rows = csv.reader(file)
-    if names != list(types):
-        raise BadInput(f"{path}: is of another alexbench; make it again with `alexbench report`")
-    return [
-        ComparisonRow(
-            *(FROM_CSV[kind](cell) for kind, cell in zip(types.values(), row, strict=True))
-        )
-        for row in rows
-    ]
-
-
-def six_digits(number: object) -> str:
-    """Six significant digits: fewer than machines may disagree about; large numbers in full."""
-    assert isinstance(number, float)
-    return f"{number:.0f}" if 1e6 <= abs(number) < 1e15 else f"{number:.6g}"
 
 
 def write_text(text: str, path: Path) -> Path:

@@ -1,39 +1,65 @@
-"""Curves and dots from records, and how every figure looks and is written.
+"""How every figure looks and is written: equal figures give equal bytes.
 
-Equal records give equal bytes, readable in grey print.
-
-A variant has the same colour, line style and marker in every figure of its ablation: those of its
-place in the file. Colours are Okabe and Ito's (jfly.uni-koeln.de/color), told apart by colour-blind
-readers too.
+A variant has the same colour, line and marker in every figure of its ablation: those of its place
+in the file; variants that no claim is about are grey. Colours follow Okabe and Ito
+(jfly.uni-koeln.de/color), made darker or lighter until each has a contrast of 3 on white and on the
+dark page. Figures are as wide as a column of a paper; sizes below are inches.
 """
 
 import io
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import matplotlib.style
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from PIL import Image
 
-from alexbench.analysis import stats
-from alexbench.config.metrics import Metric
-from alexbench.runs import metric_values
-from alexbench.runs.files import write_safely
-from alexbench.runs.record import RunRecord
+from alexbench.config.ablation import Ablation
+from alexbench.runs.files import write_safely, write_text_safely
 
-COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+INK, GREY = "#000000", "#7a7a7a"
+COLOURS = (INK, "#0072B2", "#D55E00", "#009E73", "#B8579A", "#9A6A00", "#8C6BC8")
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-GREY = "#7a7a7a"
-PANELS = {"train_error": "training error (%)", "test_error": "test error (%)"}
-PANEL_INCHES = (4.6, 3.4)
+COLUMN = 3.5  # width of a figure
+TEXT = 7.5  # points
+DPI = 200
+PALETTE = 64  # colours of a PNG
+PAGE_COLOURS = {  # what a page shows in place of a file's colour, so that both themes are legible
+    INK: "currentColor",
+    "#00694b": "var(--good)",
+    "#0757a8": "var(--part)",
+    "#a33b00": "var(--bad)",
+    "#7a4b94": "var(--none)",
+    "#5a5f66": "var(--open)",
+    "#a14600": "var(--claim)",
+    "#eeeeee": "var(--zone)",
+    "#ffffff": "var(--paper)",
+}
+CLAIM = "#a14600"  # what a source says
+SOFT = "#5a5f66"  # notes
+ZONE = "#eeeeee"  # behind what counts as nothing
+STYLE: Any = {
+    "font.size": TEXT,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4,
+    "text.parse_math": False,
+    "svg.hashsalt": "alexbench",
+    "svg.fonttype": "none",
+    "pdf.compression": 6,
+}
 
 
 class Look(NamedTuple):
@@ -44,153 +70,156 @@ class Look(NamedTuple):
     marker: str
 
 
-def look(index: int) -> Look:
+class ArmDrawn(NamedTuple):
+    """A variant in a figure: its place in the file, its label and its look."""
+
+    place: int
+    name: str
+    label: str
+    look: Look
+
+
+def arms(ablation: Ablation) -> list[ArmDrawn]:
+    """Return the variants of an ablation as figures show them; grey where claims are of others."""
+    claimed = {ablation.baseline}
+    for use in (use for uses in ablation.claims.values() for use in uses):
+        claimed |= {use.variant, use.baseline or ablation.baseline, use.control or use.variant}
+    if not ablation.claims:
+        claimed = set(ablation.variants)
+    return [
+        ArmDrawn(place, name, ablation.labels.get(name, name), look(place, name in claimed))
+        for place, name in enumerate(ablation.variants)
+    ]
+
+
+def look(place: int, claimed: bool = True) -> Look:
     """Return the look of the variant at that place in its ablation's file."""
-    return Look(
-        COLOURS[index % len(COLOURS)], LINES[index % len(LINES)], MARKERS[index % len(MARKERS)]
-    )
+    colour = COLOURS[place % len(COLOURS)] if claimed else GREY
+    return Look(colour, LINES[place % len(LINES)], MARKERS[place % len(MARKERS)])
 
 
 @contextmanager
 def plain_style() -> Iterator[None]:
-    """Matplotlib's own defaults, whatever the user's matplotlibrc says."""
-    with matplotlib.style.context("default"), mpl.rc_context({"svg.hashsalt": "alexbench"}):
-        mpl.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
+    """Matplotlib's own defaults and the style of alexbench, whatever a matplotlibrc says."""
+    with matplotlib.style.context("default"), mpl.rc_context(STYLE):
         yield
 
 
-def panels(records: Sequence[RunRecord]) -> list[str]:
-    """Return the errors that every run measured (the clean training pass is optional)."""
-    return [key for key in PANELS if all(errors(run, key) for run in records)]
+def place(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
+    """Return new axes at these inches of the figure: no layout depends on a font's metrics."""
+    wide, high = figure.get_size_inches()
+    return figure.add_axes((left / wide, bottom / high, width / wide, height / high))
 
 
-def curves(
-    variants: Sequence[str], records: Sequence[RunRecord], keys: Sequence[str] | None = None
-) -> Figure:
-    """Draw error against epoch, a panel a key of the history.
+def name_the_ends(ax: Axes, ends: Sequence[tuple[ArmDrawn, float, float]], panel: str) -> None:
+    """Write each arm's label right of the axes, at the height of its line's end (x, y).
 
-    A thin line a run; the mean and a band of one standard deviation over the epochs that every
-    run of a variant has; the target training error where there is one.
+    Labels that would touch are moved apart; a thin line leads from the label to the end. ``panel``
+    makes the ids of the labels unique in the figure.
     """
-    keys = panels(records) if keys is None else keys
-    with plain_style():
-        width, height = PANEL_INCHES
-        figure = Figure(figsize=(width * len(keys), height), layout="constrained")
-        axes = figure.subplots(1, len(keys), squeeze=False)[0]
-        for key, ax in zip(keys, axes, strict=True):
-            for index, variant in enumerate(variants):
-                runs = [run for run in records if run.variant == variant]
-                if runs:
-                    draw_variant(ax, key, variant, look(index), runs)
-            ax.set(xlabel="epoch", ylabel=PANELS[key])
-            ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-            ax.grid(alpha=0.25, linewidth=0.5)
-            if key == "train_error":
-                draw_target(ax, records)
-        axes[-1].legend(frameon=False)
-    return figure
-
-
-def draw_variant(ax: Axes, key: str, variant: str, look: Look, runs: Sequence[RunRecord]) -> None:
-    """Draws the runs of a variant: thin lines, their mean, a band of one deviation."""
-    seeds = [errors(run, key) for run in runs]
-    lines = [list(enumerate(seed, start=1)) for seed in seeds]
-    ax.add_collection(LineCollection(lines, colors=look.colour, linewidths=0.5, alpha=0.3))
-    common = min(len(seed) for seed in seeds)
-    epochs = list(range(1, common + 1))
-    columns = [[seed[index] for seed in seeds] for index in range(common)]
-    means = [stats.mean(column) for column in columns]
-    diverged = sum(run.status == "diverged" for run in runs)
-    ax.plot(
-        epochs,
-        means,
-        color=look.colour,
-        linestyle=look.line,
-        marker=look.marker,
-        markersize=4,
-        markevery=-(-common // 6),  # six tell variants apart in grey and leave the dashes seen
-        label=variant + (f" ({diverged} of {len(runs)} diverged)" if diverged else ""),
-    )
-    if len(seeds) > 1:
-        spread = [stats.sd(column) for column in columns]
-        low = [m - s for m, s in zip(means, spread, strict=True)]
-        high = [m + s for m, s in zip(means, spread, strict=True)]
-        ax.fill_between(epochs, low, high, color=look.colour, alpha=0.15, linewidth=0)
-
-
-def draw_target(ax: Axes, records: Sequence[RunRecord]) -> None:
-    """Draws a level line at the target training error, if there is one."""
-    targets = {run.config["train"].get("target_train_error") for run in records}
-    for target in sorted(each for each in targets if each is not None):
-        ax.axhline(target, color=GREY, linewidth=0.8, linestyle=(0, (2, 2)))
-        ax.annotate(
-            f"target {target:g}%",
-            (1, target),
-            xycoords=("axes fraction", "data"),
-            ha="right",
-            va="bottom",
-            color=GREY,
+    if not ends:
+        return
+    x = 1.03  # of the width of the axes
+    low, high = ax.get_ylim()
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    gap = 0.135 / (ax.get_position().height * figure.get_size_inches()[1])
+    heights = spread([(end[2] - low) / (high - low) for end in ends], gap)
+    to_axes = ax.transData + ax.transAxes.inverted()
+    for (arm, end_x, end_y), height in zip(ends, heights, strict=True):
+        colour, _, marker = arm.look
+        start = to_axes.transform((end_x, end_y))
+        ax.plot(
+            [start[0], x - 0.01, x + 0.02],
+            [start[1], height, height],
+            transform=ax.transAxes,
+            color=colour,
+            linewidth=0.5,
+            marker=marker,
+            markevery=[2],
+            markersize=3,
+            clip_on=False,
+            gid=f"arm{arm.place}-name-{panel}",
+        )
+        ax.text(x + 0.05, height, arm.label, transform=ax.transAxes, va="center").set_gid(
+            f"arm{arm.place}-label-{panel}"
         )
 
 
-def errors(run: RunRecord, key: str) -> list[float]:
-    """Return a column of the history, up to the first epoch that has no value."""
-    values: list[float] = []
-    for row in run.history:
-        value = metric_values.value_of(row, key)
-        if value is None:
-            break
-        values.append(float(value))
-    return values
+def spread(heights: Sequence[float], gap: float) -> list[float]:
+    """The heights, moved as little as one pass down and up needs so that none is within ``gap``."""
+    order = sorted(range(len(heights)), key=lambda i: (heights[i], i))
+    moved = list(heights)
+    for before, after in itertools.pairwise(order):
+        moved[after] = max(moved[after], moved[before] + gap)
+    excess = max(0.0, moved[order[-1]] - max(1.0, gap * (len(order) - 1)))
+    moved[order[-1]] -= excess
+    for after, before in itertools.pairwise(order[::-1]):
+        moved[before] = min(moved[before], moved[after] - gap)
+    return moved
 
 
-def dots(metric: Metric, variants: Sequence[str], records: Sequence[RunRecord]) -> Figure:
-    """Draw a dot a run: the variants side by side, a thin line through the runs of a seed, a bar
-    at the mean. A censored run is an open dot."""
-    readings = {(run.variant, run.seed): metric_values.read(metric.name, run) for run in records}
-    shown = [variant for variant in variants if any(name == variant for name, _ in readings)]
+def to_svg(figure: Figure) -> str:
+    """Return the figure as SVG without dates and versions, its labels as text."""
+    buffer = io.StringIO()
     with plain_style():
-        figure = Figure(figsize=PANEL_INCHES, layout="constrained")
-        ax = figure.subplots()
-        for seed in sorted({seed for _, seed in readings}):
-            at = [i for i, variant in enumerate(shown) if (variant, seed) in readings]
-            values = [readings[shown[i], seed].value for i in at]
-            ax.plot(at, values, color=GREY, linewidth=0.5, alpha=0.6, zorder=1)
-        for place, variant in enumerate(shown):
-            colour, _, marker = look(list(variants).index(variant))
-            mine = [reading for (name, _), reading in readings.items() if name == variant]
-            for reading in mine:
-                face = "none" if reading.censored else colour
-                ax.plot(place, reading.value, marker, color=colour, markerfacecolor=face)
-            mean = stats.mean([reading.value for reading in mine])
-            ax.plot([place - 0.25, place + 0.25], [mean, mean], color=colour, linewidth=2)
-        ax.set_xticks(range(len(shown)), shown, rotation=20 if len("".join(shown)) > 40 else 0)
-        ax.set_ylabel(f"{metric.title} ({metric.unit})" if metric.unit else metric.title)
-        ax.margins(x=0.15)
-    return figure
+        metadata = {key: None for key in ("Creator", "Date", "Format", "Type")}
+        figure.savefig(buffer, format="svg", metadata=metadata, transparent=True)
+    return buffer.getvalue()
 
 
-def save_png(figure: Figure, path: Path) -> None:
-    """Write the figure as PNG without dates or versions in it; raises RunFailed."""
-    buffer = io.BytesIO()
-    with plain_style():
-        figure.savefig(buffer, dpi=120, format="png", metadata={"Software": None})
-    write_safely([buffer.getbuffer()], path)
+def for_file(svg: str) -> str:
+    """The SVG on white, as a file of its own."""
+    head, _, body = svg.partition("<g id=")
+    return f'{head}<rect width="100%" height="100%" fill="#ffffff"/>\n <g id={body}'
 
 
-def to_svg(figure: Figure, name: str, alternative: str) -> str:
-    """Return the figure as an SVG element that fits its container and the page's colours.
+def for_page(svg: str, name: str, alternative: str) -> str:
+    """The SVG as an element that fits its container and the page's colours.
 
     ``name`` makes its ids unique on the page; ``alternative`` is what a screen reader says.
     """
-    with plain_style(), mpl.rc_context({"svg.fonttype": "none"}):
-        buffer = io.StringIO()
-        metadata = {key: None for key in ("Creator", "Date", "Format", "Type")}
-        figure.savefig(buffer, format="svg", metadata=metadata, transparent=True)
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
+    text = svg[svg.index("<svg") :]
     text = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", text)
-    text = re.sub(r"#000000|\bblack\b", "currentColor", text)
-    text = re.sub(r'^<svg ([^>]*?)\b(?:width|height)="[\d.]+pt" ', r"<svg \1", text)
-    text = re.sub(r'^<svg ([^>]*?)\b(?:width|height)="[\d.]+pt" ', r"<svg \1", text)
+    for colour, shown in PAGE_COLOURS.items():
+        text = re.sub(colour, shown, text, flags=re.IGNORECASE)
+    text = re.sub(r"\bblack\b", "currentColor", text)
+    for _ in range(2):
+        text = re.sub(r'^<svg ([^>]*?)\b(?:width|height)="[\d.]+pt" ', r"<svg \1", text)
     return f'<svg role="img" aria-label="{escape(alternative)}" {text.removeprefix("<svg ")}'
+
+
+def save(figure: Figure, svg: str, path: Path) -> list[Path]:
+    """Write the figure as .svg, .pdf and .png beside each other; returns their paths.
+
+    No file holds a date or a version. Raises RunFailed.
+    """
+    write_text_safely(for_file(svg), path.with_suffix(".svg"))
+    return [path.with_suffix(".svg"), save_pdf(figure, path), save_png(figure, path)]
+
+
+def save_pdf(figure: Figure, path: Path) -> Path:
+    """Write the figure as .pdf; returns the path."""
+    buffer = io.BytesIO()
+    with plain_style():
+        metadata = dict.fromkeys(("Creator", "Producer", "CreationDate"))
+        figure.savefig(buffer, format="pdf", metadata=metadata)
+    write_safely([buffer.getbuffer()], path.with_suffix(".pdf"))
+    return path.with_suffix(".pdf")
+
+
+def save_png(figure: Figure, path: Path, colours: int | None = PALETTE) -> Path:
+    """Write the figure as .png with a palette of so many colours; returns the path.
+
+    A drawing loses nothing to see by it, and needs a third of the bytes. None: every colour.
+    """
+    pixels, png = io.BytesIO(), io.BytesIO()
+    with plain_style():
+        figure.savefig(pixels, dpi=DPI, format="rgba")
+    wide, high = (int(inches * DPI) for inches in figure.get_size_inches())
+    drawn = Image.frombuffer("RGBA", (wide, high), pixels.getvalue()).convert("RGB")
+    if colours:
+        drawn = drawn.quantize(colours, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    drawn.save(png, "png")
+    write_safely([png.getbuffer()], path.with_suffix(".png"))
+    return path.with_suffix(".png")

@@ -1,6 +1,7 @@
 """The page of one ablation under one profile: one self-contained file, no request leaves it."""
 
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,22 +9,18 @@ import jinja2
 
 from alexbench.analysis.comparison import ComparisonRow
 from alexbench.analysis.confusion import cells, class_rows, pooled_confusion, worst
-from alexbench.analysis.pairs import at_best_rate
+from alexbench.analysis.pairs import by_rate
 from alexbench.analysis.summary import SummaryRow
+from alexbench.config import metrics
 from alexbench.config.ablation import Ablation
-from alexbench.report import markdown, sources, svg, text
+from alexbench.report import csv_files, figures, markdown, sources, text
+from alexbench.report.drawings import Drawing
+from alexbench.report.material import Material
 from alexbench.report.text import TextTable
-from alexbench.runs.pictures import Pictures
+from alexbench.report.threats import threats
+from alexbench.report.verdicts import LOOKS
 from alexbench.runs.record import RunRecord
 
-TONES = {
-    "reproduced": "good",
-    "smaller": "good",
-    "larger": "good",
-    "negligible": "bad",
-    "opposite": "bad",
-    "excluded": "bad",
-}
 ENVIRONMENT = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=True,
@@ -43,6 +40,7 @@ class Cell(NamedTuple):
     link: str | None = None
     long: bool = False  # a sentence, which may wrap
     note: str = ""  # below it, smaller
+    sign: str = ""  # a verdict's shape
 
 
 class Table(NamedTuple):
@@ -52,39 +50,135 @@ class Table(NamedTuple):
     rows: list[list[Cell]]
 
 
-def render(
-    ablation: Ablation,
-    profile: str,
-    records: Sequence[RunRecord],
-    comparison: Sequence[ComparisonRow],
-    summary: Sequence[SummaryRow],
-    tuning: TextTable | None,
-    pictures: Sequence[Pictures],
-    refusals: Sequence[str],
-) -> str:
+def render(material: Material, drawn: Mapping[str, Drawing]) -> str:
     """Return the page. Every text in it is escaped, whatever classes are called."""
+    ablation, records, rows = material.ablation, material.records, material.comparison
+    claimed, rest = [row for row in rows if row.role], [row for row in rows if not row.role]
     return ENVIRONMENT.get_template("ablation.html").render(
         name=ablation.name,
         title=ablation.title,
         question=ablation.question,
-        finding=ablation.finding_for(profile),
-        profile=profile,
+        finding=material.finding,
+        profile=material.profile,
         index_link="../../index.html",
-        data_line=markdown.data_line(records[0]).replace("`", ""),
-        cards=[card(row) for row in comparison if row.verdict],
-        comparison=comparison_table(comparison),
+        verdicts=[verdict_line(row) for row in claimed],
+        facts=facts(material),
+        drawn=drawn,
+        arms_drawn=figures.arms(ablation) if "curves" in drawn else [],
+        cards=[card(row) for row in claimed if row.verdict],
+        claimed=headline_table(claimed or rest),
+        rest=by_metric(rest if claimed else []),
+        every_column=comparison_table(rows),
+        words=[(look, word) for word, look in LOOKS.items()],
         notes=markdown.NOTES.replace("`", ""),
-        figures=svg.page_figures(ablation, at_best_rate(records, ablation.metrics[0]), comparison),
         arms=text_table(markdown.arms(ablation, records)),
         tuning=markdown.tuning_line(ablation, records),
-        tried=text_table(tuning) if tuning else None,
+        tried=text_table(material.tried) if material.tried else None,
         tuning_note=markdown.tuning_note(ablation),
-        summary=summary_table(summary),
+        summary=summary_table(material.summary),
+        threats=threats(material),
         variants=[section for name in ablation.variants for section in classes(name, records)],
-        pictures=sorted(pictures, key=lambda each: list(ablation.variants).index(each.variant)),
+        pictures=sorted(
+            material.pictures, key=lambda each: list(ablation.variants).index(each.variant)
+        ),
+        pictured=any(each.examples for each in material.pictures),
         provenance=provenance(records),
-        refusals=refusals,
+        refusals=material.left_out,
+        files=FILES,
+        command=command(material),
+        yaml=yaml_of(ablation),
     )
+
+
+FILES = {
+    "comparison.csv": "a row a claim and metric, every column",
+    "summary.csv": "mean and spread of each arm and metric",
+    "arms.csv": "what each arm is, its rates, seeds and cost",
+    "runs.csv": "a row a run and metric",
+    "history.csv": "a row a run and epoch",
+    "report.md": "this report in Markdown",
+    "report.tex": "the table for LaTeX",
+}
+
+
+def command(material: Material) -> str:
+    """The command that makes the runs and this report again."""
+    profile, *settings = material.profile.split(",")
+    said = "".join(f" --set {shlex.quote(each)}" for each in settings)
+    return f"alexbench run {material.ablation.name} --profile {profile}{said}"
+
+
+def yaml_of(ablation: Ablation) -> str:
+    """The text of the ablation's file; nothing where it is not there."""
+    path = Path(ablation.file)
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def facts(material: Material) -> list[tuple[str, str]]:
+    """The strip below the verdict: data, regime, seeds, rates, cost."""
+    records, tuning = material.records, material.tuning
+    data = records[0].data
+    trained = [run for run in (*records, *tuning) if csv_files.trained_here(run)]
+    counts = [
+        len({run.seed for run in records if run.variant == name})
+        for name in dict.fromkeys(run.variant for run in records)
+    ]
+    low, high = min(counts), max(counts)
+    rates = {len(by_rate([r for r in records if r.variant == run.variant])) for run in records}
+    tuned = f", {len({run.seed for run in tuning})} tuning seeds" if tuning else ", not tuned here"
+    return [
+        ("data", f"{data['name']} ({data['train_images']:,} + {data['test_images']:,} images)"),
+        ("profile", material.profile),
+        ("regime", material.ablation.regime),
+        ("seeds", f"{low}" if low == high else f"{low} to {high}"),
+        ("rates an arm", f"{max(rates)}{tuned}"),
+        ("cost", f"{len(trained)} runs, {csv_files.core_hours(trained):.2f} core hours"),
+    ]
+
+
+def verdict_line(row: ComparisonRow) -> dict[str, str]:
+    """A claim in a line: the verdict with its share, the question, what was measured, claimed."""
+    share = text.share(row)
+    look = LOOKS.get(row.verdict)
+    return {
+        "tone": look.tone if look else "open",
+        "sign": look.sign if look else "",
+        "word": row.verdict or "no verdict",
+        "share": f"{share} of the claim" if share != text.MISSING else "",
+        "question": text.question(row),
+        "measured": text.interval(row),
+        "claimed": text.claims(row).partition(" (notebook")[0],
+        "n": text.pairs(row),
+        "rate": "at one rate" if text.at_one_rate(row) else "",
+    }
+
+
+def headline_table(rows: Sequence[ComparisonRow]) -> Table:
+    """The columns that a person compares, the verdict first."""
+    return Table(
+        [*text.HEADLINE, "p, Holm"],
+        [
+            [
+                verdict_cell(row),
+                Cell(text.question(row), long=True),
+                number(text.interval(row), row.delta),
+                number(text.claims(row), row.paper_delta),
+                number(text.pairs(row), row.num_pairs),
+                number(text.share(row), row.share),
+                Cell(row.regime),
+                number(text.p_value(row.p_holm), row.p_holm),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def by_metric(rows: Sequence[ComparisonRow]) -> list[tuple[str, Table]]:
+    """A table a metric, with the metric's title."""
+    return [
+        (metrics.METRICS[name].title, headline_table([row for row in rows if row.metric == name]))
+        for name in dict.fromkeys(row.metric for row in rows)
+    ]
 
 
 def number(shown: str, value: float) -> Cell:
@@ -93,15 +187,19 @@ def number(shown: str, value: float) -> Cell:
 
 
 def verdict_cell(row: ComparisonRow) -> Cell:
-    """Returns the verdict in its colour."""
-    return Cell(text.verdict(row), tone=TONES.get(row.verdict, "open"))
+    """Returns the verdict in its colour and shape."""
+    look = LOOKS.get(row.verdict)
+    if look is None:
+        return Cell(text.word(row))
+    return Cell(text.word(row), tone=look.tone, sign=look.sign)
 
 
 COMPARISON: dict[str, Callable[[ComparisonRow], Cell]] = {
     "verdict": verdict_cell,
     "claim": lambda row: Cell(text.claim_of(row)),
-    "arms": lambda row: Cell(f"{row.variant} vs {row.baseline}"),
+    "arms": lambda row: Cell(text.arms(row)),
     "metric": lambda row: Cell(row.metric),
+    "regime": lambda row: Cell(row.regime),
     "measured [95% CI]": lambda row: number(text.interval(row), row.delta),
     "paper": lambda row: number(text.claimed(row, "paper"), row.paper_delta),
     "notebook": lambda row: number(text.claimed(row, "notebook"), row.notebook_delta),
@@ -146,9 +244,10 @@ def card(row: ComparisonRow) -> dict[str, Any]:
     """A claim's verdict with what is behind it."""
     return {
         "claim": row.claim,
-        "arms": f"{row.variant} against {row.baseline}, {row.metric}",
+        "arms": f"{text.arms(row)}, {metrics.METRICS[row.metric].title}",
         "verdict": text.verdict(row),
-        "tone": TONES.get(row.verdict, "open"),
+        "tone": LOOKS[row.verdict].tone,
+        "sign": LOOKS[row.verdict].sign,
         "measured": text.interval(row),
         "sentence": text.sentence(row),
         "statement": sources.statement(row.claim),
@@ -163,6 +262,7 @@ def classes(variant: str, records: Sequence[RunRecord]) -> list[dict[str, Any]]:
     if counts is None:
         return []
     names = [str(name) for name in runs[0].data["classes"]]
+    short = shortened(names)
     rows = [
         [Cell(row.name)]
         + [number(f"{share:.1f}%" if share == share else "-", share) for share in row[1:4]]
@@ -173,12 +273,22 @@ def classes(variant: str, records: Sequence[RunRecord]) -> list[dict[str, Any]]:
         {
             "name": variant,
             "classes": names,
+            "short": short,
             "size": len(names),
             "cells": cells(counts),
             "worst": worst(counts, names),
             "report": Table(["class", "precision", "recall", "F1", "images"], rows),
         }
     ]
+
+
+def shortened(names: Sequence[str]) -> list[str]:
+    """The fewest first letters, three at most, by which the classes differ."""
+    for length in (1, 2, 3):
+        short = [name[:length] for name in names]
+        if len(set(short)) == len(names):
+            return short
+    return [name[:3] for name in names]
 
 
 def provenance(records: Sequence[RunRecord]) -> list[tuple[str, str]]:

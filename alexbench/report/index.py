@@ -1,29 +1,75 @@
-"""The index page: one row a claim and measurement: the whole paper at a glance."""
+"""The index page: the scorecard, a switch of profiles, and a fold a claim with its measurements."""
 
+import csv
 import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
-from alexbench.analysis.comparison import ComparisonRow
-from alexbench.config import references
-from alexbench.report import sources, text
-from alexbench.report.html import ENVIRONMENT, Cell, Table, number, verdict_cell
-from alexbench.report.text import Comparisons
+from markupsafe import Markup
 
-COLUMNS = ["verdict", "claim", "metric", "measured [95% CI]", "paper", "notebook", "profile"]
+from alexbench.analysis import stats
+from alexbench.analysis.comparison import ComparisonRow
+from alexbench.config import metrics, references
+from alexbench.config.ablation import is_profile
+from alexbench.report import curves, figures, scorecard, scorecard_figure, sources, text
+from alexbench.report.drawings import Drawing
+from alexbench.report.html import ENVIRONMENT, Cell, Table, number, verdict_cell
+from alexbench.report.scorecard import Scorecard
+from alexbench.report.text import Comparisons
+from alexbench.report.verdicts import LOOKS, VerdictLook
+
+COLUMNS = [
+    *("verdict", "claim", "arms", "measured [95% CI]", "claimed", "n", "share [95% CI]"),
+    *("regime", "profile"),
+]
+Measured = Sequence[tuple[Path, ComparisonRow]]
+
+
+class Panel(NamedTuple):
+    """The scorecard of one profile, or of the strongest data."""
+
+    id: str
+    label: str
+    svg: Markup
+    tally: str
+
+
+class Fold(NamedTuple):
+    """A claim: what its source says, how it stands, and every measurement of it."""
+
+    claim: str
+    statement: str
+    verdicts: Sequence[tuple[VerdictLook, str, str]]  # look, word, what was measured and claimed
+    dots: Markup | None
+    table: Table | None
+    links: Sequence[tuple[str, str]]
+    findings: Sequence[str]
+
+
+def drawing(card: Scorecard, name: str) -> Drawing:
+    """Return the scorecard as a figure."""
+    said = "; ".join(
+        f"{line.row.claim}, {line.row.metric}: {line.row.verdict}, {text.interval(line.row)}, "
+        f"claimed {text.claims(line.row)}"
+        for line in card.lines()
+    )
+    caption = "each claim on its strongest data: measured / claimed with 95% intervals"
+    return Drawing(name, scorecard_figure.draw(card), caption, said)
 
 
 def render(results: Path, tables: Comparisons) -> str:
     """Return the index over the (folder, comparison) of every ablation and profile."""
     measured = [(folder, row) for folder, table in tables for row in table if row.role == "claim"]
-    rows = []
-    for claim_id in references.claim_ids():
-        mine = [(folder, row) for folder, row in measured if row.claim == claim_id]
-        rows += [measured_row(results, folder, row) for folder, row in mine]
-        if not mine:
-            rows.append(unmeasured_row(claim_id))
+    card = scorecard.scorecard(tables)
     return ENVIRONMENT.get_template("index.html").render(
-        claims=Table(COLUMNS, rows),
+        panels=panels(tables),
+        notes=scorecard.notes(card),
+        tally=tally(card),
+        words=[(look, word) for word, look in LOOKS.items()],
+        folds=[fold(results, claim, card, measured) for claim in references.claim_ids()],
+        claims=Table(COLUMNS, every_row(results, measured)),
         pages=[
             {
                 "link": link(results, folder),
@@ -37,15 +83,106 @@ def render(results: Path, tables: Comparisons) -> str:
     )
 
 
+def tally(card: Scorecard) -> list[tuple[VerdictLook, int, str]]:
+    """How many lines have each verdict, of the words that occur."""
+    words = [line.row.verdict for line in card.lines()]
+    return [(LOOKS[word], words.count(word), word) for word in scorecard.WORDS if word in words]
+
+
+def panels(tables: Comparisons) -> list[Panel]:
+    """The strongest data first, then each profile that has a line."""
+    found = []
+    names = sorted({folder.name for folder, _ in tables})
+    for name in [None, *filter(is_profile, names)]:
+        card = scorecard.scorecard(tables, name)
+        if card.lines():
+            id_ = name or "strongest"
+            svg = drawing(card, f"scorecard-{id_}").inline
+            found.append(
+                Panel(id_, name or "strongest data", svg, scorecard.tally(card.lines(), card.cost))
+            )
+    return found
+
+
+def fold(results: Path, claim: str, card: Scorecard, measured: Measured) -> Fold:
+    """Return the fold of a claim."""
+    mine = [(folder, row) for folder, row in measured if row.claim == claim]
+    lines = [line for line in card.lines() if line.row.claim == claim]
+    shown = [row for line in lines for row in (line.row, *line.more)]
+    folders = dict.fromkeys(folder for folder, _ in mine)
+    return Fold(
+        claim=claim,
+        statement=sources.statement(claim),
+        verdicts=[(LOOKS[row.verdict], row.verdict, told(row)) for row in shown],
+        dots=paired(lines[0].folder, lines[0].row) if lines else None,
+        table=Table(COLUMNS, [measured_row(results, folder, row) for folder, row in mine])
+        if mine
+        else None,
+        links=[
+            (link(results, folder), f"{folder.parent.name}, profile {folder.name}")
+            for folder in folders
+        ],
+        findings=list(dict.fromkeys(line.row.finding for line in lines if line.row.finding)),
+    )
+
+
+def told(row: ComparisonRow) -> str:
+    """``both vs none, test error: -1.09 [-1.60, -0.58], claimed -1.40 ± 0.31``."""
+    title = metrics.METRICS[row.metric].title
+    claimed = text.claims(row).partition(" (notebook")[0]
+    return f"{text.arms(row)}, {title}: {text.interval(row)}, claimed {claimed}, on {row.data}"
+
+
+def paired(folder: Path, row: ComparisonRow) -> Markup | None:
+    """The values of both arms as dots, a line a seed, from the runs.csv of a folder."""
+    path = folder / "runs.csv"
+    if not path.is_file():
+        return None
+    values: dict[tuple[str, str], dict[int, float]] = {}
+    with path.open(newline="", encoding="utf-8") as file:
+        for run in csv.DictReader(file):
+            if run["metric"] == row.metric and run["purpose"] == "measure":
+                key = run["variant"], run["train.lr"]
+                values.setdefault(key, {})[int(run["seed"])] = float(run["value"])
+    arms = [best_of(values, name) for name in (row.baseline, row.variant)]
+    if not all(arms):
+        return None
+    labels = (row.baseline_label, row.variant_label)
+    figure = curves.paired(arms[0], arms[1], labels, metrics.METRICS[row.metric])
+    name = f"pairs-{row.claim}"
+    said = f"{row.claim}: a dot a run, a line a seed, {labels[0]} beside {labels[1]}"
+    return Markup(figures.for_page(figures.to_svg(figure), name, said))
+
+
+def best_of(values: dict[tuple[str, str], dict[int, float]], variant: str) -> dict[int, float]:
+    """The values by seed of a variant at the rate with the lowest mean."""
+    arms = [by_seed for (name, _), by_seed in values.items() if name == variant]
+    return min(arms, key=lambda by_seed: stats.mean(list(by_seed.values())), default={})
+
+
+def every_row(results: Path, measured: Measured) -> list[list[Cell]]:
+    """Every measurement of every claim; a claim without one says so."""
+    rows = []
+    for claim in references.claim_ids():
+        mine = [(folder, row) for folder, row in measured if row.claim == claim]
+        rows += [measured_row(results, folder, row) for folder, row in mine]
+        if not mine:
+            rows.append(unmeasured_row(claim))
+    return rows
+
+
 def measured_row(results: Path, folder: Path, row: ComparisonRow) -> list[Cell]:
     """Returns the cells of a claim that was measured."""
+    title = metrics.METRICS[row.metric].title
     return [
-        verdict_cell(row)._replace(note=claimed_on(row.claim)),
-        claim_cell(row.claim, link(results, folder)),
-        Cell(row.metric, note=f"{row.variant} vs {row.baseline}"),
-        number(text.interval(row), row.delta)._replace(note=f"pairs: {text.pairs(row)}"),
-        number(text.claimed(row, "paper"), row.paper_delta),
-        number(text.claimed(row, "notebook"), row.notebook_delta),
+        verdict_cell(row),
+        Cell(row.claim, link=link(results, folder), note=f"on {row.data}"),
+        Cell(text.arms(row), note=title),
+        number(text.interval(row), row.delta),
+        number(text.claims(row), row.paper_delta),
+        number(text.pairs(row), row.num_pairs),
+        number(text.share(row), row.share),
+        Cell(row.regime),
         Cell(folder.name),
     ]
 
@@ -53,22 +190,12 @@ def measured_row(results: Path, folder: Path, row: ComparisonRow) -> list[Cell]:
 def unmeasured_row(claim_id: str) -> list[Cell]:
     """Returns the cells of a claim that was not measured yet."""
     return [
-        Cell("not measured yet", tone="open", note=claimed_on(claim_id)),
-        claim_cell(claim_id),
+        Cell("not measured yet", tone="open"),
+        Cell(claim_id),
         Cell(text.MISSING),
-        *[number(text.MISSING, math.nan)] * 3,
-        Cell(text.MISSING),
+        *[number(text.MISSING, math.nan)] * 4,
+        *[Cell(text.MISSING)] * 2,
     ]
-
-
-def claim_cell(claim_id: str, address: str | None = None) -> Cell:
-    """Returns the claim with its statement, and a link where it was measured."""
-    return Cell(claim_id, link=address, long=True, note=sources.statement(claim_id))
-
-
-def claimed_on(claim_id: str) -> str:
-    """Returns the data set that the claim is about, in words."""
-    return f"claimed on {references.data_title(references.claim(claim_id))}"
 
 
 def replications() -> Table:

@@ -1,43 +1,72 @@
-"""The comparison as a LaTeX table in booktabs style, ready for \\input."""
+"""The claims as a LaTeX table with booktabs and tabularx, as wide as the column it stands in."""
 
 from collections.abc import Sequence
 
-from tabulate import LATEX_ESCAPE_RULES, tabulate
+from tabulate import LATEX_ESCAPE_RULES
 
 from alexbench.analysis.comparison import ComparisonRow
-from alexbench.config.ablation import Ablation
-from alexbench.report.text import headline
-from alexbench.runs.record import RunRecord
+from alexbench.report import text
+from alexbench.report.material import Material
 
-COLUMNS = ["verdict", "claim", "arms", "metric", "delta [95% CI]", "paper", "notebook", "n"]
+COLUMNS = ["verdict", "claim and arms", "measured [95% CI]", "claimed", "n"]
+WIDTHS = (0.9, 1.3, 1.0, 0.8)  # of the columns that wrap, their mean is 1
+SIGNS = {"±": r"$\pm$", "†": r"$\dagger$", text.MINUS: "$-$", text.TIMES: r"$\times$"}
 
 
-def render(
-    ablation: Ablation, profile: str, record: RunRecord, comparison: Sequence[ComparisonRow]
-) -> str:
-    """Return the headline table; every text in it is escaped."""
-    texts = headline(comparison)
-    chosen = [texts.columns.index(name) for name in COLUMNS]
-    cells = [[row[index] for index in chosen] for row in texts.rows]
-    table = tabulate(cells, headers=COLUMNS, tablefmt="latex_booktabs", disable_numparse=True)
-    finding = f"{ablation.finding_for(profile) or ''} ".lstrip()
-    caption = (
-        f"{ablation.title}. {ablation.question} {finding}Measured on {record.data['name']} "
-        f"(profile {profile}); deltas are with minus without, paired by seed, with 95% intervals."
+def render(material: Material) -> str:
+    """Return the table of the claims and of the first metric; every text in it is escaped."""
+    ablation = material.ablation
+    rows = [row for row in material.comparison if row.role or row.metric == ablation.metrics[0]]
+    finding = f"{material.finding or ''} ".lstrip()
+    about = "; ".join(
+        f"{ablation.labels.get(name, name)}: {ablation.about[name]}"
+        for name in ablation.variants
+        if name in ablation.about
     )
+    caption = (
+        f"{ablation.title}. {ablation.question} {finding}Measured on "
+        f"{material.records[0].data['name']} (profile {material.profile}, regime "
+        f"{ablation.regime}); with minus without, paired by seed, with 95% intervals."
+        + (f" Arms: {about}." if about else "")
+    )
+    wraps = "".join(rf">{{\hsize={width}\hsize\raggedright\arraybackslash}}X" for width in WIDTHS)
     lines = [
-        r"% needs \usepackage{booktabs}",
+        r"% needs \usepackage{booktabs,tabularx}",
         r"\begin{table}",
         r"\centering",
-        r"\small",
-        table,
+        r"\footnotesize",
+        r"\setlength{\tabcolsep}{3pt}",
+        rf"\begin{{tabularx}}{{\linewidth}}{{@{{}}{wraps}r@{{}}}}",
+        r"\toprule",
+        line(COLUMNS),
+        r"\midrule",
+        *(line(cells(row)) for row in rows),
+        r"\bottomrule",
+        r"\end{tabularx}",
         rf"\caption{{{escape(caption)}}}",
-        rf"\label{{tab:{ablation.name}-{profile}}}",
+        rf"\label{{tab:{ablation.name}-{material.profile}}}",
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
 
 
-def escape(text: str) -> str:
-    """Return ``text`` so that LaTeX prints it as it is, by tabulate's rules for cells."""
-    return "".join(LATEX_ESCAPE_RULES.get(character, character) for character in text)
+def cells(row: ComparisonRow) -> list[str]:
+    """The cells of a row: its verdict first."""
+    return [
+        text.word(row),
+        text.question(row),
+        text.signed(text.interval(row)),
+        text.signed(text.claims(row)),
+        text.pairs(row),
+    ]
+
+
+def line(texts: Sequence[str]) -> str:
+    """A row of the table."""
+    return f"{' & '.join(map(escape, texts))} \\\\"
+
+
+def escape(said: str) -> str:
+    """Return a text so that LaTeX prints it as it is, by tabulate's rules for cells."""
+    rules = LATEX_ESCAPE_RULES | SIGNS
+    return "".join(rules.get(character, character) for character in said)

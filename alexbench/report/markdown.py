@@ -4,53 +4,84 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
+from alexbench.analysis import stats
 from alexbench.analysis.comparison import ComparisonRow
-from alexbench.analysis.pairs import by_rate, chosen
+from alexbench.analysis.pairs import at_best_rate, by_rate, chosen
 from alexbench.config import metrics
 from alexbench.config.ablation import SET_BY_HAND, Ablation
 from alexbench.report import text
+from alexbench.report.material import Material
 from alexbench.report.text import TextTable
+from alexbench.report.threats import threats
+from alexbench.report.verdicts import LOOKS
+from alexbench.runs import metric_values
 from alexbench.runs.record import RunRecord
 
 
-def render(
-    ablation: Ablation,
-    profile: str,
-    records: Sequence[RunRecord],
-    comparison: Sequence[ComparisonRow],
-    tuning: TextTable | None,
-    refusals: Sequence[str],
-) -> str:
-    """Return the report's text: question, verdicts, table, learning rates, what was left out."""
-    measured = [record for record in records if record.purpose == "measure"]
+def render(material: Material, drawn: Sequence[str]) -> str:
+    """Return the report's text: question, finding, verdicts, table, arms, what was left out.
+
+    drawn: the names of the figures that lie beside the report.
+    """
+    ablation, records = material.ablation, material.records
+    finding = f"**{material.finding}**" if material.finding else ""
     parts = [
         f"# {ablation.title}",
         ablation.question,
-        *([f"**{finding}**"] if (finding := ablation.finding_for(profile)) else []),
-        f"Profile `{profile}`, regime `{ablation.regime}`. {data_line(measured[0])}",
-        *verdicts(comparison),
+        finding,
+        f"Profile `{material.profile}`, regime `{ablation.regime}`. {data_line(records[0])}",
+        *verdicts(material.comparison),
+        " ".join(image(name) for name in ("forest", "rates") if name in drawn),
         "## Comparison",
-        table(text.headline(comparison)),
+        table(text.headline(material.comparison)),
         NOTES,
-        "![error against epoch](curves.png)",
+        meanings(material.comparison),
+        image("curves") if "curves" in drawn else "",
         "## Arms",
-        table(arms(ablation, measured)),
-        tuning_line(ablation, measured),
-        *(["## Tuning", table(tuning), tuning_note(ablation)] if tuning else []),
+        table(arms(ablation, records)),
+        tuning_line(ablation, records),
     ]
-    if refusals:
-        parts += ["## Left out", "\n".join(f"- {line}" for line in refusals)]
+    if material.tried:
+        parts += ["## Tuning", table(material.tried), tuning_note(ablation)]
+    if found := threats(material):
+        parts += ["## Threats to validity", bullets(found)]
+    if material.left_out:
+        parts += ["## Left out", bullets(material.left_out)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+ALTERNATIVES = {
+    "forest": "each delta beside what sources report",
+    "rates": "error against learning rate",
+    "curves": "error against epoch",
+}
+
+
+def image(name: str) -> str:
+    """A figure at the width of a column; the SVG lies beside it."""
+    return f'<a href="{name}.svg"><img src="{name}.png" width="400" alt="{ALTERNATIVES[name]}"></a>'
+
+
+def bullets(lines: Sequence[str]) -> str:
+    """The lines as a list."""
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def meanings(comparison: Sequence[ComparisonRow]) -> str:
+    """What the verdicts of the table mean; nothing where there is none."""
+    used = {row.verdict for row in comparison}
+    said = [f"*{word}*: {look.meaning}" for word, look in LOOKS.items() if word in used]
+    return f"{'; '.join(said)}." if said else ""
+
+
 NOTES = """\
-Deltas are (with) minus (without), paired by seed, in percentage points, with a 95% interval over \
-new seeds; x marks a ratio. The share is measured / claimed, in log odds for errors and in logs \
-for ratios: 0 is no effect, 1 is as claimed. "At one rate": each arm was measured at one learning \
-rate, so the interval does not know that the rate was chosen. p is two-sided, after Holm over the \
-claims of this table. The sources' numbers are single runs: SE is their binomial standard error. A \
-run that diverged counts with the error of guessing; a run that never reached the target is \
-censored, not dropped. All columns are in `comparison.csv`."""
+Measured is (with) minus (without), paired by seed, in percentage points, with a 95% interval over \
+new seeds; x marks a ratio. Claimed: the source's single runs, ± their binomial standard error. \
+The share is measured / claimed, in log odds for errors and in logs for ratios: 0 is no effect, 1 \
+is as claimed. "At one rate": each arm was measured at one learning rate, so the interval does not \
+know that the rate was chosen. n counts pairs of seeds. A run that diverged counts with the error \
+of guessing; a run that never reached the target is censored, not dropped. Base errors, p values \
+and all other columns are in `comparison.csv`, every run in `runs.csv` and `history.csv`."""
 
 
 def data_line(record: RunRecord) -> str:
@@ -66,7 +97,8 @@ def data_line(record: RunRecord) -> str:
 def verdicts(comparison: Sequence[ComparisonRow]) -> list[str]:
     """Return a heading and a line a verdict; nothing where no claim has a verdict."""
     lines = [
-        f"- **{row.verdict}**: {text.claim_of(row)}, {row.variant} against {row.baseline}. "
+        f"- **{row.verdict}**: {text.claim_of(row)}, {row.variant_label} against "
+        f"{row.baseline_label}. "
         f"{text.sentence(row)}"
         for row in comparison
         if row.verdict
@@ -79,6 +111,7 @@ def arms(ablation: Ablation, records: Sequence[RunRecord]) -> TextTable:
     columns = [
         "variant",
         "what",
+        metrics.METRICS[ablation.metrics[0]].title,
         "learning rates",
         "tuned",
         "epochs",
@@ -95,6 +128,7 @@ def arms(ablation: Ablation, records: Sequence[RunRecord]) -> TextTable:
                 [
                     variant + (" (baseline)" if variant == ablation.baseline else ""),
                     ablation.about.get(variant, ablation.labels.get(variant, text.MISSING)),
+                    first_mean(ablation, at_best_rate(runs, ablation.metrics[0])),
                     ", ".join(f"{rate:.4g}" for rate in by_rate(runs)),
                     ", ".join(f"{key} {value}" for key, value in tuned.items()) or "no",
                     str(train["epochs"]),
@@ -104,6 +138,14 @@ def arms(ablation: Ablation, records: Sequence[RunRecord]) -> TextTable:
                 ]
             )
     return TextTable(columns, rows)
+
+
+def first_mean(ablation: Ablation, runs: Sequence[RunRecord]) -> str:
+    """The mean of the first metric over the runs of an arm; a bound where one never got there."""
+    readings = [metric_values.read(ablation.metrics[0], run) for run in runs]
+    bound = "> " if any(reading.censored for reading in readings) else ""
+    mean = stats.mean([reading.value for reading in readings])
+    return bound + text.value(metrics.METRICS[ablation.metrics[0]].unit, mean)
 
 
 def tuning_line(ablation: Ablation, records: Sequence[RunRecord]) -> str:

@@ -3,41 +3,57 @@
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from alexbench.config.ablation import find, load_ablation, shipped_ablations
 from alexbench.errors import BadInput
-from alexbench.report import build, kernel_table
+from alexbench.report import build, terminal
 from alexbench.runs.lock import lock
 
 Make = Callable[[], Sequence[Path]]
 
 
-def again(
-    results: Path, names: Sequence[str], formats: Sequence[str], warn: Callable[[str], None]
-) -> Iterator[Path]:
-    """Make the reports of these ablations; where neither they nor formats are named, of all, and
-    the tables of the kernels. Yields every path that is written.
+class Target(NamedTuple):
+    """Records to report: an ablation's name or file, and the folders of its profiles."""
 
-    Raises BadInput; for what has no report when all the others are made.
+    name: str
+    folders: tuple[Path, ...]
+
+
+def again(
+    results: Path,
+    names: Sequence[str],
+    profile: str | None,
+    formats: Sequence[str],
+    warn: Callable[[str], None],
+    tell: Callable[[str], None] = lambda line: None,
+) -> Iterator[Path]:
+    """Make the reports of these ablations or folders; where nothing is named, of all, the index
+    and the tables of the kernels. Yields every path that is written.
+
+    profile: only its records. tell: hears what each report found, in a sentence. Raises BadInput;
+    for what has no report when all the others are made.
     """
     for name in formats:
         if name not in build.FORMATS:
             raise BadInput(f"--format {name}: allowed are {', '.join(build.FORMATS)}")
-    found = sorted({path.parent.parent.name for path in results.glob("*/*/runs")})
-    of_kernels = [] if names or formats else sorted(results.glob("benchmarks/*.json"))
-    for name in names:
-        find(name)  # refuses a name that is none
-    if not found and not of_kernels:
+    everything = not names and profile is None
+    of_kernels = sorted(results.glob("benchmarks/*.json")) if everything and not formats else []
+    targets = [target(results, name) for name in names] or every_target(results, warn)
+    if not targets and not of_kernels:
         raise BadInput(f"{results}: no records here; --results names the folder that holds them")
-    for own in () if names else sorted(set(found) - set(shipped_ablations())):
-        warn(f"{results / own}: not a shipped ablation: `alexbench report FILE` needs its file")
-    for stem in (Path(name).stem for name in names):
-        if stem not in found:
-            raise BadInput(f"{results}: no records of '{stem}'; `alexbench run {stem}` makes some")
-    ablations = names or [name for name in found if name in shipped_ablations()]
+    if profile is not None:
+        targets = [
+            each._replace(folders=tuple(f for f in each.folders if f.name == profile))
+            for each in targets
+        ]
+        if not any(each.folders for each in targets):
+            raise BadInput(f"--profile {profile}: no records of it in {results}")
     refused = []
     with lock(results / ".report.lock", wait=True):  # one command at a time
-        for where, make in makers(results, ablations, formats or build.FORMATS, of_kernels, warn):
+        for where, make in makers(
+            results, targets, formats or build.FORMATS, of_kernels, (warn, tell)
+        ):
             try:
                 yield from make()
             except BadInput as error:
@@ -47,23 +63,62 @@ def again(
         raise BadInput("; ".join(refused))
 
 
+def every_target(results: Path, warn: Callable[[str], None]) -> list[Target]:
+    """The shipped ablations that have records; warns of others, whose file nobody named."""
+    found = sorted({path.parent.parent.name for path in results.glob("*/*/runs")})
+    for own in sorted(set(found) - set(shipped_ablations())):
+        warn(f"{results / own}: not a shipped ablation: `alexbench report FILE` needs its file")
+    return [target(results, name) for name in found if name in shipped_ablations()]
+
+
+def target(results: Path, name: str) -> Target:
+    """The records that a name, a file or a folder means; raises BadInput where there are none."""
+    folder = Path(name)
+    if folder.is_dir():
+        folders = (folder,) if (folder / "runs").is_dir() else below(folder)
+        if not folders:
+            raise BadInput(f"{name}: no records in this folder")
+        return Target(folders[0].absolute().parent.name, folders)
+    find(name)  # refuses a name that is none
+    folders = below(results / folder.stem)
+    if not folders:
+        stem = folder.stem
+        raise BadInput(f"{results}: no records of '{stem}'; `alexbench run {stem}` makes some")
+    return Target(name, folders)
+
+
+def below(folder: Path) -> tuple[Path, ...]:
+    """The folders of profiles with runs below that of an ablation."""
+    return tuple(runs.parent for runs in sorted(folder.glob("*/runs")))
+
+
 def makers(
     results: Path,
-    names: Sequence[str],
+    targets: Sequence[Target],
     formats: Sequence[str],
     of_kernels: Sequence[Path],
-    warn: Callable[[str], None],
+    hear: tuple[Callable[[str], None], Callable[[str], None]],
 ) -> Iterator[tuple[Path, Make]]:
-    """Yield each folder or file, and the function that makes its report."""
+    """Yield each folder or file, and the function that makes its report.
+
+    hear: who hears of refused records, and of results.
+    """
+    warn, tell = hear
 
     def of_folder(name: str, folder: Path) -> list[Path]:
         ablation = load_ablation(name, folder.name.partition(",")[0])
-        return build.write(ablation, folder.name, folder, warn, formats)[0]
+        paths, compared = build.write(ablation, folder.name, folder, warn, formats)
+        if said := terminal.result(compared):
+            tell(said)
+        return paths
 
-    for name in names:
-        for runs in sorted(results.glob(f"{Path(name).stem}/*/runs")):
-            yield runs.parent, partial(of_folder, name, runs.parent)
-    if "html" in formats:
-        yield results, lambda: [build.write_index(results)]
-    for measured in of_kernels:
-        yield measured, partial(kernel_table.write, measured)
+    for name, folders in targets:
+        for folder in folders:
+            yield folder, partial(of_folder, name, folder)
+    if {"html", "markdown"} & set(formats):
+        yield results, partial(build.write_index, results, formats)
+    if of_kernels:
+        from alexbench.report import kernel_table  # reads with pandas, which takes its time
+
+        for measured in of_kernels:
+            yield measured, partial(kernel_table.write, measured)

@@ -1,6 +1,7 @@
 """Numbers and verdicts as a reader sees them: in the terminal, Markdown, LaTeX and HTML alike."""
 
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -11,21 +12,17 @@ from alexbench.config import metrics, references
 
 Comparisons = Sequence[tuple[Path, Sequence[ComparisonRow]]]  # each with the folder of its runs
 MISSING = "-"
+MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
 MIB = 2**20
 SURE = 1.96  # standard errors: a claim within so many of 0 could be none
 HEADLINE = [
     "verdict",
-    "claim",
-    "arms",
-    "metric",
-    "delta [95% CI]",
-    "paper",
-    "notebook",
-    "share [95% CI]",
+    "claim and arms",
+    "measured [95% CI]",
+    "claimed",
     "n",
-    "without",
-    "with",
-    "p, Holm",
+    "share [95% CI]",
+    "regime",
 ]
 
 
@@ -37,25 +34,55 @@ class TextTable(NamedTuple):
 
 
 def headline(comparison: Sequence[ComparisonRow]) -> TextTable:
-    """Return the columns of the comparison that a person compares."""
+    """Return the columns of the comparison that a person compares, the verdict first."""
     rows = [
         [
-            verdict(row),
-            claim_of(row),
-            f"{row.variant} vs {row.baseline}",
-            row.metric,
+            word(row),
+            question(row),
             interval(row),
-            claimed(row, "paper"),
-            claimed(row, "notebook"),
-            share(row),
+            claims(row),
             pairs(row),
-            value(row.unit, row.baseline_mean),
-            value(row.unit, row.variant_mean),
-            p_value(row.p_holm),
+            share(row),
+            row.regime,
         ]
         for row in comparison
     ]
     return TextTable(HEADLINE, rows)
+
+
+def word(row: ComparisonRow) -> str:
+    """The verdict as tables have it: whether at one rate, and the seeds that it would need."""
+    notes = [f"{seeds:,} seeds would settle it"] if (seeds := more_seeds(row)) else []
+    if row.verdict and at_one_rate(row):
+        notes.append("at one rate")
+    return ", ".join([row.verdict or MISSING, *notes])
+
+
+def question(row: ComparisonRow) -> str:
+    """``lrn: both vs none, test error``: the claim, if there is one, the arms and the metric."""
+    claim = f"{claim_of(row)}: " if row.claim else ""
+    return f"{claim}{arms(row)}, {named(row)}"
+
+
+def named(row: ComparisonRow) -> str:
+    """The title of the metric of a row."""
+    return metrics.METRICS[row.metric].title
+
+
+def arms(row: ComparisonRow) -> str:
+    """Both arms, as their labels say."""
+    return f"{row.variant_label} vs {row.baseline_label}"
+
+
+def claims(row: ComparisonRow) -> str:
+    """What the paper, and what the authors' notebook reports: ``-1.40 ± 0.31 (notebook -1.37)``."""
+    paper, notebook = claimed(row, "paper"), claimed(row, "notebook")
+    paper, notebook = (said.replace("(SE ", "± ").removesuffix(")") for said in (paper, notebook))
+    if notebook == MISSING:
+        return paper
+    if paper == MISSING:
+        return f"{notebook} (notebook)"
+    return f"{paper} (notebook {size(row.kind, row.notebook_delta)})"
 
 
 def claim_of(row: ComparisonRow) -> str:
@@ -148,6 +175,11 @@ def claimed(row: ComparisonRow, who: Literal["paper", "notebook"]) -> str:
     said = f"{effect.said} " if effect and effect.said else ""
     spread = "" if math.isnan(error) else f" (SE {error:.2f})"
     return said + size(row.kind, number) + spread
+
+
+def signed(number: str) -> str:
+    """A number's text with a minus sign and a times sign in place of letters."""
+    return re.sub(r"-(?=\d)", MINUS, re.sub(r"\bx(?=\d|inf)", TIMES, number))
 
 
 def p_value(number: float) -> str:

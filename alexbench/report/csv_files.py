@@ -1,0 +1,176 @@
+"""The CSV files: comparison, summary, arms, and the runs behind them by metric and by epoch."""
+
+import csv
+import io
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from alexbench.analysis.comparison import ComparisonRow
+from alexbench.analysis.pairs import by_rate, chosen
+from alexbench.analysis.summary import asked
+from alexbench.config import metrics
+from alexbench.config.ablation import Ablation
+from alexbench.errors import BadInput
+from alexbench.runs import files, metric_values, record
+from alexbench.runs.record import RunRecord
+
+Row = Mapping[str, Any]
+
+FROM_CSV: dict[Any, Callable[[str], Any]] = {
+    str: str,
+    int: int,
+    float: lambda cell: float(cell or "nan"),
+}
+
+
+def write(rows: Sequence[Row], columns: Sequence[str], path: Path) -> Path:
+    """Write the rows with six significant digits and nothing for what is missing."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(columns)
+    table.writerows([[cell(row.get(name)) for name in columns] for row in rows])
+    files.write_text_safely(text.getvalue(), path)
+    return path
+
+
+def write_dataclasses(kind: type, rows: Sequence[Any], path: Path) -> Path:
+    """Write a row an instance of the dataclass ``kind`` and a column a field."""
+    return write([vars(row) for row in rows], [field.name for field in fields(kind)], path)
+
+
+def cell(value: object) -> str:
+    """A cell's text; a float has six digits: fewer than machines may disagree about."""
+    if value is None:
+        return ""
+    if not isinstance(value, float):
+        return str(value)
+    if math.isnan(value):
+        return ""
+    return f"{value:.0f}" if 1e6 <= abs(value) < 1e15 else f"{value:.6g}"
+
+
+def read_comparison(path: Path) -> list[ComparisonRow]:
+    """Return a comparison with the digits that were written; raises BadInput for other columns."""
+    types = {field.name: field.type for field in fields(ComparisonRow)}
+    with path.open(newline="", encoding="utf-8") as file:
+        names, *rows = csv.reader(file)
+    if names != list(types):
+        raise BadInput(f"{path}: is of another alexbench; make it again with `alexbench report`")
+    return [
+        ComparisonRow(
+            *(FROM_CSV[kind](each) for kind, each in zip(types.values(), row, strict=True))
+        )
+        for row in rows
+    ]
+
+
+def told_of(ablation: Ablation, profile: str, run: RunRecord) -> dict[str, Any]:
+    """What tells a run from the others, as the first columns of its rows."""
+    return {
+        "ablation": ablation.name,
+        "profile": profile,
+        "regime": ablation.regime,
+        "variant": run.variant,
+        "label": ablation.labels.get(run.variant, run.variant),
+        "seed": run.seed,
+        "purpose": run.purpose,
+        "train.lr": run.config["train"]["lr"],
+        "status": run.status,
+        "run": f"{run.variant}-seed{run.seed}-{run.run_id[:10]}",
+    }
+
+
+RUN_COLUMNS = (
+    *("ablation", "profile", "regime", "variant", "label", "seed", "purpose", "train.lr"),
+    *("status", "run", "metric", "value", "unit", "censored", "did_not_learn"),
+)
+
+
+def run_rows(ablation: Ablation, profile: str, records: Iterable[RunRecord]) -> Iterator[Row]:
+    """Yield a row a run and metric that it measured."""
+    for run in records:
+        told = told_of(ablation, profile, run)
+        idle = int(metric_values.did_not_learn(run))
+        for metric in asked(ablation):
+            reading = metric_values.read(metric, run)
+            if not math.isnan(reading.value):
+                yield told | {
+                    "metric": metric,
+                    "value": reading.value,
+                    "unit": metrics.METRICS[metric].unit,
+                    "censored": int(reading.censored),
+                    "did_not_learn": idle,
+                }
+
+
+def write_history(
+    ablation: Ablation, profile: str, records: Sequence[RunRecord], path: Path
+) -> Path:
+    """Write a row a run and epoch, with every column of the histories; returns the path."""
+    rows = [
+        told_of(ablation, profile, run) | dict(epoch) for run in records for epoch in run.history
+    ]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    return write(rows, columns, path)
+
+
+ARM_COLUMNS = (
+    *("ablation", "profile", "regime", "variant", "label", "about", "is_baseline", "train.lr"),
+    *("tuned", "epochs", "seeds", "diverged", "did_not_learn", "parameters", "flops"),
+    *("trained", "tuning_runs", "core_hours"),
+)
+
+
+def arm_rows(
+    ablation: Ablation, profile: str, records: Sequence[RunRecord], others: Sequence[RunRecord]
+) -> Iterator[Row]:
+    """Yield a row a variant that has runs: what it is, its rates, seeds, size and cost.
+
+    ``others``: the tuning runs, and the members of averages; they count in the cost alone.
+    ``trained``, ``tuning_runs`` and ``core_hours`` leave out copies of another folder's runs.
+    """
+    for variant in ablation.variants:
+        runs = [record for record in records if record.variant == variant]
+        if runs:
+            tuned = chosen(runs[0])
+            mine = [*runs, *(run for run in others if run.variant == variant)]
+            trained = [run for run in mine if trained_here(run)]
+            tried = [run for run in trained if run.purpose == "tune"]
+            yield {
+                "ablation": ablation.name,
+                "profile": profile,
+                "regime": ablation.regime,
+                "variant": variant,
+                "label": ablation.labels.get(variant, variant),
+                "about": ablation.about.get(variant),
+                "is_baseline": int(variant == ablation.baseline),
+                "train.lr": " ".join(f"{rate:.4g}" for rate in by_rate(runs)),
+                "tuned": "; ".join(f"{key} {value}" for key, value in tuned.items()),
+                "epochs": runs[0].config["train"]["epochs"],
+                "seeds": len({run.seed for run in runs}),
+                "diverged": sum(run.status == "diverged" for run in runs),
+                "did_not_learn": sum(map(metric_values.did_not_learn, runs)),
+                "parameters": runs[0].model["parameters"],
+                "flops": runs[0].model["flops"],
+                "trained": len(trained) - len(tried),
+                "tuning_runs": len(tried),
+                "core_hours": core_hours(trained),
+            }
+
+
+def trained_here(run: RunRecord) -> bool:
+    """Whether the run was trained for its folder: neither copied nor an average of others."""
+    return record.was_trained(run) and "trained_for" not in run.environment
+
+
+def core_hours(runs: Iterable[RunRecord]) -> float:
+    """The hours of training and evaluation of the runs, times their threads."""
+    seconds = math.fsum(
+        run.environment["num_threads"] * (row["train_seconds"] + row["evaluate_seconds"])
+        for run in runs
+        for row in run.history
+    )
+    return seconds / 3600
