@@ -24,6 +24,7 @@ from pydantic import (
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Percent = Annotated[float, Field(gt=0, lt=100)]
 DropFactor = Annotated[float, Field(gt=1)]
+LONGEST_TEXT = 2000  # characters of what a file says
 Overrides = dict[str, Any]  # "section.key" -> value
 # one "section.key" and the values to try
 Grid = Annotated[
@@ -48,6 +49,16 @@ Rates = Annotated[
     AfterValidator(rising),
 ]
 ByLayer = dict[str, NonNegativeFloat]  # layer name (conv1, local3, fc6) -> value
+
+
+def readable(text: str) -> str:
+    """The text, if it has no control characters but line ends; raises ValueError."""
+    if not text.replace("\n", "").isprintable() or len(text) > LONGEST_TEXT:
+        raise ValueError(f"printable text of at most {LONGEST_TEXT:,} characters")
+    return text
+
+
+Said = Annotated[str, AfterValidator(readable)]  # what reports and pages show
 
 
 class Section(BaseModel):
@@ -280,7 +291,7 @@ class ProfilePart(Section):
     other_seeds: PositiveInt | None = None  # at most so many of variants that no claim is about
     config: Overrides = {}
     tune: Grid | Literal["none"] | None = None  # none needs a tune_reason
-    tune_reason: str | None = None
+    tune_reason: Said | None = None
     tune_seeds: PositiveInt | None = None
     tuned: dict[str, Overrides] = {}  # variant -> values chosen by earlier tuning
     # so many measured rates on either side of the tuned one, sqrt(2) apart; 0: at one rate
@@ -302,7 +313,7 @@ class ProfileFile(ProfilePart):
 class AblationPart(ProfilePart):
     """What an ablation says for one profile, or for ``<profile>-<regime>``."""
 
-    finding: str | None = None  # two sentences: what the records of this profile say
+    finding: Said | None = None  # two sentences: what the records of this profile say
     only: Annotated[tuple[str, ...], Field(strict=False)] = ()  # these variants; (): all
     extra_metrics: Annotated[tuple[str, ...], Field(strict=False)] = ()  # of this profile alone
     variants: dict[str, Overrides] = {}  # variant -> settings in this profile alone
@@ -313,13 +324,13 @@ class AblationPart(ProfilePart):
 class AblationFile(ProfilePart):
     """The keys of ablations/<name>.yaml."""
 
-    title: str
-    question: str
+    title: Said
+    question: Said
     claims: Claims = {}
     baseline: str
     metrics: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
     variants: dict[str, Overrides] = {}
     matrix: dict[str, list[Any]] = {}
-    labels: dict[str, str] = {}  # variant -> its name in tables and figures
-    about: dict[str, str] = {}  # variant -> one sentence on it
+    labels: dict[str, Said] = {}  # variant -> its name in tables and figures
+    about: dict[str, Said] = {}  # variant -> one sentence on it
     profiles: dict[str, AblationPart] = {}

@@ -17,7 +17,7 @@ from alexbench.config.ablation import Ablation, load_ablation, with_tuned
 from alexbench.config.execution import RunOptions, Slot, execution
 from alexbench.config.overrides import parse_settings
 from alexbench.config.schema import Config, Overrides, TrainConfig
-from alexbench.errors import BadInput, RunFailed
+from alexbench.errors import BadInput, RunFailed, one_line
 from alexbench.launch.events import Perform
 from alexbench.launch.inspector import (
     Inspector,
@@ -194,13 +194,13 @@ def write_report(sweep: Sweep, ablation: Ablation) -> list[ComparisonRow]:
             ablation, asked_with.label(folder), folder, warn, planned=planned
         )
     finally:
-        build.write_index(folder.parent.parent, warn)
+        build.write_index(folder.parent.parent, tell=warn)
     return comparison
 
 
 def warn(line: str) -> None:
     """Print a warning to stderr."""
-    print(f"warning: {line}", file=sys.stderr)
+    print(f"warning: {one_line(line)}", file=sys.stderr)
 
 
 def train_all(sweep: Sweep, perform: Perform, runs: Sequence[Run]) -> None:

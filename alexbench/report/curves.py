@@ -143,9 +143,8 @@ def mark_crossings(ax: Axes, arm: ArmDrawn, runs: Sequence[RunRecord]) -> None:
 
 def draw_target(ax: Axes, records: Sequence[RunRecord]) -> None:
     """Draw a level line at the target training error, if there is one."""
-    for target in sorted(
-        {run.config["train"].get("target_train_error") for run in records} - {None}
-    ):
+    targets = {run.config["train"].get("target_train_error") for run in records}
+    for target in sorted(each for each in targets if each is not None):
         ax.axhline(target, color=GREY, linewidth=0.8, linestyle=(0, (2, 2)))
         ax.annotate(
             f"target {target:g}%",

@@ -54,7 +54,12 @@ def profile_of(folder: Path) -> str:
     return folder.name.partition(",")[0]
 
 
+def texts(folder: Path) -> list[str]:
+    """The settings of a folder as ``--set`` takes them."""
+    return [f"{key}={json.dumps(value)}" for key, value in read(folder).items()]
+
+
 def label(folder: Path) -> str:
     """What was asked, for people: the profile and the settings."""
-    said = [f"{key}={json.dumps(value)}" for key, value in read(folder).items()]
+    said = texts(folder)
     return ",".join([profile_of(folder), *said]) if said else folder.name
