@@ -139,6 +139,13 @@ def markdown(table: pd.DataFrame, machine: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def named(machine: dict[str, Any]) -> str:
+    """The name of a machine: its GPU, or its processor and threads."""
+    if machine["device"] == "cpu":
+        return f"{machine['processor']}, {machine['num_threads']} threads"
+    return str(machine["device"])
+
+
 def write(measured: Path) -> list[Path]:
     """Write CSV, Markdown and roofline beside what pytest-benchmark measured; returns their paths.
 
@@ -160,7 +167,7 @@ def write(measured: Path) -> list[Path]:
     written = Written([], [])
     written.by(lambda: written_text(text, paths[0]))
     written.by(lambda: written_text(markdown(table, machine), paths[1]))
-    written.by(lambda: figures.save_png(roofline.draw(table), paths[2]))
+    written.by(lambda: figures.save_png(roofline.draw(table, named(machine)), paths[2]))
     return written.whole()
 
 
