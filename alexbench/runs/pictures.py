@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from alexbench.runs.files import write_text_safely
+from alexbench.runs.files import read_bytes, write_text_safely
 
 EMBEDDED = "embedded"  # the source of the letters that alexbench draws itself
 SIDE = 64  # pixels: larger test images are reduced to it
@@ -134,7 +134,7 @@ def read_folder(folder: Path, run_ids: Sequence[str]) -> tuple[list[Pictures], l
     for kind, found in kept.items():
         for path in sorted((folder / kind).glob("*.json")):
             try:
-                found.append(_ADAPTER.validate_json(path.read_bytes()))
+                found.append(_ADAPTER.validate_json(read_bytes(path)))
             except (ValidationError, OSError):
                 refusals.append(f"{path}: is not a file of pictures; delete it")
     apart = {each.run_id: each.examples for each in kept["examples"]}

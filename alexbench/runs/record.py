@@ -183,7 +183,7 @@ def write(record: RunRecord, path: Path) -> None:
 def read(path: Path) -> RunRecord:
     """Return the record in ``path``; BadInput in one line if it is none."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = files.read_text(path)
         version = json.loads(text).get("schema_version")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: cannot be read ({files.reason(error)})") from error
