@@ -49,14 +49,20 @@ def _power(denominator, beta, THREE_QUARTERS: tl.constexpr):
 @triton.jit
 def lrn_kernel(
     x_pointer, gradient_pointer, out_pointer,
-    channels, pixels, pixel_stride, channel_stride, scale, beta, k,
-    BEFORE: tl.constexpr, AFTER: tl.constexpr, THREE_QUARTERS: tl.constexpr,
-    BACKWARD: tl.constexpr, TILE_PIXELS: tl.constexpr, TILE_CHANNELS: tl.constexpr,
+    channels, pixels, pixel_stride, channel_stride,
+    scale: tl.constexpr, beta: tl.constexpr, k: tl.constexpr, BEFORE: tl.constexpr, AFTER: tl.constexpr,
+    THREE_QUARTERS: tl.constexpr, BACKWARD: tl.constexpr,
+    TILE_PIXELS: tl.constexpr, TILE_CHANNELS: tl.constexpr,
 ):  # fmt: skip
-    """Write y, or with BACKWARD the gradient of x, for TILE_PIXELS pixels of one image."""
-    pixel = tl.program_id(0).to(tl.int64) * TILE_PIXELS + tl.arange(0, TILE_PIXELS)
+    """Write y, or with BACKWARD the gradient of x, for TILE_PIXELS pixels of one image.
+
+    scale, beta and k are compiled in: a float argument would be float32 in a float64 kernel too.
+    """
+    tiles = tl.cdiv(pixels, TILE_PIXELS)
+    program = tl.program_id(0).to(tl.int64)
+    pixel = program % tiles * TILE_PIXELS + tl.arange(0, TILE_PIXELS)
     channel = tl.arange(0, TILE_CHANNELS)
-    image = tl.program_id(1).to(tl.int64) * channels * pixels
+    image = program // tiles * channels * pixels
     at = image + pixel[:, None] * pixel_stride + channel[None, :] * channel_stride
     inside = (pixel < pixels)[:, None] & (channel < channels)[None, :]
     stored = tl.load(x_pointer + at, mask=inside, other=0.0)
@@ -83,14 +89,20 @@ def run(x: Tensor, gradient: Tensor | None, window: Window) -> Tensor:
     strides = (channels, 1) if x.dim() == 2 else (1, pixels)
     tile_channels, tile_pixels = tile(channels)
     before, after = window.reach(channels)
-    lrn_kernel[triton.cdiv(pixels, tile_pixels), images](
-        x, x if gradient is None else gradient, out,
-        channels, pixels, *strides, window.scale, window.beta, window.k,
-        BEFORE=before, AFTER=after, THREE_QUARTERS=window.beta == 0.75,
-        BACKWARD=gradient is not None, TILE_PIXELS=tile_pixels, TILE_CHANNELS=tile_channels,
-        num_warps=num_warps(tile_channels, tile_pixels),
-    )  # fmt: skip
+    with torch.cuda.device_of(x):  # Triton launches on the current device, wherever x is
+        lrn_kernel[grid(images, pixels, tile_pixels)](
+            x, x if gradient is None else gradient, out, channels, pixels, *strides,
+            scale=window.scale, beta=window.beta, k=window.k, BEFORE=before, AFTER=after,
+            THREE_QUARTERS=window.beta == 0.75, BACKWARD=gradient is not None,
+            TILE_PIXELS=tile_pixels, TILE_CHANNELS=tile_channels,
+            num_warps=num_warps(tile_channels, tile_pixels),
+        )  # fmt: skip
     return out
+
+
+def grid(images: int, pixels: int, tile_pixels: int) -> tuple[int]:
+    """A program a tile, all along the first axis: CUDA allows 65,535 along the others."""
+    return (images * triton.cdiv(pixels, tile_pixels),)
 
 
 def tile(channels: int) -> tuple[int, int]:
