@@ -5,7 +5,13 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TORCH ?= torch==2.14.1 torchvision==0.29.1
 
-.PHONY: run test check results
+# For benchmarks/lease.py on a bare machine: CIFAR-10 as JPEG, and what its Python 3.12 lacks.
+IMAGES ?= ../shared/data/cifar10-jpeg.tar.gz
+WHEELS := pydantic pydantic-core annotated-types typing-inspection typing-extensions omegaconf \
+	antlr4-python3-runtime==4.9.3 nvidia-ml-py
+LEASE_MIB := 64
+
+.PHONY: run test check results lease
 
 run: $(INSTALLED)  ## the main job: the laptop form of ablations/lrn.yaml
 	$(BIN)/python -m alexbench run ablations/lrn.yaml --results runs
@@ -21,6 +27,15 @@ check: $(INSTALLED)
 
 results: $(INSTALLED)  ## tables and figures of results/ again, from the committed records
 	$(BIN)/python -m alexbench report
+
+lease: $(INSTALLED)  ## what travels to a borrowed GPU, in .lease/, and the command to run there
+	rm -rf .lease && mkdir .lease
+	test ! -f $(IMAGES) || cp $(IMAGES) .lease/
+	$(BIN)/python -m pip install --quiet --target .lease/wheels --no-deps --python-version 3.12 \
+		--platform manylinux2014_x86_64 $(WHEELS)
+	@size=$$(( ($$(du -sk .lease | cut -f1) + $$(git ls-files -z | xargs -0 du -ck | tail -1 | cut -f1)) / 1024 )); \
+	echo "$$size MiB travel: the tree, and .lease"; test $$size -lt $(LEASE_MIB)
+	@echo 'PYTHONPATH=$$PWD:$$PWD/.lease/wheels ALEXBENCH_COMMIT='$$(git rev-parse HEAD)' python benchmarks/lease.py $$OUT'
 
 # torch and torchvision are a pair: installed together they import together.
 $(INSTALLED): pyproject.toml

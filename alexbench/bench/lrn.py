@@ -9,8 +9,13 @@ from alexbench.bench.timing import Call, interleave, spread
 from alexbench.kernels import IMPLEMENTATIONS, local_response_norm, resolve, why_not
 from alexbench.launch.slots import cores, devices
 from alexbench.training.allocator import keep_memory
+from alexbench.training.numerics import use
 
-SHAPES = ((128, 32, 16, 16), (128, 64, 16, 16), (64, 96, 27, 27))
+# of cifar4 and of a middle size on a CPU; on CUDA those of AlexNet, too large for the L2 cache
+SHAPES = {
+    "cpu": ((128, 32, 16, 16), (128, 64, 16, 16), (64, 96, 27, 27)),
+    "cuda": ((128, 96, 55, 55), (128, 256, 27, 27), (128, 64, 112, 112), (512, 32, 16, 16)),
+}
 PASSES = 5  # over memory: forward reads x, writes y; backward reads x and g, writes dx
 COPY_BYTES = 64 << 20
 
@@ -30,11 +35,12 @@ def lrn_table(
     """
     keep_memory()
     chosen = torch.device(devices(device)[0])
+    use(chosen)
     if chosen.type == "cpu":
         torch.set_num_threads(threads or cores())
     here = [name for name in IMPLEMENTATIONS if not why_not(name, chosen)]
     names = [name for name in here if compiled or name != "compiled"]
-    tables = [compare(shape, names, chosen, rounds, memory_format) for shape in SHAPES]
+    tables = [compare(shape, names, chosen, rounds, memory_format) for shape in SHAPES[chosen.type]]
     return pd.concat(tables, ignore_index=True)
 
 

@@ -186,12 +186,22 @@ class TrainConfig(Section):
     # and dropout; running: of the epoch's own batches, each before its step
     target_pass: Literal["clean", "running"] = "clean"
     stop_at_target: bool = False  # training ends once the target is reached
-    precision: Literal["ieee", "tf32"] = "ieee"  # float32 products on CUDA; the CPU is always ieee
+    # ieee and tf32: of float32 products on CUDA, the CPU has ieee alone. bf16: layers compute in
+    # bf16 (autocast), with float32 sums in LRN and float32 weights
+    precision: Literal["ieee", "tf32", "bf16"] = "ieee"
+    # a step is recorded once and replayed as one graph, for nets so small that the host is slower
+    # than the GPU; on CUDA alone, with placement one and optimizer sgd
+    cuda_graph: bool = False
+    # on CUDA cuDNN times its algorithms and takes the fastest: results differ from run to run
+    cudnn_benchmark: bool = False
     # two: a column on each of two devices, in one process; processes: a column in each of two
     # processes; data_parallel: each batch is divided among train.replicas processes; hybrid: as
     # data_parallel, with the FC layers divided among the processes
     placement: Literal["one", "two", "processes", "data_parallel", "hybrid"] = "one"
     replicas: PositiveInt = 1  # processes of data_parallel and hybrid
+    # what carries data between processes. auto: NCCL between GPUs, gloo between CPUs; gloo: also
+    # between GPUs, by way of the host, so that several processes may share one GPU
+    exchange: Literal["auto", "gloo"] = "auto"
     alone: bool = False  # no other run at the same time, for questions of time
 
 

@@ -1,5 +1,6 @@
 """Batches of a split in a given order, on the device."""
 
+from collections import deque
 from collections.abc import Iterator
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor
 
 from alexbench.data.dataset import HeldSplit, Split, StreamedSplit
 from alexbench.data.stream import Decode, in_threads, in_workers
+from alexbench.data.transfer import send
 from alexbench.errors import RunFailed
 
 
@@ -18,21 +20,45 @@ def batches(
         return
     if isinstance(split, HeldSplit):
         images, labels = split.on(device)
-        for indices in order.to(device).split(batch_size):
+        for indices in send(order, device).split(batch_size):
             yield images.index_select(0, indices), labels.index_select(0, indices)
     else:
-        yield from stream(split, order, batch_size, device)
+        read = stream(split, order, batch_size, device.type == "cuda")
+        yield from copied_ahead(read, device) if device.type == "cuda" else read
+
+
+def copied_ahead(
+    read: Iterator[tuple[Tensor, Tensor]], device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches on a CUDA device, each copied on a stream of its own while the one before trains."""
+    stream, ready = torch.cuda.Stream(device), deque[tuple[tuple[Tensor, Tensor], torch.Event]]()
+
+    def take() -> tuple[Tensor, Tensor]:
+        batch, copied = ready.popleft()
+        current = torch.cuda.current_stream(device)
+        current.wait_event(copied)
+        for tensor in batch:
+            tensor.record_stream(current)  # its memory is not given away before that one is done
+        return batch
+
+    for images, labels in read:
+        with torch.cuda.stream(stream):
+            batch = images.to(device, non_blocking=True), send(labels, device)
+            ready.append((batch, stream.record_event()))
+        if len(ready) > 1:
+            yield take()
+    while ready:
+        yield take()
 
 
 def stream(
-    split: StreamedSplit, order: Tensor, batch_size: int, device: torch.device
+    split: StreamedSplit, order: Tensor, batch_size: int, pin_memory: bool
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Images (B, S, S, 3) uint8 and labels (B,) on the device, in ``order``, read ahead.
+    """Images (B, S, S, 3) uint8 and labels (B,) on the host, in ``order``, read ahead.
 
     Raises RunFailed for a file that can no longer be decoded.
     """
     files, chunks = split.files, order.split(batch_size)
-    pin_memory = device.type == "cuda"
     if split.shards is None:
         loaded = in_workers(Decode(files, split.image_size), chunks, pin_memory)
     else:
@@ -41,5 +67,4 @@ def stream(
         if not good.all():
             lost = files.path(int(chunk[~good][0]))
             raise RunFailed(f"{lost}: could be decoded before, and cannot any more: is it damaged?")
-        labels = files.labels[chunk].to(device, non_blocking=True)
-        yield images.to(device, non_blocking=True), labels
+        yield images, files.labels[chunk]

@@ -20,7 +20,8 @@ from alexbench.kernels.fused import Fused
 from alexbench.kernels.window import Window
 
 TILE_VALUES = 2048
-VALUES_PER_THREAD = 16  # more would spill, see the test
+# more would spill, see the test: channels-last, and where a pixel's channels lie far apart
+VALUES_PER_THREAD, VALUES_PER_THREAD_NCHW = 16, 8
 
 
 @triton.jit
@@ -50,9 +51,9 @@ def _power(denominator, beta, THREE_QUARTERS: tl.constexpr):
 def lrn_kernel(
     x_pointer, gradient_pointer, out_pointer,
     channels, pixels, pixel_stride, channel_stride,
-    scale: tl.constexpr, beta: tl.constexpr, k: tl.constexpr, BEFORE: tl.constexpr, AFTER: tl.constexpr,
-    THREE_QUARTERS: tl.constexpr, BACKWARD: tl.constexpr,
-    TILE_PIXELS: tl.constexpr, TILE_CHANNELS: tl.constexpr,
+    scale: tl.constexpr, beta: tl.constexpr, k: tl.constexpr,
+    BEFORE: tl.constexpr, AFTER: tl.constexpr, THREE_QUARTERS: tl.constexpr, 
+    BACKWARD: tl.constexpr, TILE_PIXELS: tl.constexpr, TILE_CHANNELS: tl.constexpr,
 ):  # fmt: skip
     """Write y, or with BACKWARD the gradient of x, for TILE_PIXELS pixels of one image.
 
@@ -95,7 +96,7 @@ def run(x: Tensor, gradient: Tensor | None, window: Window) -> Tensor:
             scale=window.scale, beta=window.beta, k=window.k, BEFORE=before, AFTER=after,
             THREE_QUARTERS=window.beta == 0.75, BACKWARD=gradient is not None,
             TILE_PIXELS=tile_pixels, TILE_CHANNELS=tile_channels,
-            num_warps=num_warps(tile_channels, tile_pixels),
+            num_warps=num_warps(tile_channels, tile_pixels, channels_last=x.dim() == 2),
         )  # fmt: skip
     return out
 
@@ -111,9 +112,10 @@ def tile(channels: int) -> tuple[int, int]:
     return tile_channels, max(1, TILE_VALUES // tile_channels)
 
 
-def num_warps(tile_channels: int, tile_pixels: int) -> int:
-    """Of 32 threads each, at most the hardware's 32: a tile of 16384 values."""
-    return min(32, tile_channels * tile_pixels // VALUES_PER_THREAD // 32)
+def num_warps(tile_channels: int, tile_pixels: int, channels_last: bool) -> int:
+    """Of 32 threads each, at most the hardware's 32."""
+    values = VALUES_PER_THREAD if channels_last else VALUES_PER_THREAD_NCHW
+    return min(32, tile_channels * tile_pixels // values // 32)
 
 
 def triton_lrn(x: Tensor, window: Window) -> Tensor:

@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+PACKAGE = Path(__file__).parents[1]
+
 
 class Child:
     """A Python process: started, sent messages, heard, and ended.
@@ -38,7 +40,7 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, **own_path(os.environ), **(environment or {})},
             cwd=folder,
             start_new_session=own_session,
         )
@@ -101,6 +103,17 @@ def end(
         thread.join()
     for pipe in filter(None, (process.stdout, process.stderr)):
         pipe.close()
+
+
+def own_path(environment: Mapping[str, str], package: Path = PACKAGE) -> dict[str, str]:
+    """PYTHONPATH with the tree that holds this package, where that need not be installed.
+
+    A child has no current folder on its path (-P), from which its parent may have the package.
+    """
+    tree = package.parent
+    if not (tree / "pyproject.toml").is_file():
+        return {}
+    return {"PYTHONPATH": os.pathsep.join(filter(None, [str(tree), environment.get("PYTHONPATH")]))}
 
 
 def thread_limits(num_threads: int) -> dict[str, str]:

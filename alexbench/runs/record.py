@@ -117,6 +117,11 @@ class Environment(TypedDict):
     precision: str
     jobs: NotRequired[int]
     date: str
+    # how a run used its GPU; absent for a run on a CPU
+    memory_format: NotRequired[str]
+    cuda_graph: NotRequired[bool]
+    cudnn_benchmark: NotRequired[bool]
+    exchange: NotRequired[str]  # gloo: several processes may have shared a GPU
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,7 @@ def compile_ahead(capability, dtype, channels, channels_last, backward, even=Tru
         constexprs={(names.index(name),): value for name, value in constants.items()},
         attrs={(names.index(name),): [["tt.divisibility", 16]] for name in sorted(divisible)},
     )
-    warps = triton_lrn.num_warps(tile_channels, tile_pixels)
+    warps = triton_lrn.num_warps(tile_channels, tile_pixels, channels_last)
     compiled = triton.compile(source, GPUTarget("cuda", capability, 32), {"num_warps": warps})
     assert compiled.asm["cubin"]
     return compiled.asm["ptx"]

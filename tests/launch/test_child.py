@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from alexbench.launch.child import Child, describe
+from alexbench.launch.child import Child, describe, own_path
 from alexbench.launch.events import FailedEvent, FinishedEvent, TakenEvent, from_json, to_json
 
 ECHO = """
@@ -67,3 +67,13 @@ def test_the_end_of_a_process_has_words():
 )
 def test_an_event_is_the_same_on_the_other_side(event):
     assert from_json(to_json(event)) == event
+
+
+def test_a_child_finds_a_tree_that_is_not_installed_and_what_its_parent_was_given(tmp_path):
+    package = tmp_path / "tree" / "alexbench"
+    package.mkdir(parents=True)
+    assert own_path({"PYTHONPATH": "wheels"}, package) == {}  # installed: it is on the path
+    (tmp_path / "tree" / "pyproject.toml").touch()
+    tree = str(tmp_path / "tree")
+    assert own_path({}, package) == {"PYTHONPATH": tree}
+    assert own_path({"PYTHONPATH": "wheels"}, package) == {"PYTHONPATH": f"{tree}:wheels"}

@@ -19,3 +19,29 @@ def test_processors_of_one_name_with_other_instructions_are_two_processors():
     name, _, _ = environment.processor().rpartition(" (")
     assert name
     assert told == f"{name} (DEFAULT)"
+
+
+BARE = """
+import importlib.metadata, sys
+from pathlib import Path
+own = importlib.metadata.version
+def version(name):
+    if name == "alexbench":
+        raise importlib.metadata.PackageNotFoundError(name)
+    return own(name)
+importlib.metadata.version = version  # as where only the tree is on the path
+from alexbench.training import environment
+environment.git = lambda *arguments: None  # and where there is no git
+print(environment.own_version(), environment.commit())
+"""
+
+
+def test_a_tree_that_is_not_installed_has_its_version_and_the_commit_that_it_is_told():
+    told = subprocess.run(
+        [sys.executable, "-c", BARE],
+        env=os.environ | {"ALEXBENCH_COMMIT": "0123abc"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert told == ["0.1.0", "0123abc"]

@@ -1,5 +1,6 @@
 """Child processes with one revision each, and rounds of calls to all of them in turn."""
 
+import os
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -33,7 +34,8 @@ class Server:
 
     def __init__(self, tree: Path, device: str) -> None:
         self.tree = tree
-        environment = {**ENVIRONMENT, "PYTHONPATH": str(tree)}
+        paths = os.pathsep.join(filter(None, [str(tree), os.environ.get("PYTHONPATH")]))
+        environment = {**ENVIRONMENT, "PYTHONPATH": paths}  # the tree's alexbench comes first
         self.child = Child(str(SCRIPT), device, environment=environment, folder=tree)
 
     def ask(self, **request: object) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.nn import functional as F
@@ -31,11 +31,31 @@ Call = Callable[[], object]
 CHANNELS_LAST = torch.channels_last
 
 
-def lrn(device: torch.device, implementation: str, batch: int) -> Call:
-    """Forward and backward of LRN at batch x 64 x 16 x 16."""
+class Load(NamedTuple):
+    """How large the cases are."""
+
+    lrn_auto: tuple[int, int, int, int]
+    lrn_banded: tuple[int, int, int, int]
+    augment: int  # images, as in the steps
+    step_cifar4: int
+    step_alexnet_small: int
+    width: float  # of alexnet_small
+    calibration: int
+
+
+# On one CPU thread ten calls, a sample, take 5 to 20 ms. A GPU has to be busy for longer than the
+# host takes to launch its kernels (some 70 of a step, 5 us each): else the host is what is timed.
+LOADS = {
+    "cpu": Load((16, 64, 16, 16), (4, 64, 16, 16), 128, 1, 1, 0.125, 4),
+    "cuda": Load((128, 96, 55, 55), (128, 96, 55, 55), 8192, 2048, 1024, 1.0, 512),
+}
+
+
+def lrn(device: torch.device, implementation: str, shape: tuple[int, int, int, int]) -> Call:
+    """Forward and backward of LRN."""
     from alexbench.kernels import local_response_norm
 
-    x, g = (torch.randn(batch, 64, 16, 16, device=device) for _ in "xg")
+    x, g = (torch.randn(shape, device=device) for _ in "xg")
     x = x.contiguous(memory_format=CHANNELS_LAST).requires_grad_()
     g = g.contiguous(memory_format=CHANNELS_LAST)
 
@@ -47,13 +67,14 @@ def lrn(device: torch.device, implementation: str, batch: int) -> Call:
 
 
 def augment(device: torch.device) -> Call:
-    """Crops and flips of 128 images of 32 x 32."""
+    """Crops and flips of images of 32 x 32."""
     from alexbench.config.schema import AugmentConfig, DataConfig
     from alexbench.data import Pixels
     from alexbench.data.dataset import HeldSplit
 
-    images = torch.randint(256, (128, 32, 32, 3), dtype=torch.uint8)
-    split = HeldSplit(images, torch.zeros(128, dtype=torch.int64))
+    count = LOADS[device.type].augment
+    images = torch.randint(256, (count, 32, 32, 3), dtype=torch.uint8)
+    split = HeldSplit(images, torch.zeros(count, dtype=torch.int64))
     crops = AugmentConfig(crop_size=32, padding=4)
     pixels = Pixels(split, DataConfig(image_size=32), crops, device)
     generator, images = torch.Generator().manual_seed(0), images.to(device)
@@ -75,19 +96,21 @@ def step(device: torch.device, model: dict[str, Any], batch: int) -> Call:
 
 def calibration(device: torch.device) -> Call:
     """A convolution of torch's own: what the machine does whatever the revision."""
-    x = torch.randn(4, 32, 16, 16, device=device).contiguous(memory_format=CHANNELS_LAST)
+    batch = LOADS[device.type].calibration
+    x = torch.randn(batch, 32, 16, 16, device=device).contiguous(memory_format=CHANNELS_LAST)
     weight = torch.randn(32, 32, 5, 5, device=device).contiguous(memory_format=CHANNELS_LAST)
     return lambda: F.conv2d(x, weight, padding=2)
 
 
-# On one CPU thread ten calls, a sample, take 5 to 20 ms.
 CASES: dict[str, Callable[[torch.device], Call]] = {
-    "lrn_auto": lambda device: lrn(device, "auto", 16),
-    "lrn_banded": lambda device: lrn(device, "banded", 4),
+    "lrn_auto": lambda device: lrn(device, "auto", LOADS[device.type].lrn_auto),
+    "lrn_banded": lambda device: lrn(device, "banded", LOADS[device.type].lrn_banded),
     "augment": augment,
-    "step_cifar4": lambda device: step(device, {"name": "cifar4"}, 1),
+    "step_cifar4": lambda device: step(device, {"name": "cifar4"}, LOADS[device.type].step_cifar4),
     "step_alexnet_small": lambda device: step(
-        device, {"name": "alexnet_small", "width": 0.125, "init": "fan_in"}, 1
+        device,
+        {"name": "alexnet_small", "width": LOADS[device.type].width, "init": "fan_in"},
+        LOADS[device.type].step_alexnet_small,
     ),
     "calibration": calibration,
 }
@@ -132,6 +155,8 @@ def seconds(call: Call, calls: int, device: torch.device) -> float:
 
 def serve(pipe: Connection, device: torch.device, cases: list[str], counting: bool) -> None:
     """The life of a fork: make the cases, say what they count, then time calls."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # for events and for Triton
     calls: dict[str, Call] = {}
     counted: dict[str, dict[str, int]] = {}
     for name in cases:
