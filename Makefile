@@ -31,11 +31,12 @@ results: $(INSTALLED)  ## tables and figures of results/ again, from the committ
 lease: $(INSTALLED)  ## what travels to a borrowed GPU, in .lease/, and the command to run there
 	rm -rf .lease && mkdir .lease
 	test ! -f $(IMAGES) || cp $(IMAGES) .lease/
-	$(BIN)/python -m pip install --quiet --target .lease/wheels --no-deps --python-version 3.12 \
+	$(BIN)/python -m pip install --quiet --target .lease/wheels --no-compile --no-deps --python-version 3.12 \
 		--platform manylinux2014_x86_64 $(WHEELS)
-	@size=$$(( ($$(du -sk .lease | cut -f1) + $$(git ls-files -z | xargs -0 du -ck | tail -1 | cut -f1)) / 1024 )); \
-	echo "$$size MiB travel: the tree, and .lease"; test $$size -lt $(LEASE_MIB)
-	@echo 'PYTHONPATH=$$PWD:$$PWD/.lease/wheels ALEXBENCH_COMMIT='$$(git rev-parse HEAD)' python benchmarks/lease.py $$OUT'
+	@bytes=$$(($$(du -sb .lease | cut -f1) + $$(git ls-files -z | xargs -0 cat | wc -c))); \
+	echo "$$((bytes >> 20)) MiB travel: the tree, and .lease"; test $$((bytes >> 20)) -lt $(LEASE_MIB)
+	@echo "PYTHONPATH=\$$PWD:\$$PWD/.lease/wheels ALEXBENCH_COMMIT=$$(git rev-parse HEAD)" \
+		"python benchmarks/lease.py \$$OUT"
 
 # torch and torchvision are a pair: installed together they import together.
 $(INSTALLED): pyproject.toml

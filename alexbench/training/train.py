@@ -86,7 +86,8 @@ def train(
     """Train one net, and measure it after every epoch.
 
     A loss that is not finite ends the run with the status ``diverged``: a result, not an error.
-    With checkpoints the run goes on where the last one was made, to the bits it would have had.
+    With checkpoints the run goes on where the last one was made, on a CPU to the bits it would have
+    had; on CUDA, where some kernels add in any order, to other last bits.
     group: the processes that train it together; all of them call this, and have one outcome.
     """
     recipe, count = config.train, len(data.train.labels)

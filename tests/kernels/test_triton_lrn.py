@@ -204,3 +204,24 @@ def test_the_grid_is_within_the_hardwares_limits_however_many_images():
 
     assert triton_lrn.grid(40_000 * 2, 55 * 55, 32) == (80_000 * 95,)
     assert triton_lrn.grid(1, 128 * 27 * 27, 16) == (5832,)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_cuda_forty_thousand_images_in_two_groups_are_normalized():
+    from alexbench.kernels import local_response_norm
+
+    x = torch.randn(40_000, 4, 3, 3, device="cuda")
+    y, same = (local_response_norm(x, 5, 1e-2, 0.75, 2.0, name, 2) for name in ("triton", "torch"))
+    torch.testing.assert_close(y, same, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+def test_on_cuda_a_tensor_of_another_device_than_the_current_one_is_normalized_there():
+    from alexbench.kernels import local_response_norm
+
+    torch.cuda.set_device(0)
+    x = torch.randn(2, 16, 3, 3, device="cuda:1")
+    y, same = (local_response_norm(x, 5, 1e-2, 0.75, 2.0, name) for name in ("triton", "torch"))
+    torch.testing.assert_close(y, same, rtol=1e-5, atol=1e-6)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.kernels.test_triton_lrn import registers_and_spills
 
@@ -15,7 +16,7 @@ INTERPRETED = """
 import torch
 from alexbench.training.optimizer import PaperSGD, set_learning_rate
 def trained(fused):
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator(torch.get_default_device()).manual_seed(0)
     shapes = [(3, 5, 2, 2), (1500,), (7,)]
     weights = [torch.nn.Parameter(torch.randn(s, generator=generator)) for s in shapes]
     weights[0].data = weights[0].data.contiguous(memory_format=torch.channels_last)
@@ -70,3 +71,16 @@ def test_machine_code_keeps_everything_in_registers(weight_decay):
     assert spilled_bytes == 0
     assert registers <= 64
     assert "ld.global.v4" in compiled.asm["ptx"]  # sixteen bytes at a time
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_cuda_the_kernel_updates_as_torchs_operators_do():
+    done = subprocess.run(
+        [sys.executable, "-c", "import torch; torch.set_default_device('cuda')" + INTERPRETED],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
