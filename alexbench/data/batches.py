@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -10,6 +11,8 @@ from alexbench.data.dataset import HeldSplit, Split, StreamedSplit
 from alexbench.data.stream import Decode, in_threads, in_workers
 from alexbench.data.transfer import send
 from alexbench.errors import RunFailed
+
+Item = TypeVar("Item")
 
 
 def batches(
@@ -31,24 +34,29 @@ def copied_ahead(
     read: Iterator[tuple[Tensor, Tensor]], device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches on a CUDA device, each copied on a stream of its own while the one before trains."""
-    stream, ready = torch.cuda.Stream(device), deque[tuple[tuple[Tensor, Tensor], torch.Event]]()
+    stream = torch.cuda.Stream(device)
 
-    def take() -> tuple[Tensor, Tensor]:
-        batch, copied = ready.popleft()
+    def copy(batch: tuple[Tensor, Tensor]) -> tuple[tuple[Tensor, Tensor], torch.Event]:
+        images, labels = batch
+        with torch.cuda.stream(stream):
+            return (send(images, device), send(labels, device)), stream.record_event()
+
+    for batch, copied in one_ahead(map(copy, read)):
         current = torch.cuda.current_stream(device)
         current.wait_event(copied)
         for tensor in batch:
             tensor.record_stream(current)  # its memory is not given away before that one is done
-        return batch
+        yield batch
 
-    for images, labels in read:
-        with torch.cuda.stream(stream):
-            batch = images.to(device, non_blocking=True), send(labels, device)
-            ready.append((batch, stream.record_event()))
-        if len(ready) > 1:
-            yield take()
-    while ready:
-        yield take()
+
+def one_ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """The items in their order; each is handed out when the next one has been made."""
+    waiting = deque[Item]()
+    for item in items:
+        waiting.append(item)
+        if len(waiting) > 1:
+            yield waiting.popleft()
+    yield from waiting
 
 
 def stream(

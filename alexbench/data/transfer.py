@@ -11,5 +11,5 @@ def send(tensor: Tensor, device: torch.device) -> Tensor:
     one. torch keeps pinned memory for the next call, once the copy from it is done.
     """
     if device.type == "cuda" and tensor.device.type == "cpu":
-        tensor = tensor.pin_memory()
+        tensor = tensor.pin_memory()  # itself, if it is pinned
     return tensor.to(device, non_blocking=True)

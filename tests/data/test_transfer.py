@@ -8,6 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from alexbench.config.schema import AugmentConfig, DataConfig
 from alexbench.data import Pixels
+from alexbench.data.batches import one_ahead
 from alexbench.data.dataset import HeldSplit
 from alexbench.data.transfer import send
 from alexbench.training.optimizer import build_optimizer
@@ -79,3 +80,16 @@ def test_the_watch_sees_a_copy_that_blocks_and_a_wait():
 def test_on_the_cpu_nothing_is_copied():
     host = torch.ones(3)
     assert send(host, CPU) is host
+
+
+def test_a_batch_is_handed_out_once_the_next_one_is_on_its_way():
+    made = []
+
+    def make():
+        for number in range(3):
+            made.append(number)
+            yield number
+
+    handed = [(item, len(made)) for item in one_ahead(make())]
+    assert handed == [(0, 2), (1, 3), (2, 3)]
+    assert list(one_ahead(iter([]))) == []

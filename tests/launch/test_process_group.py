@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from alexbench.config.execution import Slot
-from alexbench.errors import BadInput, ProcessLost
+from alexbench.errors import BadInput, ProcessLost, RunFailed
 from alexbench.launch.process_group import WorkerGroup
 from alexbench.parallel.group import open_store
 from alexbench.runs import record
@@ -109,3 +109,14 @@ def test_on_cuda_two_processes_share_a_gpu_over_gloo(tmp_path):
         group.stop()
         losses.append(done.history[0]["train_loss"])
     assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+
+
+def test_an_error_of_a_process_is_heard_while_its_group_still_stands(tmp_path):
+    config = CONFIG.model_copy(update={"data": CONFIG.data.model_copy(update={"name": "cifar10"})})
+    run = Run("tiny", "laptop", "processes", 0, "measure", config, {}, "0" * 64)
+    group = WorkerGroup(Slot(devices=("cpu", "cpu"), data_root=str(tmp_path)), 2)
+    began = time.monotonic()
+    with pytest.raises(RunFailed, match=r"^data\.image_size: CIFAR-10 images have 32 pixels"):
+        group.perform(run, RunStore(tmp_path), lambda *_: None, None)
+    assert time.monotonic() - began < 120
+    group.stop()

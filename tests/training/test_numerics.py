@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from alexbench.config.schema import TrainConfig
 from alexbench.errors import BadInput
 from alexbench.kernels import local_response_norm
 from alexbench.training.numerics import (
@@ -14,8 +15,10 @@ from alexbench.training.numerics import (
     check_precision,
     has_bf16,
     memory_format,
+    prepare,
+    uses_graph,
 )
-from alexbench.training.train import start, train_step
+from alexbench.training.train import start, train_step, warm_up
 from tests.tiny import CPU, tiny_config
 
 CUDA = torch.device("cuda:0")
@@ -85,3 +88,28 @@ def test_normalization_of_bf16_sums_in_float32():
         y = local_response_norm(x, 5, 5e-1, 0.75, 2.0)
     assert y.dtype == torch.bfloat16
     assert ((y.double() - exact) / exact).abs().max() < 2**-8  # one rounding, of the result
+
+
+def test_cudnns_search_is_on_for_the_run_that_asks_for_it_alone():
+    try:
+        for asked in (True, False):
+            prepare(TrainConfig(cudnn_benchmark=asked), CPU)
+            assert torch.backends.cudnn.benchmark is asked
+    finally:
+        torch.backends.cudnn.benchmark = False
+
+
+def test_a_step_is_a_graph_on_cuda_for_one_device_and_sgd_alone():
+    asked = TrainConfig(cuda_graph=True)
+    assert uses_graph(asked, CUDA)
+    assert not uses_graph(asked, CPU)
+    assert not uses_graph(TrainConfig(), CUDA)
+    for keys in ({"placement": "processes"}, {"optimizer": "adam"}):
+        assert not uses_graph(asked.model_copy(update=keys), CUDA)
+
+
+def test_warming_up_takes_nothing_from_any_random_stream():
+    model = {"hidden_units": 8, "dropout": 0.5}
+    before = torch.get_rng_state()
+    assert warm_up(tiny_config(model=model), 3, CPU) > 0
+    assert torch.equal(torch.get_rng_state(), before)
