@@ -449,9 +449,26 @@ class TrainConfig(Section):
         default=False,
         description="true: training ends when target_train_error is reached.",
     )
-    precision: Literal["ieee", "tf32"] = Field(
+    precision: Literal["ieee", "tf32", "bf16"] = Field(
         default="ieee",
-        description="Precision of float32 products on CUDA; the CPU is always ieee.",
+        description=(
+            "ieee, tf32: of float32 products on CUDA, the CPU has ieee alone; bf16: layers compute "
+            "in bf16 (autocast), with float32 sums in LRN and float32 weights."
+        ),
+    )
+    cuda_graph: bool = Field(
+        default=False,
+        description=(
+            "true: a step is recorded once and replayed as one graph, for nets so small that the "
+            "host is slower than the GPU; on CUDA alone, with placement one and optimizer sgd."
+        ),
+    )
+    cudnn_benchmark: bool = Field(
+        default=False,
+        description=(
+            "true: on CUDA cuDNN times its algorithms and takes the fastest; results differ from "
+            "run to run."
+        ),
     )
     placement: Literal["one", "two", "processes", "data_parallel", "hybrid"] = Field(
         default="one",
@@ -464,6 +481,13 @@ class TrainConfig(Section):
     replicas: PositiveInt = Field(
         default=1,
         description="Number of processes of data_parallel and hybrid.",
+    )
+    exchange: Literal["auto", "gloo"] = Field(
+        default="auto",
+        description=(
+            "What carries data between processes. auto: NCCL between GPUs, gloo between CPUs; "
+            "gloo: also between GPUs, by way of the host, so that several processes may share one."
+        ),
     )
     alone: bool = Field(
         default=False,

@@ -87,18 +87,19 @@ def find_slots(
     data_root: str | None,
     num_devices: int,
     configs: Sequence[Config],
+    shared: bool = False,
 ) -> list[Slot]:
     """``slots.find_slots``. configs: the largest must fit; none: each run has a device alone."""
     from alexbench.launch import slots
 
     def largest() -> int:
         from alexbench.data import load_data
-        from alexbench.training.memory import run_bytes
+        from alexbench.training.memory import gpu_bytes
 
-        return max(run_bytes(config, load_data(config.data, data_root)) for config in configs)
+        return max(gpu_bytes(config, load_data(config.data, data_root)) for config in configs)
 
     run_bytes = largest if configs else None
-    return slots.find_slots(device, jobs, threads, data_root, num_devices, run_bytes)
+    return slots.find_slots(device, jobs, threads, data_root, num_devices, run_bytes, shared)
 
 
 def data_sha256(data: DataConfig, data_root: str | None) -> str:
@@ -131,6 +132,24 @@ def lrn_implementation(device: str) -> str:
     from alexbench import kernels
 
     return kernels.resolve(device)
+
+
+def gpu(device: str) -> dict[str, str]:
+    """The model of a GPU, its driver and torch: results of another one are other results."""
+    import torch
+
+    from alexbench.training import environment
+
+    return environment.gpu(torch.device(device))
+
+
+def check_precision(precision: str, device: str) -> None:
+    """Raises BadInput for a precision that the device does not have."""
+    import torch
+
+    from alexbench.training import numerics
+
+    numerics.check_precision(precision, torch.device(device))
 
 
 def main() -> None:

@@ -21,8 +21,10 @@ from alexbench.launch.events import Perform
 from alexbench.launch.inspector import (
     Inspector,
     check_images,
+    check_precision,
     data_sha256,
     find_slots,
+    gpu,
     lrn_implementation,
 )
 from alexbench.launch.progress import Progress
@@ -64,7 +66,7 @@ class Sweep:
         lrn = self.inspector.once(lrn_implementation, slot.device) if has_lrn(config) else None
         return {
             "data_sha256": self.inspector.once(data_sha256, config.data, slot.data_root),
-            "device": "cpu" if on_cpu else "cuda",
+            "device": "cpu" if on_cpu else self.inspector.once(gpu, slot.device),
             # a CUDA device computes the same whatever the host's threads, which follow from --jobs
             "num_threads": slot.num_threads if on_cpu else None,
             "lrn": lrn,
@@ -116,18 +118,19 @@ def prepare(
     variants = list(loaded.variants.values())
 
     @functools.cache
-    def slots_of(num_devices: int, alone: bool) -> list[Slot]:
+    def slots_of(num_devices: int, alone: bool, shared: bool = False) -> list[Slot]:
         jobs = 1 if alone else options.jobs
         where = options.device, jobs, options.threads, options.data_root
         if placement.torchrun_is_on():  # it has started the processes of the other devices
             return inspector.ask(find_slots, *where, 1, [])
-        return inspector.ask(find_slots, *where, num_devices, variants)
+        return inspector.ask(find_slots, *where, num_devices, variants, shared)
 
     def slots_for(train: TrainConfig) -> list[Slot]:
-        return slots_of(placement.num_devices(train), train.alone)
+        return slots_of(placement.num_devices(train), train.alone, train.exchange == "gloo")
 
     for variant in variants:
-        slots_for(variant.train)
+        for slot in slots_for(variant.train)[:1]:
+            inspector.once(check_precision, variant.train.precision, slot.device)
     fixed = resolved_settings(loaded, options.settings)
     folder = Path(options.results) / loaded.name / asked_with.folder_name(loaded.profile, fixed)
     store = RunStore(folder)

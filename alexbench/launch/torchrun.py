@@ -59,7 +59,8 @@ def lead(
     if checkpoints:
         checkpoints.join(group)
     name = call(store, {"run": to_json(run), "folder": str(runs.folder), "slot": asdict(slot)})
-    with joined(store, name, group.rank, group.size, torch.device(slot.device)):
+    device = torch.device(slot.device)
+    with joined(store, name, group.rank, group.size, device, run.config.train.exchange):
         return perform(run, slot, runs, watch, checkpoints, group)
 
 
@@ -95,7 +96,8 @@ def follow() -> None:
         kept = Checkpoints(Path(job["folder"]), run.stem, run.run_id, seconds=0.0)
         kept.join(group)
         try:
-            with joined(store, name, group.rank, group.size, torch.device(slot.device)):
+            device, exchange = torch.device(slot.device), run.config.train.exchange
+            with joined(store, name, group.rank, group.size, device, exchange):
                 perform(run, slot, RunStore(Path(job["folder"])), lambda *_: None, kept, group)
         except Exception:
             traceback.print_exc()

@@ -67,24 +67,33 @@ def find_store(port: int) -> TCPStore:
 
 
 @contextmanager
-def group(store: Store, name: str, rank: int, size: int, device: torch.device) -> Iterator[None]:
+def group(
+    store: Store, name: str, rank: int, size: int, device: torch.device, exchange: str = "auto"
+) -> Iterator[None]:
     """All collectives inside go to the processes that give the same name.
 
-    NCCL between CUDA devices, gloo between CPUs. Waits until all have come.
+    NCCL between CUDA devices, gloo between CPUs; exchange gloo: gloo, which unlike NCCL lets
+    several processes share a GPU. Waits until all have come. After an error no collective is waited
+    for: another process may never come to it.
     """
     on_cuda = device.type == "cuda"
     if on_cuda:
         torch.cuda.set_device(device)
+    with_nccl = on_cuda and exchange != "gloo"
     dist.init_process_group(
-        "nccl" if on_cuda else "gloo",
+        "nccl" if with_nccl else "gloo",
         store=PrefixStore(name, store),
         rank=rank,
         world_size=size,
         timeout=LONGEST_WAIT,
-        device_id=device if on_cuda else None,
+        device_id=device if with_nccl else None,
     )
     try:
         yield
+    except BaseException:
+        assert dist.group.WORLD is not None
+        dist.group.WORLD.abort()
+        raise
     finally:
         dist.destroy_process_group()
 

@@ -20,7 +20,9 @@ from alexbench.runs.files import read_bytes, write_safely
 from alexbench.training.state import State, capture, now, restore
 
 KEPT = 2  # the newest, and the one before it in case that the newest is damaged
-CALLS_BETWEEN_WORDS = 16  # of keep: so often the first process tells the others whether it is time
+# calls of keep: so often the first process tells the others whether it is time; a word waits for
+# the GPU, whose steps are short
+CALLS_BETWEEN_WORDS = {"cpu": 16, "cuda": 256}
 DIGEST_BYTES = hashlib.sha256().digest_size
 
 
@@ -81,7 +83,8 @@ class Checkpoints:
         Raises Stopped, after a checkpoint, where the run is to stop; RunFailed on a full disk.
         """
         self.calls += 1
-        if self.group.size > 1 and self.calls % CALLS_BETWEEN_WORDS:
+        between = CALLS_BETWEEN_WORDS[state.running.loss.device.type]
+        if self.group.size > 1 and self.calls % between:
             return 0.0
         stop, due = self.from_first(lambda: (self.asked_to_stop(), time.monotonic() >= self.due))
         if not (stop or due):

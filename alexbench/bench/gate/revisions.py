@@ -1,6 +1,7 @@
 """The trees that the gate compares: the checkout as it stands, and a revision of its history."""
 
 import io
+import os
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +14,13 @@ from alexbench.errors import BadInput
 
 @contextmanager
 def revision_tree(revision: str, repository: Path) -> Iterator[Path]:
-    """The package of that revision in a temporary folder; the repository is only read."""
+    """The package of that revision in a temporary folder; the repository is only read.
+
+    A folder in place of a revision is such a tree itself, where there is no git.
+    """
+    if is_tree(revision):
+        yield Path(revision).resolve()
+        return
     commit = git(repository, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
     if commit is None:
         raise BadInput(
@@ -27,6 +34,12 @@ def revision_tree(revision: str, repository: Path) -> Iterator[Path]:
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
             tar.extractall(folder, filter="data")
         yield Path(folder)
+
+
+def is_tree(revision: str) -> bool:
+    """Whether it is a folder with the package in it: as a path, so that no branch is meant."""
+    looks_like_path = revision.startswith((".", os.sep)) or os.sep in revision
+    return looks_like_path and Path(revision, "alexbench", "__init__.py").is_file()
 
 
 def check_clean(repository: Path) -> None:
