@@ -30,7 +30,7 @@ test-lowest:  ## the same at the exact lower bounds of pyproject.toml, in an env
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(LOWEST)/lowest.txt
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(LOWEST)/lowest.txt \
 		--editable . 'pytest>=8.3' 'jsonschema>=4.23' 'statsmodels>=0.14'
-	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -q --benchmark-disable $(LOWEST_TESTS)
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -q --benchmark-disable -W default::DeprecationWarning $(LOWEST_TESTS)
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .
