@@ -89,7 +89,7 @@ def test_claims_prints_the_scorecard_and_everything_of_a_claim(results):
     assert alexbench("report", "--format", "csv", cwd=results.parent).returncode == 0
     done = alexbench("claims", cwd=results.parent)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("\n1 inconclusive; 12 runs, ")
+    assert done.stdout.startswith("\n1 inconclusive; 6 runs, 0.8 core hours\n")
     assert "weight_decay: decay vs no_decay, training error" in done.stdout
     assert "Not tested: relu, two_gpu, " in done.stdout
     everything = alexbench("claims", "weight_decay", "--json", cwd=results.parent)
