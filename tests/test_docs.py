@@ -162,7 +162,14 @@ def test_the_question_of_the_readme_is_the_example_in_eight_lines():
     (block,) = fenced(README, "yaml")
     assert len(block.splitlines()) == 8
     assert block in (ROOT / "examples" / "wider.yaml").read_text()
-    assert list(fenced(ROOT / "docs" / "questions.md", "yaml")) == [block]
+    assert block in fenced(ROOT / "docs" / "questions.md", "yaml")
+
+
+def test_the_claim_of_one_s_own_fits_the_example(tmp_path):
+    question, claim = fenced(ROOT / "docs" / "questions.md", "yaml")
+    path = tmp_path / "mine.yaml"
+    path.write_text(question + claim)
+    assert list(load_ablation(str(path)).claims) == ["mine:wider"]
 
 
 def test_python_in_the_pages_is_python():
