@@ -28,8 +28,8 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results"
 # the findings of the README: an ablation and a profile each
 FINDINGS = (("relu", "laptop-authors"), ("lrn", "cifar10-short"), ("dropout", "cifar10-short"))
-WIDTH = 100  # characters of a printed line in the README
-PRINTED_LINES = 6  # of the comparison; the sentence behind it follows
+WIDTH = 90  # characters of a printed line in the README
+PRINTED_LINES = 8  # of the comparison; the sentence behind it follows
 
 
 def text_of(value: Any) -> str:

@@ -77,6 +77,13 @@ def markdown(table: pd.DataFrame, machine: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def named(machine: dict[str, Any]) -> str:
+    """The name of a machine: its GPU, or its processor and threads."""
+    if machine["device"] == "cpu":
+        return f"{machine['processor']}, {machine['num_threads']} threads"
+    return str(machine["device"])
+
+
 def write(measured: Path) -> list[Path]:
     """Write CSV, Markdown and roofline beside what pytest-benchmark measured; returns their paths.
 
@@ -94,5 +101,5 @@ def write(measured: Path) -> list[Path]:
     text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
     write_text_safely(text, paths[0])
     write_text_safely(markdown(table, machine), paths[1])
-    figures.save_png(roofline.draw(table), paths[2])
+    figures.save_png(roofline.draw(table, named(machine)), paths[2])
     return paths

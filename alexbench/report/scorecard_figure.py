@@ -20,7 +20,7 @@ ROW, HEAD = 0.185, 0.36  # inches: a row, and the title above a block
 AXIS = (4.15, 2.15)  # inches: where the axis begins, and how wide it is
 WORD, CLAIM_AT, WHAT, MEASURED, CLAIMED, N = 0.24, 1.24, 2.28, 6.4, 7.72, 9.1
 SHARES, POINTS = (-4.0, 5.0), (-4.0, 4.0)  # what lies beyond is a chevron with its number
-MOST_LETTERS = 33
+MOST_LETTERS = 31
 HALF = 0.5  # of the claim: what lies within counts as nothing
 
 
@@ -193,6 +193,8 @@ def draw_line(ax: Axes, y: int, row: ComparisonRow, points: bool) -> None:
         ax.plot(value, y, look.marker, color=look.colour, markerfacecolor=face, markersize=5)
     else:
         beyond = value < left
+        end, marker = (left, "<") if beyond else (right, ">")
+        ax.plot(end, y, marker, color=look.colour, markersize=3.5, clip_on=False)
         ax.text(
             left + 0.25 if beyond else right - 0.25,
             y,
