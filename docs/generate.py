@@ -28,8 +28,8 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results"
 # the findings of the README: an ablation and a profile each
 FINDINGS = (("relu", "laptop-authors"), ("lrn", "cifar10-short"), ("dropout", "cifar10-short"))
-WIDTH = 100  # characters of a printed line in the README
-PRINTED_LINES = 12
+WIDTH = 90  # characters of a printed line in the README
+PRINTED_LINES = 8  # of the comparison; the sentence behind it follows
 
 
 def text_of(value: Any) -> str:
@@ -179,10 +179,11 @@ def make_run() -> str:
     printed = io.StringIO()
     os.environ["COLUMNS"] = str(WIDTH)
     with contextlib.redirect_stdout(printed):
-        print_comparison(comparison, ablation.metrics[0], ablation.title)
-    lines = printed.getvalue().strip().splitlines()[:PRINTED_LINES]
-    cut = [line if len(line) <= WIDTH else f"{line[: WIDTH - 3].rstrip()}..." for line in lines]
-    return "\n".join(["```text", *cut, "```"])
+        print_comparison(comparison, ablation)
+    lines = printed.getvalue().strip().splitlines()
+    last = max(index for index, line in enumerate(lines) if not line)
+    shown = [*lines[:PRINTED_LINES], "...", *lines[last + 1 :]]
+    return "\n".join(["```text", *shown, "```"])
 
 
 Part = Callable[[], str]

@@ -222,9 +222,8 @@ def save_png(figure: Figure, path: Path, colours: int | None = PALETTE) -> Path:
     """
     pixels, png = io.BytesIO(), io.BytesIO()
     with plain_style():
-        figure.savefig(pixels, dpi=DPI, format="rgba")
-    wide, high = (int(inches * DPI) for inches in figure.get_size_inches())
-    drawn = Image.frombuffer("RGBA", (wide, high), pixels.getvalue()).convert("RGB")
+        figure.savefig(pixels, dpi=DPI, format="png")
+    drawn = Image.open(pixels).convert("RGB")
     if colours:
         drawn = drawn.quantize(colours, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     drawn.save(png, "png")

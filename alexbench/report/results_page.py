@@ -17,7 +17,7 @@ from alexbench.runs.record import RunRecord
 
 BEGIN, END = "<!-- {}: generated -->", "<!-- end of {} -->"
 CLAIMED = ["claim", "what the source says", "source", "ablation"]
-MEASURED = ["verdict", "claim, arms, metric", "measured [95% CI]", "claimed", "n", "p"]
+MEASURED = ["verdict", "claim and arms", "measured [95% CI]", "claimed", "n", "p"]
 EMBEDDED = "glyphs"
 NOT_YET = "not measured yet"
 
@@ -83,18 +83,15 @@ def measured(tables: Comparisons) -> str:
 
 
 def cells(folder: Path, row: ComparisonRow, p: float) -> list[str]:
-    """The cells of a measured row. The share and the notebook's number have lines of their own."""
-    control = ", control" if row.role == "control" else ""
+    """The cells of a measured row. The report and the share have lines of their own."""
     place = f"{folder.parent.name}/{folder.name}"
-    report = f"[{place}](../results/{place}/report.md)"
     share = "" if text.share(row) == text.MISSING else f"<br>share {text.share(row)}"
-    paper, notebook = text.claimed(row, "paper"), text.claimed(row, "notebook")
-    said = "" if notebook == text.MISSING else f"<br>notebook {notebook}"
+    word, _, notes = text.word(row).partition(", ")
     return [
-        verdict(row),
-        f"`{row.claim}`{control}: {row.variant} vs {row.baseline}<br>{row.metric}, {report}",
+        f"**{word}**" + (f", {notes}" if notes else "") if row.verdict else "no size claimed",
+        f"{text.question(row)}<br>[{place}](../results/{place}/report.md)",
         unbroken(text.interval(row) + share),
-        unbroken(paper + said),
+        unbroken(text.claims(row)),
         text.pairs(row),
         f"{text.p_value(row.p_holm)}<br>{text.p_value(p)}",
     ]
@@ -112,14 +109,6 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     cells = [columns, [":--"] * len(columns), *lines]
     return "\n".join(f"| {' | '.join(each)} |" for each in cells)
-
-
-def verdict(row: ComparisonRow) -> str:
-    """The verdict; an inconclusive one with the seeds that it would need, where seeds would do."""
-    at_one_rate = ", at one rate" if text.at_one_rate(row) else ""
-    if seeds := text.more_seeds(row):
-        return f"**inconclusive** ({seeds:,} seeds){at_one_rate}"
-    return f"**{row.verdict}**{at_one_rate}" if row.verdict else "no size claimed"
 
 
 def source(claim: Claim) -> str:

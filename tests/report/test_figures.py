@@ -281,3 +281,15 @@ def test_a_censored_run_is_an_open_dot() -> None:
     axes = curves.dots(BOTH, metrics.METRICS["epochs_to_target"], records).axes[0]
     faces = [each.get_markerfacecolor() for each in axes.lines if len(each.get_xdata()) == 1]
     assert faces[-2:] == ["#000000", "none"]
+
+
+def test_a_figure_whose_size_is_no_whole_number_of_pixels_keeps_its_rows_in_line(tmp_path):
+    """A side may come to 1839.9999999999998 pixels in binary numbers."""
+    figure = Figure(figsize=(9.2 - 1e-15, 1))
+    figure.add_artist(mpl.lines.Line2D([0.5, 0.5], [0, 1], color="black", linewidth=4))
+    with Image.open(figures.save_png(figure, tmp_path / "line.png")) as png:
+        dark = [
+            png.convert("L").crop((0, y, png.width, y + 1)).point(lambda v: v < 128)
+            for y in (9, 190)
+        ]
+    assert dark[0].getbbox() == dark[1].getbbox()

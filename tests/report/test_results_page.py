@@ -47,18 +47,18 @@ def test_a_measured_row_begins_with_the_verdict_and_says_where_and_how_often(tmp
     (row,) = cells(results_page.render([(tmp_path / "lrn" / "laptop", table)])["letters"])
     verdict, arms, measured, claimed, pairs, _ = row
     assert verdict == "**reproduced**, at one rate"
-    assert arms.startswith("`lrn`: both vs none<br>test_error, [lrn/laptop](../results/lrn/laptop/")
+    assert arms == "lrn: both vs none, test error<br>[lrn/laptop](../results/lrn/laptop/report.md)"
     assert measured.startswith("-1.40 [")
     assert "<br>share 1.1" in measured
-    assert claimed == "-1.40 (SE 0.31)<br>notebook -1.37 (SE 0.31)"
+    assert claimed == "-1.40 ± 0.31 (notebook -1.37)"
     assert pairs == "6"
 
 
 def test_an_inconclusive_row_says_how_many_seeds_would_settle_it(tmp_path):
     unclear = comparison(LRN, "laptop", with_delta(-0.2, noise=5))
     (row,) = cells(results_page.render([(tmp_path / "lrn" / "laptop", unclear)])["letters"])
-    assert row[0].startswith("**inconclusive** (")
-    assert row[0].endswith(" seeds), at one rate")
+    assert row[0].startswith("**inconclusive**, ")
+    assert row[0].endswith(" seeds would settle it, at one rate")
 
 
 def test_seeds_that_there_are_already_are_not_asked_for(tmp_path):
