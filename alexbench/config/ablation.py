@@ -247,8 +247,8 @@ def wrong_name(path: Path, variant: str) -> str:
     """What is wrong with a variant's name; nothing where it can be that of a file."""
     if not NAME.fullmatch(variant):
         return (
-            f"{path}: variant '{shown(variant)}': a name begins with a letter or digit, and has "
-            "letters, digits and _ . + - only"
+            f"{path}: variant '{shown(variant)}': a name has letters, digits and _ . + - "
+            "only, and begins with a letter or digit"
         )
     if len(variant) > LONGEST_NAME:
         return (
@@ -473,8 +473,8 @@ def expand(file: AblationFile, path: Path) -> dict[str, Overrides]:
         name = "-".join(map(in_name, cell))
         if name in variants:
             raise BadInput(
-                f"{path}: matrix: two cells have the name '{shown(name)}': a value is given "
-                "twice, or two values are written alike; give variants in place of the matrix"
+                f"{path}: matrix: two cells have one name, '{shown(name)}': a value is "
+                "given twice, or two values are written alike; give variants in place of the matrix"
             )
         variants[name] = dict(zip(file.matrix, cell, strict=True))
     return variants
