@@ -114,7 +114,6 @@ def load_ablation(
     overrides = variants_of(file, own_part, path, profile)
     (tune, reason), part = tuning_of(parts, fixed), f"{path}: profiles.{profile}"
     neighbours = first_said(parts, "tune_neighbours") or 0
-    baseline = own_part.baseline or file.baseline
     shared = shared_layers(scale, file, own_part, path)
     own_layers = {
         variant: [
@@ -131,7 +130,7 @@ def load_ablation(
         profile=profile,
         regime=scale.regime,
         claims=own_claims(file, own_part, path),
-        baseline=baseline,
+        baseline=own_part.baseline or file.baseline,
         metrics=(*file.metrics, *own_part.extra_metrics),
         seeds=seeds if seeds is not None else first_said(parts, "seeds") or 1,
         other_seeds=first_said(parts, "other_seeds"),
