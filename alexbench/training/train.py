@@ -86,8 +86,7 @@ def train(
     """Train one net, and measure it after every epoch.
 
     A loss that is not finite ends the run with the status ``diverged``: a result, not an error.
-    With checkpoints the run goes on where the last one was made, on a CPU to the bits it would have
-    had; on CUDA, where some kernels add in any order, to other last bits.
+    With checkpoints the run goes on where the last one was made, on a CPU to the very same bits.
     group: the processes that train it together; all of them call this, and have one outcome.
     """
     recipe, count = config.train, len(data.train.labels)
