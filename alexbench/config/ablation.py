@@ -96,8 +96,7 @@ def load_ablation(
 
     seeds: runs of each variant, in place of the file's. settings: ``key=value`` over every layer.
     """
-    file = validate(AblationFile, read_yaml(path := find(name)), str(path))
-    refuse([wrong_file_name(path)])
+    file = read_file(path := find(name))
     scale, regime = split_profile(profile)
     profile_part, own_part = load_profile(scale), part_for(file, profile, path)
     parts = (own_part, file, profile_part)  # the first that speaks decides
@@ -159,6 +158,13 @@ def resolve_each(layers: Mapping[str, Sequence[Layer]]) -> dict[str, Config]:
             wrong.append(str(error))
     refuse(wrong)
     return found
+
+
+def read_file(path: Path) -> AblationFile:
+    """What the file says, checked key by key; raises BadInput."""
+    content = read_yaml(path)
+    refuse([wrong_file_name(path)])
+    return validate(AblationFile, content, str(path))
 
 
 def wrong_file_name(path: Path) -> str:
