@@ -106,8 +106,8 @@ def load_ablation(
     """
     path, content, own = read_source(name, files)
     scale = find_scale(profile, files)
-    file, profile = validate(AblationFile, content, str(path)), scale.name
     refuse([wrong_file_name(path, "".join(own.values()))])
+    file, profile = validate(AblationFile, content, str(path)), scale.name
     own_part = part_for(file, profile, path)
     parts = (own_part, file, scale.part)  # the first that speaks decides
     fixed = parse_settings(settings)
