@@ -1,15 +1,24 @@
 """Records made by hand for the tests of what comes after training; no torch anywhere."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
-from alexbench.config.schema import ClaimUse
+from alexbench.config.schema import ClaimUse, Config
 from alexbench.runs import record
-from alexbench.runs.record import SCHEMA_VERSION, RunRecord, pack_correct
+from alexbench.runs.consistency import possible_ids
+from alexbench.runs.record import (
+    MOST_CLASSES_IN_CONFUSION,
+    SCHEMA_VERSION,
+    RunRecord,
+    pack_correct,
+    unpack_correct,
+)
+from alexbench.runs.run import Run
 
 GLYPHS = {
     "name": "glyphs",
@@ -33,6 +42,7 @@ MACHINE = {
     "processor": "a processor",
     "device": "cpu",
     "num_threads": 1,
+    "jobs": 1,
     "precision": "ieee",
     "date": "2026-01-01T00:00:00+00:00",
 }
@@ -115,7 +125,7 @@ def make(
         correct = np.arange(data["test_images"]) >= round(data["test_images"] * (last or 0) / 100)
     values = {
         "schema_version": SCHEMA_VERSION,
-        "run_id": f"{variant}-{seed}",
+        "run_id": "",
         "ablation": "lrn",
         "profile": "laptop",
         "variant": variant,
@@ -124,7 +134,8 @@ def make(
         "status": status,
         "config": {
             "data": {"name": data["name"]},
-            "model": {"lrn": variant},
+            "augment": {"pca_colour": "none"},
+            "model": {"lrn": "none", "bias_init": float(crc32(variant.encode()))},
             "train": {"epochs": epochs or len(history), "lr": lr, "target_train_error": target},
             "evaluate": {"train_images": None},
         },
@@ -134,10 +145,26 @@ def make(
         "history": history,
         "correct": "" if correct is None else pack_correct(correct),
         "confusion": None,
-        "measurements": {"step_seconds": seconds / 8, "peak_memory_bytes": 2**28},
+        "measurements": {
+            "train_seconds": seconds * len(history),
+            "step_seconds": seconds / 8,
+            "peak_memory_bytes": 2**28,
+        },
         "environment": MACHINE,
     }
-    return RunRecord(**(values | others))
+    made = RunRecord(**(values | others))
+    return made if made.run_id else whole(made)
+
+
+def whole(record: RunRecord) -> RunRecord:
+    """The record with the id and the confusion that its other parts ask for."""
+    counts, correct = record.confusion, unpack_correct(record)
+    classes, images = len(record.data["classes"]), record.data["test_images"]
+    fits = counts is not None and len(counts) == classes and sum(map(sum, counts)) == images
+    if correct is not None and classes <= MOST_CLASSES_IN_CONFUSION and not fits:
+        counts = np.zeros((classes, classes), int).tolist()
+        counts[0][0], counts[0][-1] = int(correct.sum()), int((~correct).sum())
+    return replace(record, run_id=next(possible_ids(record)), confusion=counts)
 
 
 def arms(
@@ -166,5 +193,38 @@ def with_delta(delta: float, noise: float = 1.0) -> list[RunRecord]:
 
 def write_records(records: list[RunRecord], folder: Path) -> Path:
     for each in records:
-        record.write(each, folder / "runs" / f"{each.variant}-{each.seed}.json")
+        path = folder / "runs" / f"{each.variant}-{each.seed}.json"
+        record.write(whole(each), path)
     return folder
+
+
+def identity(config: Config) -> dict[str, object]:
+    """What decides a run's result besides its configuration, as the records made here have it."""
+    has_lrn = config.model.lrn in ("conv1", "conv2", "both")
+    return {
+        "data_sha256": GLYPHS["sha256"],
+        "device": "cpu",
+        "num_threads": 1,
+        "lrn": "native" if has_lrn else None,
+    }
+
+
+def of_run(run: Run, test_errors: Sequence[float] | None = None, **others: Any) -> RunRecord:
+    """A record of a planned run, with its configuration; as ``make``, an error each epoch."""
+    config = run.config.model_dump(mode="json")
+    data = others.pop("data", GLYPHS)
+    if run.config.augment.pca_colour != "none":
+        ones = [1.0] * 3
+        data = data | {"colour_components": {"variances": ones, "directions": [ones] * 3}}
+    made = make(
+        run.variant,
+        run.seed,
+        test_errors or [40.0] * run.config.train.epochs,
+        data=data,
+        lr=run.config.train.lr,
+        purpose=run.purpose,
+        config=config,
+        tuned=run.tuned,
+        **others,
+    )
+    return replace(made, run_id=run.run_id) if run.run_id in possible_ids(made) else made

@@ -49,45 +49,43 @@ class ComparisonRow:
     ``finding``: what the ablation's file says of the records of this profile.
     """
 
-    verdict: str
-    claim: str
-    role: str
     ablation: str
     profile: str
-    regime: str
     data: str
     metric: str
     baseline: str
     variant: str
-    baseline_label: str
-    variant_label: str
+    num_pairs: int
+    baseline_mean: float
+    variant_mean: float
     delta: float
     ci_low: float
     ci_high: float
-    delta_unit: str
+    p_value: float
     paper_delta: float
-    paper_se: float
     notebook_delta: float
-    notebook_se: float
-    claimed_direction: str
+    verdict: str
+    same_data: str
+    claim: str
+    role: str
+    regime: str
+    rates: int
+    delta_unit: str
+    scale: str
+    sign: str
     share: float
     share_low: float
     share_high: float
-    scale: str
-    sign: str
-    num_pairs: int
-    rates: int
-    baseline_mean: float
-    variant_mean: float
-    unit: str
-    kind: str
-    p_value: float
     p_holm: float
     log_rank_p: float
     ci_low_new_images: float
     ci_high_new_images: float
     seeds_to_settle: float
-    same_data: str
+    claimed_direction: str
+    paper_se: float
+    notebook_se: float
+    unit: str
+    kind: str
     dropped_seeds: int
     baseline_diverged: int
     variant_diverged: int
@@ -96,6 +94,8 @@ class ComparisonRow:
     baseline_did_not_learn: int
     variant_did_not_learn: int
     tuned: str
+    baseline_label: str
+    variant_label: str
     finding: str
 
 

@@ -5,9 +5,11 @@ Facts are from Krizhevsky, Sutskever, Hinton, NIPS 2012 ("the paper") unless a c
 source; "as run" means the experiment that the authors released as layers-145.
 """
 
+import itertools
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -22,18 +24,41 @@ from pydantic import (
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Percent = Annotated[float, Field(gt=0, lt=100)]
 DropFactor = Annotated[float, Field(gt=1)]
+LONGEST_TEXT = 2000  # characters of what a file says
 Overrides = dict[str, Any]  # "section.key" -> value
 # one "section.key" and the values to try
 Grid = Annotated[
     dict[str, Annotated[list[float], Field(min_length=1)]], Field(min_length=1, max_length=1)
 ]
-Epochs = Annotated[tuple[PositiveInt, ...], Field(strict=False)]  # YAML knows lists, not tuples
+
+
+def rising(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Epochs, or [epoch, rate] pairs, if each epoch is after the one before; raises ValueError."""
+    epochs = [value[0] if isinstance(value, tuple) else value for value in values]
+    if any(later <= earlier for earlier, later in itertools.pairwise(epochs)):
+        raise ValueError("epochs that rise, each once")
+    return values
+
+
+# YAML knows lists, not tuples
+Epochs = Annotated[tuple[PositiveInt, ...], Field(strict=False), AfterValidator(rising)]
 # [epoch, rate] pairs: the rate holds from that epoch on, in place of the schedule
 Rates = Annotated[
     tuple[Annotated[tuple[NonNegativeFloat, NonNegativeFloat], Field(strict=False)], ...],
     Field(strict=False),
+    AfterValidator(rising),
 ]
 ByLayer = dict[str, NonNegativeFloat]  # layer name (conv1, local3, fc6) -> value
+
+
+def readable(text: str) -> str:
+    """The text, if it has no control characters but line ends; raises ValueError."""
+    if not text.replace("\n", "").isprintable() or len(text) > LONGEST_TEXT:
+        raise ValueError(f"printable text of at most {LONGEST_TEXT:,} characters")
+    return text
+
+
+Said = Annotated[str, AfterValidator(readable)]  # what reports and pages show
 
 
 class Section(BaseModel):
@@ -528,9 +553,9 @@ def differences(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
 class Reported(Section):
     """What a source of one's own reports, for a claim that alexbench does not ship."""
 
-    statement: str = Field(description="What the source says, as half a sentence.")
-    source: str = Field(description="Authors, title, year, and the table or page.")
-    link: str | None = Field(default=None, description="Address of the source.")
+    statement: Said = Field(description="What the source says, as half a sentence.")
+    source: Said = Field(description="Authors, title, year, and the table or page.")
+    link: Said | None = Field(default=None, description="Address of the source.")
     data: str | None = Field(
         default=None,
         description="Data set of the source, by its id in references.yaml, e.g. cifar10.",
@@ -582,6 +607,8 @@ class ClaimUse(Section):
 def as_uses(value: Any) -> Any:
     """A variant's name, a use, or a list of them, as a tuple of uses."""
     uses = value if isinstance(value, list) else [value]
+    if not uses:
+        raise ValueError("the variant that tests the claim, or several")
     return tuple({"variant": use} if isinstance(use, str) else use for use in uses)
 
 
@@ -616,7 +643,7 @@ class ProfilePart(Section):
             "best value; none needs a tune_reason."
         ),
     )
-    tune_reason: str | None = Field(default=None, description="Why nothing is tuned.")
+    tune_reason: Said | None = Field(default=None, description="Why nothing is tuned.")
     tune_seeds: PositiveInt | None = Field(
         default=None,
         description="Number of tuning seeds; they are other seeds than the measured ones.",
@@ -654,7 +681,7 @@ class ProfileFile(ProfilePart):
 class AblationPart(ProfilePart):
     """What an ablation says for one profile, or for ``<profile>-<regime>``."""
 
-    finding: str | None = Field(
+    finding: Said | None = Field(
         default=None,
         description="Two sentences on what the records of this profile say.",
     )
@@ -680,8 +707,8 @@ class AblationPart(ProfilePart):
 class AblationFile(ProfilePart):
     """The keys of ablations/<name>.yaml."""
 
-    title: str = Field(description="Title of the tables and pages.")
-    question: str = Field(description="The question, as one sentence.")
+    title: Said = Field(description="Title of the tables and pages.")
+    question: Said = Field(description="The question, as one sentence.")
     claims: Claims = Field(
         default={},
         description=(
@@ -701,11 +728,11 @@ class AblationFile(ProfilePart):
         default={},
         description="In place of variants: setting -> values; each combination is a variant.",
     )
-    labels: dict[str, str] = Field(
+    labels: dict[str, Said] = Field(
         default={},
         description="Variant -> its name in tables and figures.",
     )
-    about: dict[str, str] = Field(default={}, description="Variant -> one sentence on it.")
+    about: dict[str, Said] = Field(default={}, description="Variant -> one sentence on it.")
     profiles: dict[str, AblationPart] = Field(
         default={},
         description="Profile, or <profile>-<regime> -> what differs there.",

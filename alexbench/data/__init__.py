@@ -12,7 +12,7 @@ from alexbench.data.dataset import Dataset, HeldSplit, Split, StreamedSplit
 from alexbench.data.glyphs import load_glyphs
 from alexbench.data.imagefolder import load_folder
 from alexbench.errors import BadInput
-from alexbench.runs.record import DataSection
+from alexbench.runs.sections import ColourComponents, DataSection
 
 __all__ = [
     "Dataset",
@@ -69,5 +69,8 @@ def describe(data: Dataset, augment: AugmentConfig) -> DataSection:
     if augment.pca_colour == "none":
         return described
     variances, directions = colour_components(data.train.moments)
-    components = {"variances": variances.tolist(), "directions": directions.tolist()}
+    components: ColourComponents = {
+        "variances": variances.tolist(),
+        "directions": directions.tolist(),
+    }
     return {**described, "colour_components": components}

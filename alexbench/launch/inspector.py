@@ -15,8 +15,8 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from alexbench.config.execution import Slot
-from alexbench.config.schema import Config, DataConfig
-from alexbench.errors import RunFailed
+from alexbench.config.schema import Config, DataConfig, EvaluateConfig
+from alexbench.errors import BadInput, RunFailed
 from alexbench.launch.child import Child, Parent, describe
 
 SECONDS_TO_END = 2.0  # for files that are half written
@@ -106,6 +106,24 @@ def data_sha256(data: DataConfig, data_root: str | None) -> str:
     from alexbench.data import load_data
 
     return load_data(data, data_root).sha256
+
+
+def check_images(
+    data: DataConfig, evaluate: EvaluateConfig, data_root: str | None, tunes: bool
+) -> None:
+    """Raises BadInput for pictured images that there are not, and for too few images to tune."""
+    from alexbench.data import load_data
+    from alexbench.training.predictions import check_pictured
+    from alexbench.training.runner import TUNING_SHARE
+
+    found = load_data(data, data_root)
+    check_pictured(evaluate, found)
+    images = len(found.train.labels)
+    if tunes and images < TUNING_SHARE:
+        raise BadInput(
+            f"{found.name} has {images} training images, and tuning holds one of {TUNING_SHARE} "
+            "back: allow more, or tune: none with a tune_reason"
+        )
 
 
 def lrn_implementation(device: str) -> str:

@@ -18,7 +18,7 @@ from alexbench.report.figures import (
     GREY,
     MARKERS,
     SOFT,
-    Arm,
+    ArmDrawn,
     name_the_ends,
     place,
     plain_style,
@@ -41,7 +41,7 @@ def same_nets(records: Sequence[RunRecord]) -> bool:
     return any("nets" in run.measurements or "views" in run.measurements for run in records)
 
 
-def curves(arms: Sequence[Arm], records: Sequence[RunRecord]) -> Figure:
+def curves(arms: Sequence[ArmDrawn], records: Sequence[RunRecord]) -> Figure:
     """Draw error against epoch, a panel an error of the history, one below the other."""
     keys = panels(records)
     with plain_style():
@@ -69,7 +69,7 @@ def said_of(records: Sequence[RunRecord]) -> str:
     return f"{records[0].data['name']}, n = {seeds}"
 
 
-def draw_curves(ax: Axes, key: str, arms: Sequence[Arm], records: Sequence[RunRecord]) -> None:
+def draw_curves(ax: Axes, key: str, arms: Sequence[ArmDrawn], records: Sequence[RunRecord]) -> None:
     """Draw a thin line a run, and of each arm the mean and the range over the epochs of all runs.
 
     Where there is a target, each run's line goes to the epoch of its crossing, which is marked.
@@ -84,17 +84,17 @@ def draw_curves(ax: Axes, key: str, arms: Sequence[Arm], records: Sequence[RunRe
     ax.grid(alpha=0.25, linewidth=0.5)
     if key == "train_error":
         draw_target(ax, records)
-    name_the_ends(ax, ends)
+    name_the_ends(ax, ends, key)
 
 
-def draw_arm(ax: Axes, key: str, arm: Arm, runs: Sequence[RunRecord]) -> tuple[float, float]:
+def draw_arm(ax: Axes, key: str, arm: ArmDrawn, runs: Sequence[RunRecord]) -> tuple[float, float]:
     """Draw the runs of an arm; returns where its mean ends."""
     colour, line, marker = arm.look
     seeds = [errors(run, key) for run in runs]
     lines = [list(enumerate(seed, start=1)) for seed in seeds]
     ax.add_collection(
         LineCollection(
-            lines, colors=colour, linewidths=0.4, alpha=0.35, gid=f"arm{arm.place}-seeds"
+            lines, colors=colour, linewidths=0.4, alpha=0.35, gid=f"arm{arm.place}-seeds-{key}"
         )
     )
     common = min(len(seed) for seed in seeds)
@@ -110,18 +110,18 @@ def draw_arm(ax: Axes, key: str, arm: Arm, runs: Sequence[RunRecord]) -> tuple[f
         markersize=3,
         markevery=-(-common // 6),  # six tell arms apart in grey and leave the dashes seen
         label=arm.name,
-        gid=f"arm{arm.place}-mean",
+        gid=f"arm{arm.place}-mean-{key}",
     )
     if len(seeds) > 1:
         low, high = [min(column) for column in columns], [max(column) for column in columns]
         band = ax.fill_between(epochs, low, high, color=colour, alpha=0.14, linewidth=0)
-        band.set_gid(f"arm{arm.place}-band")
+        band.set_gid(f"arm{arm.place}-band-{key}")
     if key == "train_error":
         mark_crossings(ax, arm, runs)
     return epochs[-1], means[-1]
 
 
-def mark_crossings(ax: Axes, arm: Arm, runs: Sequence[RunRecord]) -> None:
+def mark_crossings(ax: Axes, arm: ArmDrawn, runs: Sequence[RunRecord]) -> None:
     """Mark where each run reaches the target training error."""
     reached = [
         (reading.value, run.config["train"]["target_train_error"])
@@ -143,9 +143,8 @@ def mark_crossings(ax: Axes, arm: Arm, runs: Sequence[RunRecord]) -> None:
 
 def draw_target(ax: Axes, records: Sequence[RunRecord]) -> None:
     """Draw a level line at the target training error, if there is one."""
-    for target in sorted(
-        {run.config["train"].get("target_train_error") for run in records} - {None}
-    ):
+    targets = {run.config["train"].get("target_train_error") for run in records}
+    for target in sorted(each for each in targets if each is not None):
         ax.axhline(target, color=GREY, linewidth=0.8, linestyle=(0, (2, 2)))
         ax.annotate(
             f"target {target:g}%",
@@ -174,7 +173,7 @@ def errors(run: RunRecord, key: str) -> list[float]:
 
 
 def rates(
-    arms: Sequence[Arm],
+    arms: Sequence[ArmDrawn],
     metric: Metric,
     tuning: Sequence[RunRecord],
     measured: Sequence[RunRecord],
@@ -195,7 +194,7 @@ def rates(
 
 def draw_rates(
     ax: Axes,
-    arms: Sequence[Arm],
+    arms: Sequence[ArmDrawn],
     metric: Metric,
     tuning: Sequence[RunRecord],
     measured: Sequence[RunRecord],
@@ -218,11 +217,11 @@ def draw_rates(
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set(xlabel="learning rate", ylabel=named(metric))
     ax.grid(alpha=0.25, linewidth=0.5)
-    name_the_ends(ax, ends)
+    name_the_ends(ax, ends, "rates")
 
 
 def draw_rates_of(
-    ax: Axes, arm: Arm, metric: Metric, tried: Sequence[RunRecord], mine: Sequence[RunRecord]
+    ax: Axes, arm: ArmDrawn, metric: Metric, tried: Sequence[RunRecord], mine: Sequence[RunRecord]
 ) -> tuple[float, float]:
     """Draw the rates of one arm; returns where its line ends."""
     colour, line, marker = arm.look
@@ -274,7 +273,7 @@ def named(metric: Metric) -> str:
     return textwrap.fill(said, 30)
 
 
-def dots(arms: Sequence[Arm], metric: Metric, records: Sequence[RunRecord]) -> Figure:
+def dots(arms: Sequence[ArmDrawn], metric: Metric, records: Sequence[RunRecord]) -> Figure:
     """Draw the runs of the arms side by side."""
     shown = [arm for arm in arms if any(run.variant == arm.name for run in records)]
     longest = max(len(arm.label) for arm in shown)
@@ -291,7 +290,9 @@ def dots(arms: Sequence[Arm], metric: Metric, records: Sequence[RunRecord]) -> F
     return figure
 
 
-def draw_dots(ax: Axes, arms: Sequence[Arm], metric: Metric, records: Sequence[RunRecord]) -> None:
+def draw_dots(
+    ax: Axes, arms: Sequence[ArmDrawn], metric: Metric, records: Sequence[RunRecord]
+) -> None:
     """Draw a dot a run, a thin line through the runs of a seed, a bar at the mean.
 
     A censored run is an open dot.

@@ -70,7 +70,7 @@ class Look(NamedTuple):
     marker: str
 
 
-class Arm(NamedTuple):
+class ArmDrawn(NamedTuple):
     """A variant in a figure: its place in the file, its label and its look."""
 
     place: int
@@ -79,7 +79,7 @@ class Arm(NamedTuple):
     look: Look
 
 
-def arms(ablation: Ablation) -> list[Arm]:
+def arms(ablation: Ablation) -> list[ArmDrawn]:
     """Return the variants of an ablation as figures show them; grey where claims are of others."""
     claimed = {ablation.baseline}
     for use in (use for uses in ablation.claims.values() for use in uses):
@@ -87,9 +87,16 @@ def arms(ablation: Ablation) -> list[Arm]:
     if not ablation.claims:
         claimed = set(ablation.variants)
     return [
-        Arm(place, name, ablation.labels.get(name, name), look(place, name in claimed))
+        ArmDrawn(
+            place, name, no_math(ablation.labels.get(name, name)), look(place, name in claimed)
+        )
         for place, name in enumerate(ablation.variants)
     ]
+
+
+def no_math(said: str) -> str:
+    """A text that matplotlib shows as it is: a pair of dollars would be a formula."""
+    return said.replace("$", r"\$")
 
 
 def look(place: int, claimed: bool = True) -> Look:
@@ -111,13 +118,15 @@ def place(figure: Figure, left: float, bottom: float, width: float, height: floa
     return figure.add_axes((left / wide, bottom / high, width / wide, height / high))
 
 
-def name_the_ends(ax: Axes, ends: Sequence[tuple[Arm, float, float]], x: float = 1.03) -> None:
+def name_the_ends(ax: Axes, ends: Sequence[tuple[ArmDrawn, float, float]], panel: str) -> None:
     """Write each arm's label right of the axes, at the height of its line's end (x, y).
 
-    Labels that would touch are moved apart; a thin line leads from the label to the end.
+    Labels that would touch are moved apart; a thin line leads from the label to the end. ``panel``
+    makes the ids of the labels unique in the figure.
     """
     if not ends:
         return
+    x = 1.03  # of the width of the axes
     low, high = ax.get_ylim()
     figure = ax.get_figure(root=True)
     assert figure is not None
@@ -137,10 +146,10 @@ def name_the_ends(ax: Axes, ends: Sequence[tuple[Arm, float, float]], x: float =
             markevery=[2],
             markersize=3,
             clip_on=False,
-            gid=f"arm{arm.place}-name",
+            gid=f"arm{arm.place}-name-{panel}",
         )
         ax.text(x + 0.05, height, arm.label, transform=ax.transAxes, va="center").set_gid(
-            f"arm{arm.place}-label"
+            f"arm{arm.place}-label-{panel}"
         )
 
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from alexbench.analysis import stats
 from alexbench.report.figures import plain_style
 from alexbench.runs import kernel_colour
+from alexbench.runs.metric_values import kernel_saturations
 from alexbench.runs.pictures import Pictures, from_png
 from alexbench.runs.record import RunRecord
 
@@ -19,7 +20,7 @@ def kernels(records: Sequence[RunRecord], kept: Sequence[Pictures]) -> Figure | 
     shown = [
         (pictures.variant, [from_png(kernel) for kernel in pictures.kernels])
         for pictures in kept
-        if by_id[pictures.run_id].measurements.get("kernel_saturations")
+        if kernel_saturations(by_id[pictures.run_id]) and pictures.kernels
     ]
     return draw(shown) if shown else None
 
@@ -29,7 +30,7 @@ def caption(records: Sequence[RunRecord]) -> str:
     lines = []
     for variant in dict.fromkeys(record.variant for record in records):
         mine = [record for record in records if record.variant == variant]
-        found = [each for run in mine if (each := run.measurements.get("kernel_saturations"))]
+        found = [each for run in mine if (each := kernel_saturations(run))]
         if found:
             gaps = [kernel_colour.gap(each) for each in found]
             chance = stats.mean([kernel_colour.shuffled_gap(each) for each in found])

@@ -28,7 +28,8 @@ def render(tables: Comparisons) -> str:
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Returns a Markdown table without padding."""
-    cells = [columns, [":--"] * len(columns), *rows]
+    lines = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    cells = [columns, [":--"] * len(columns), *lines]
     return "\n".join(f"| {' | '.join(each)} |" for each in cells)
 
 

@@ -1,10 +1,11 @@
 """The README's table of one profile: each claim beside paper and notebook, and what it all cost."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from alexbench.analysis.comparison import ComparisonRow
 from alexbench.analysis.stats import holm
+from alexbench.errors import BadInput
 from alexbench.report import readme_claims, text
 from alexbench.report.text import Comparisons
 from alexbench.runs import record
@@ -25,7 +26,7 @@ COLUMNS = [
 ]
 
 
-def render(tables: Comparisons) -> str:
+def render(tables: Comparisons, tell: Callable[[str], None] = lambda line: None) -> str:
     """Return the table in Markdown, a row a claim and metric, over (folder, comparison).
 
     Below it stand the data, the runs (tuning included) and the core hours of their records.
@@ -33,7 +34,7 @@ def render(tables: Comparisons) -> str:
     claims = [(folder, row) for folder, table in tables for row in table if row.claim]
     here = holm([row.p_value for _, row in claims])
     rows = [cells(folder, row, p) for (folder, row), p in zip(claims, here, strict=True)]
-    runs = [run for folder, _ in tables for run in records(folder)]
+    runs = [run for folder, _ in tables for run in records(folder, tell)]
     return (
         f"{readme_claims.markdown(COLUMNS, rows)}\n\n{cost(runs)}"
         if runs
@@ -58,13 +59,16 @@ def cells(folder: Path, row: ComparisonRow, p_holm_here: float) -> list[str]:
     ]
 
 
-def records(folder: Path) -> list[RunRecord]:
-    """Return the records of a folder, whatever they were trained for."""
-    return [
-        record.read(path)
-        for kind in ("runs", "members", "tuning")
-        for path in sorted(folder.glob(f"{kind}/*.json"))
-    ]
+def records(folder: Path, tell: Callable[[str], None]) -> list[RunRecord]:
+    """Return the records of a folder, whatever they were trained for; ``tell`` hears of others."""
+    found = []
+    for kind in ("runs", "members", "tuning"):
+        for path in sorted(folder.glob(f"{kind}/*.json")):
+            try:
+                found.append(record.read(path))
+            except BadInput as error:
+                tell(str(error))
+    return found
 
 
 def cost(runs: Sequence[RunRecord]) -> str:

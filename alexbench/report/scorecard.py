@@ -38,7 +38,7 @@ class Line(NamedTuple):
         return self.row.sign in ("same", "opposite") and self.p_holm_here > ALPHA
 
 
-class Cost(NamedTuple):
+class Spent(NamedTuple):
     """What the runs behind a scorecard took."""
 
     runs: int
@@ -54,7 +54,7 @@ class Scorecard(NamedTuple):
     without_size: tuple[Line, ...]  # claims of a direction; a line a claim
     no_effect_stated: tuple[str, ...]  # measured, and no verdict is possible
     not_tested: tuple[str, ...]
-    cost: Cost
+    cost: Spent
 
     def lines(self) -> tuple[Line, ...]:
         """The lines of all blocks."""
@@ -147,7 +147,7 @@ def adjusted(lines: Sequence[Line]) -> list[Line]:
     ]
 
 
-def cost(folders: Iterable[Path]) -> Cost:
+def cost(folders: Iterable[Path]) -> Spent:
     """The runs and core hours that the folders' arms.csv tell; runs of another folder not twice."""
     runs, tuning, hours = 0, 0, 0.0
     for path in (folder / "arms.csv" for folder in sorted(folders)):
@@ -157,10 +157,10 @@ def cost(folders: Iterable[Path]) -> Cost:
                     runs += int(arm["trained"]) + int(arm["tuning_runs"])
                     tuning += int(arm["tuning_runs"])
                     hours += float(arm["core_hours"])
-    return Cost(runs, tuning, hours)
+    return Spent(runs, tuning, hours)
 
 
-def tally(lines: Sequence[Line], cost: Cost | None) -> str:
+def tally(lines: Sequence[Line], cost: Spent | None) -> str:
     """``2 reproduced, 2 larger, 4 negligible; 164 runs, 14.2 core hours``."""
     counts = Counter(line.row.verdict for line in lines)
     said = ", ".join(f"{counts[word]} {word}" for word in WORDS if counts[word])

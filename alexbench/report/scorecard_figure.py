@@ -193,6 +193,8 @@ def draw_line(ax: Axes, y: int, row: ComparisonRow, points: bool) -> None:
         ax.plot(value, y, look.marker, color=look.colour, markerfacecolor=face, markersize=5)
     else:
         beyond = value < left
+        end, marker = (left, "<") if beyond else (right, ">")
+        ax.plot(end, y, marker, color=look.colour, markersize=3.5, clip_on=False)
         ax.text(
             left + 0.25 if beyond else right - 0.25,
             y,

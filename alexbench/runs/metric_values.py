@@ -207,9 +207,16 @@ def measured(key: str) -> Callable[[RunRecord], MetricValue]:
     return lambda record: MetricValue(_number(value_of(record.measurements, key)))
 
 
+def kernel_saturations(record: RunRecord) -> list[float]:
+    """The colour saturation of each first kernel; none where one of them is not finite."""
+    found = record.measurements.get("kernel_saturations", [])
+    kept = [each for each in found if each is not None]
+    return kept if len(kept) == len(found) else []
+
+
 def column_specialisation(record: RunRecord) -> MetricValue:
     """How much further apart the columns are in colour than kernels dealt out by chance."""
-    by_kernel = record.measurements.get("kernel_saturations")
+    by_kernel = kernel_saturations(record)
     if not by_kernel:
         return MISSING
     return MetricValue(kernel_colour.gap(by_kernel) - kernel_colour.shuffled_gap(by_kernel))

@@ -1,177 +1,48 @@
 """The record of one run: its configuration, history and machine, as a JSON file. No torch here."""
 
-import base64
-import dataclasses
 import json
 import math
-import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
-from typing import (
-    Annotated,
-    Any,
-    Literal,
-    NotRequired,  # of Python 3.12, as pydantic needs it
-    cast,
-)
+from typing import Any
 
-import numpy as np
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
-from typing_extensions import TypedDict
+from pydantic import TypeAdapter, ValidationError
 
 from alexbench.config.schema import differences
-from alexbench.errors import BadInput
-from alexbench.runs import files
+from alexbench.errors import BadInput, shown
+from alexbench.runs import consistency, files
+from alexbench.runs.sections import (
+    MOST_CLASSES_IN_CONFUSION,
+    SCHEMA_VERSION,
+    DataSection,
+    Environment,
+    HistoryRow,
+    Measurements,
+    RunRecord,
+    pack_correct,
+    unpack_correct,
+    was_trained,
+)
 
-SCHEMA_VERSION = 1
-MOST_CLASSES_IN_CONFUSION = 100
-NAMED_RUN = re.compile(r"-seed\d+-([0-9a-f]{10})$")  # the end of Run.stem
+__all__ = [
+    "MOST_CLASSES_IN_CONFUSION",
+    "SCHEMA_VERSION",
+    "DataSection",
+    "Environment",
+    "HistoryRow",
+    "Measurements",
+    "RunRecord",
+    "pack_correct",
+    "read",
+    "read_folder",
+    "unpack_correct",
+    "was_trained",
+    "write",
+]
 
-Percent = Annotated[float, Field(ge=0, le=100)]
-Seconds = Annotated[float, Field(ge=0)]
-Found = list[tuple[Path, "RunRecord"]]
-
-# The sections are TypedDicts: a record keeps which keys it has, in the order of the file. A number
-# that does not exist (a diverged loss) is None.
-
-
-class DataSection(TypedDict):
-    """The images: what they are, and their number."""
-
-    name: str
-    source: str
-    sha256: str
-    sha256_of: NotRequired[str]
-    classes: list[str]
-    train_images: int
-    test_images: int
-    skipped: list[str]
-    colour_components: NotRequired[dict[str, Any]]
-
-
-class ModelSection(TypedDict):
-    """The size of the net."""
-
-    parameters: int
-    flops: int  # forward, one image
-
-
-class HistoryRow(TypedDict):
-    """One epoch, counted from 1. Errors in percent, losses in nats.
-
-    Further keys are ``saturated_<layer>``: the percentage of its tanh units that are saturated.
-    """
-
-    __pydantic_config__ = ConfigDict(  # type: ignore[misc]
-        extra="allow", strict=True, allow_inf_nan=False
-    )
-
-    epoch: int
-    lr: float
-    train_loss: float | None
-    running_train_error: Percent | None
-    train_error: Percent | None
-    test_loss: float | None
-    test_error: Percent | None
-    top5_error: Percent | None
-    train_seconds: Seconds
-    evaluate_seconds: Seconds
-    images_per_second: float | None
-    exchanged_bytes: NotRequired[float]
-
-
-def only_saturation(row: HistoryRow) -> HistoryRow:
-    """The row, if its further keys are ``saturated_<layer>`` in percent; raises ValueError."""
-    for key in row.keys() - HistoryRow.__annotations__.keys():
-        value = cast(dict[str, Any], row)[key]
-        percent = isinstance(value, float) and 0 <= value <= 100
-        if not key.startswith("saturated_") or not percent:
-            raise ValueError(f"'{key}': {value!r} is not known here")
-    return row
-
-
-class Measurements(TypedDict, total=False):
-    """What was measured once a run: its times, and its final test where that averages outputs."""
-
-    train_seconds: Seconds
-    step_seconds: Seconds
-    peak_memory_bytes: int
-    views: str
-    nets: int
-    test_loss: float | None
-    test_error: Percent
-    top5_error: Percent
-    kernel_saturations: list[float]
-
-
-class Environment(TypedDict):
-    """Where and when the run was trained, and by which code."""
-
-    trained_for: NotRequired[str]  # <ablation>/<profile>, if the record is a copy
-    commit: str | None
-    dirty: bool | None  # None: not known, as in an installed package
-    versions: dict[str, Any]
-    processor: str
-    device: str
-    num_threads: int
-    precision: str
-    jobs: NotRequired[int]
-    date: str
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """One variant trained with one seed. Errors in percent, times in seconds.
-
-    ``correct`` is the final correctness of every test image (base64 of ``numpy.packbits``; empty if
-    the run diverged); ``confusion`` counts true x predicted classes. ``files``: name -> text of the
-    ablation's and profile's files, where these are not shipped ones.
-    """
-
-    __pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-    schema_version: int
-    run_id: str
-    ablation: str
-    profile: str
-    variant: str
-    seed: int
-    purpose: Literal["measure", "tune", "member"]
-    status: Literal["finished", "diverged"]
-    config: dict[str, Any]
-    data: DataSection
-    model: ModelSection
-    tuned: dict[str, Any]
-    history: Annotated[
-        list[Annotated[HistoryRow, AfterValidator(only_saturation)]], Field(min_length=1)
-    ]
-    correct: str
-    confusion: list[list[int]] | None
-    measurements: Measurements
-    environment: Environment
-    files: dict[str, str] = dataclasses.field(default_factory=dict)
-
-
+Found = list[tuple[Path, RunRecord]]
 _ADAPTER = TypeAdapter(RunRecord)
-
-
-def pack_correct(correct: np.ndarray) -> str:
-    """Return per-example correctness (a boolean vector) as text."""
-    return base64.b64encode(np.packbits(correct.astype(bool)).tobytes()).decode()
-
-
-def unpack_correct(record: RunRecord) -> np.ndarray | None:
-    """Return the per-example correctness, shape (test_images,), or None if the run diverged."""
-    if not record.correct:
-        return None
-    packed = np.frombuffer(base64.b64decode(record.correct), np.uint8)
-    return np.unpackbits(packed, count=record.data["test_images"]).astype(bool)
-
-
-def was_trained(record: RunRecord) -> bool:
-    """Whether the run was trained; a record of averaged outputs was not."""
-    return "step_seconds" in record.measurements
 
 
 def write(record: RunRecord, path: Path) -> None:
@@ -184,28 +55,30 @@ def write(record: RunRecord, path: Path) -> None:
 
 
 def read(path: Path) -> RunRecord:
-    """Return the record in ``path``; BadInput in one line if it is none."""
+    """Return the record in ``path``, checked whole; BadInput in one line if it is none."""
     try:
         text = path.read_text(encoding="utf-8")
-        version = json.loads(text).get("schema_version")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: cannot be read ({files.reason(error)})") from error
-    except (ValueError, AttributeError) as error:
-        raise BadInput(f"{path}: is not a whole record (truncated?); delete it") from error
-    if version != SCHEMA_VERSION:
-        raise BadInput(
-            f"{path}: has schema version {version}, this alexbench reads {SCHEMA_VERSION}"
-        )
     try:
         record = _ADAPTER.validate_json(text)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BadInput(f"{path}: key '{where}': {first['msg'].lower()}") from error
-    named = NAMED_RUN.search(path.stem)
-    if named and not record.run_id.startswith(named[1]):
-        raise BadInput(f"{path}: is the record of run {record.run_id[:10]}; delete it")
+        raise BadInput(f"{path}: {why_none(error)}") from None
+    if wrong := consistency.contradiction(record, path.stem):
+        raise BadInput(f"{path}: {wrong}")
     return record
+
+
+def why_none(error: ValidationError) -> str:
+    """The first thing that makes a file no record, in words."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    if not first["loc"]:
+        return "is not a whole record (truncated?); delete it"
+    if first["loc"] == ("schema_version",) and first["type"].endswith("than_equal"):
+        version = shown(first["input"])
+        return f"has schema version {version}, this alexbench reads {SCHEMA_VERSION}"
+    where = ".".join(shown(part) for part in first["loc"])
+    return f"key '{where}': {first['msg'].lower()}"
 
 
 def read_folder(

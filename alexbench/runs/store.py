@@ -143,7 +143,7 @@ class RunStore:
         for run, copy, origin in self.copies(self.missing(runs)):
             with self.lock(run) as mine:
                 if mine and not self.is_done(run):
-                    shown, _ = pictures.read_folder(origin, [run.run_id])
+                    shown, _ = pictures.read_folder(origin, {run.run_id: None})
                     for each in shown[:1]:
                         own = replace(each, variant=run.variant)
                         pictures.write(own, self.folder, copy.data["source"])

@@ -76,7 +76,8 @@ def choose(ablation: Ablation, grid: list[float], runs: list[Run], store: RunSto
         done = records.get(run) or record.read(store.record_path(run))  # or says what is wrong
         reading = metric_values.read(ablation.metrics[0], done)
         value = math.inf if reading.censored or math.isnan(reading.value) else reading.value
-        scores[grid[index // per_value]].append((value, train_errors(done)[-1] or math.inf))
+        trained = train_errors(done)[-1]
+        scores[grid[index // per_value]].append((value, math.inf if trained is None else trained))
     means = {
         value: tuple(statistics.fmean(column) for column in zip(*rows, strict=True))
         for value, rows in scores.items()

@@ -34,7 +34,9 @@ def test_a_report_is_tables_text_and_a_figure(tmp_path: Path) -> None:
     folder = write_records(with_delta(-1.4), tmp_path)
     paths, _ = build.write(LRN, "laptop", folder)
     names = {path.name for path in paths}
-    assert {"summary.csv", "comparison.csv", "report.md", "curves.png"} <= names
+    tables = {"summary.csv", "comparison.csv", "arms.csv", "runs.csv", "history.csv"}
+    figures = {f"{name}.{form}" for name in ("forest", "curves") for form in ("svg", "pdf", "png")}
+    assert names == tables | figures | {"report.md", "report.tex", "report.html"}
     assert all(path.is_file() for path in paths)
     back = pd.read_csv(folder / "comparison.csv")
     assert back["delta"][0] == pytest.approx(-1.4)
@@ -54,7 +56,9 @@ def test_markdown_tells_question_verdict_data_and_learning_rates(tmp_path: Path)
     assert "Data: glyphs (embedded), 26 classes, 1,000 training and 500 test images" in text
     assert "train.lr 0.02" in text
     assert "train.lr 0.05" in text
-    assert "reproduced (on glyphs, at one rate)" in text
+    assert "| reproduced, at one rate " in text
+    assert "| -1.40 ± 0.31 (notebook -1.37) " in text
+    assert "Other data: measured on glyphs; the claims are about ImageNet" in text
 
 
 def test_an_inconclusive_verdict_says_how_many_seeds_it_would_take() -> None:
@@ -148,8 +152,9 @@ def test_latex_has_the_rules_of_booktabs_and_escapes_what_it_prints(tmp_path: Pa
         "midrule",
         "bottomrule",
     ]
-    assert r"test\_error" in text
-    assert r"delta [95\% CI]" in text
+    assert r"reproduced, at one rate & lrn: both vs none, test error & $-$1.40 [" in text
+    assert r"& $-$1.40 $\pm$ 0.31 (notebook $-$1.37) & 6 \\" in text
+    assert r"measured [95\% CI]" in text
     assert text.count("{") == text.count("}")
     for line in text.splitlines()[1:]:
         assert "%" not in line.replace(r"\%", "")
@@ -164,8 +169,9 @@ def test_latex_prints_every_special_character_as_itself() -> None:
 def test_only_the_formats_that_were_asked_for_are_written(tmp_path: Path) -> None:
     write_records(with_delta(-1.4), tmp_path)
     files = {
-        "csv": {"summary.csv", "comparison.csv"},
-        "markdown": {"report.md", "curves.png"},
+        "csv": {"summary.csv", "comparison.csv", "arms.csv", "runs.csv", "history.csv"},
+        "markdown": {"report.md"}
+        | {f"{name}.{form}" for name in ("forest", "curves") for form in ("svg", "pdf", "png")},
         "latex": {"report.tex"},
         "html": {"report.html"},
     }
@@ -181,8 +187,11 @@ def test_the_page_holds_everything_and_reaches_for_nothing(tmp_path: Path) -> No
     build.write(LRN, "laptop", folder)
     text = (folder / "report.html").read_text()
     assert "reproduced (on glyphs, at one rate)" in text
-    assert text.count("<svg") == 6  # two curves, dots, forest, a confusion matrix a variant
-    assert not re.search(r'\b(src|href)="(?!data:|#|https?:|\.\./\.\./index\.html")', text)
+    assert text.count("<svg") == 5  # curves, dots, forest, a confusion matrix a variant
+    beside = r"[a-z]+\.(csv|md|tex)\""
+    assert not re.search(
+        rf'\b(src|href)="(?!data:|#|https?:|{beside}|\.\./\.\./index\.html")', text
+    )
     assert not re.search(r'<(script|link|img|iframe)[^>]*(src|href)="(?!data:)', text)
     assert "ab" * 32 in text  # the data's SHA-256
     assert MACHINE["commit"] in text
@@ -201,24 +210,29 @@ def test_what_a_class_is_called_cannot_break_the_page(tmp_path: Path) -> None:
     assert "&lt;script&gt;" in text
 
 
+def index_of(results: Path) -> str:
+    """The text of the index page of a folder of results."""
+    return build.write_index(results, ["html"])[-1].read_text()
+
+
 def test_the_index_has_every_claim_and_a_link_to_every_page(tmp_path: Path) -> None:
     write_records(with_delta(-1.4), tmp_path / "lrn" / "laptop")
     write_records(with_delta(-1.4), tmp_path / "lrn" / "laptop,train.epochs=1")
     for folder in sorted((tmp_path / "lrn").iterdir()):
         build.write(LRN, folder.name, folder)
-    text = build.write_index(tmp_path).read_text()
+    text = index_of(tmp_path)
     for claim in references.claim_ids():
         assert f">{claim}<" in text
     assert 'href="lrn/laptop/report.html"' in text
     assert 'href="lrn/laptop%2Ctrain.epochs%3D1/report.html"' in text
-    assert text.count(">not measured yet<") == len(references.claim_ids()) - 1
-    assert "reproduced (on glyphs, at one rate)" in text
+    assert text.count(">not measured yet<") == 2 * (len(references.claim_ids()) - 1)
+    assert "1 reproduced</span>" in text
 
 
 def test_an_ablation_without_claims_has_its_place_in_the_index_too(tmp_path: Path) -> None:
     folder = write_records(with_delta(-1.4), tmp_path / "lrn" / "laptop")
     build.write(Question(), "laptop", folder)
-    assert "lrn, profile laptop" in build.write_index(tmp_path).read_text()
+    assert "lrn, profile laptop" in index_of(tmp_path)
 
 
 def test_a_table_of_another_version_is_bad_input_that_says_what_to_do(tmp_path: Path) -> None:
@@ -229,8 +243,8 @@ def test_a_table_of_another_version_is_bad_input_that_says_what_to_do(tmp_path: 
 
 
 def test_an_index_over_nothing_says_that_nothing_was_measured(tmp_path: Path) -> None:
-    text = build.write_index(tmp_path).read_text()
-    assert text.count(">not measured yet<") == len(references.claim_ids())
+    text = index_of(tmp_path)
+    assert text.count(">not measured yet<") == 2 * len(references.claim_ids())
 
 
 WITHOUT_TORCH = """

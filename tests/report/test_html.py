@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from alexbench.config.ablation import load_ablation
 from alexbench.report import build
 from alexbench.runs import pictures, record
 from tests.browser import Page, chromium, needs_chromium
@@ -19,6 +20,7 @@ NASTY = "<script>document.title='owned'</script>"
 CLASSES = [NASTY, "a & b", '"quoted"', *[chr(68 + i) for i in range(23)]]
 DATA = GLYPHS | {"classes": CLASSES}
 LONG = "laptop,data.test_images=260,data.train_images=520,train.epochs=2"
+RESULTS = Path(__file__).parents[2] / "results"
 VARIANTS = ("none", "conv1", "both")
 
 
@@ -29,7 +31,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     question = Question(
         variants={name: {} for name in VARIANTS},
         metrics=("test_error", "epoch_seconds"),
-        claims={"lrn": (use("both"),), "vgg_lrn": (use("both"),)},
+        claims={"lrn": (use("both", control="conv1"),), "vgg_lrn": (use("both"),)},
+        finding="Both layers raise the error.",
     )
     fill(question, results / "lrn" / "laptop")
     two_gpu = Question(
@@ -59,7 +62,20 @@ def fill(question: Question, folder: Path, data: dict[str, object] = DATA) -> No
                 seconds=2 + 0.1 * place,
                 confusion=(np.eye(size, dtype=int) * 15 + 1).tolist(),
             )
+            run = replace(run, tuned={"train.lr": 0.01})
             record.write(run, folder / "runs" / f"{variant}-{seed}.json")
+            for lr in (0.005, 0.01, 0.02):
+                tried = make(
+                    variant,
+                    100 + seed,
+                    errors.tolist(),
+                    data=data,
+                    lr=lr,
+                    purpose="tune",
+                    ablation=question.name,
+                    run_id=f"{variant}-{seed}-{lr}",
+                )
+                record.write(tried, folder / "tuning" / f"{variant}-{seed}-{lr}.json")
     images = rng.integers(0, 255, (6, 32, 32, 3)).astype(np.uint8)
     shown = pictures.examples(
         images, range(6), rng.dirichlet(np.ones(size), 6), list(map(str, data["classes"]))
@@ -91,13 +107,75 @@ def test_a_page_is_quiet_and_asks_for_nothing_but_itself(
     assert [url for url in others if not url.startswith("data:")] == []
 
 
-@pytest.mark.parametrize("width", [390, 1400])
+@pytest.mark.parametrize("width", [390, 820, 1400])
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_never_scrolls_sideways(browser: Page, results: Path, name: str, width: int) -> None:
     browser.open(results / name, width)
     browser.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
     assert browser.evaluate("innerWidth") == width
     assert browser.evaluate("document.documentElement.scrollWidth") <= width
+
+
+VERDICTS = """[...document.querySelectorAll('.verdict')].filter((v) => v.getClientRects().length)
+  .map((v) => v.getBoundingClientRect()).filter((r) => r.left < 0 || r.right > innerWidth).length"""
+
+
+@pytest.mark.parametrize("width", [390, 820, 1400])
+@pytest.mark.parametrize("name", PAGES)
+def test_no_verdict_lies_outside_of_the_window(
+    browser: Page, results: Path, name: str, width: int
+) -> None:
+    browser.open(results / name, width)
+    browser.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    assert browser.evaluate("document.querySelectorAll('.verdict').length") > 5
+    assert browser.evaluate(VERDICTS) == 0
+
+
+def test_the_first_window_of_a_page_has_the_finding_the_verdict_and_the_figures(
+    browser: Page, tmp_path: Path
+) -> None:
+    ablation = load_ablation("lrn", "cifar10-short")
+    for kind in ("runs", "tuning"):
+        (tmp_path / kind).symlink_to(RESULTS / "lrn" / "cifar10-short" / kind)
+    build.write(ablation, "cifar10-short", tmp_path, formats=["html"])
+    browser.open(tmp_path / "report.html")
+    for selector in (".question", ".finding", ".verdicts", "#forest svg", "#rates svg"):
+        box = f"document.querySelector('{selector}').getBoundingClientRect()"
+        assert browser.evaluate(f"{box}.top") > 0
+        assert browser.evaluate(f"{box}.bottom") <= 900, selector
+
+
+def test_a_check_box_hides_an_arm_of_the_curves(browser: Page, results: Path) -> None:
+    browser.open(results / PAGES[1])
+    seen = (
+        "[...document.querySelectorAll('[id^=curves-arm1-]')]"
+        ".map((e) => getComputedStyle(e).display)"
+    )
+    assert "none" not in browser.evaluate(seen)
+    browser.evaluate("document.querySelector('#show-1').click()")
+    assert set(browser.evaluate(seen)) == {"none"}
+
+
+def test_the_index_switches_profiles_without_a_script(browser: Page, results: Path) -> None:
+    browser.open(results / "index.html")
+    shown = "[...document.querySelectorAll('.panel')].map((e) => getComputedStyle(e).display)"
+    assert browser.evaluate(shown) == ["block", "none"]
+    browser.evaluate("document.querySelector('#of-2').click()")
+    assert browser.evaluate(shown) == ["none", "block"]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_printed_page_has_its_folds_open_and_is_not_cut(
+    browser: Page, results: Path, name: str
+) -> None:
+    browser.open(results / name, 718)  # A4 less its margins, at 96 pixels an inch
+    browser.send("Emulation.setEmulatedMedia", media="print")
+    assert browser.evaluate("document.documentElement.scrollWidth") <= 718
+    assert browser.evaluate(VERDICTS) == 0
+    tables = "[...document.querySelectorAll('details:not(.screen) table')]"
+    hidden = f"{tables}.filter((t) => !t.checkVisibility())"
+    assert browser.evaluate(f"{hidden}.length") == 0
+    browser.send("Emulation.setEmulatedMedia", media="")
 
 
 def test_the_index_links_to_every_ablation(browser: Page, results: Path) -> None:
@@ -116,39 +194,44 @@ def test_a_page_links_back_to_the_index(browser: Page, results: Path) -> None:
     )
 
 
-COLUMN = """(() => {
-  const table = document.querySelector("table.sortable");
-  const at = [...table.tHead.rows[0].cells].findIndex((c) => c.innerText.startsWith("measured"));
+TABLE = """[...document.querySelectorAll("table.sortable")]
+  .find((t) => t.caption.textContent.startsWith("{}"))"""
+COLUMN = """(() => {{
+  const table = {0};
+  const at = [...table.tHead.rows[0].cells].findIndex((c) => c.textContent.startsWith("measured"));
   return [...table.tBodies[0].rows].map((row) => row.cells[at].dataset.value);
-})()"""
-BUTTON = """[...document.querySelectorAll("table.sortable th button")]
-  .find((b) => b.innerText.startsWith("measured"))"""
+}})()"""
+BUTTON = '[...{}.querySelectorAll("button")].find((b) => b.textContent.startsWith("measured"))'
+CLAIMS = TABLE.format("Claims and their controls")
+EVERY_ROW = TABLE.format("One row a claim")
 
 
 def test_a_table_sorts_by_number_and_back(browser: Page, results: Path) -> None:
     browser.open(results / PAGES[1])
-    unsorted = list(map(float, browser.evaluate(COLUMN)))
-    browser.evaluate(f"{BUTTON}.click()")
-    assert list(map(float, browser.evaluate(COLUMN))) == sorted(unsorted) != unsorted
-    assert browser.evaluate(f"{BUTTON}.parentNode.ariaSort") == "ascending"
-    browser.evaluate(f"{BUTTON}.click()")
-    assert list(map(float, browser.evaluate(COLUMN))) == sorted(unsorted, reverse=True)
-    assert browser.evaluate(f"{BUTTON}.parentNode.ariaSort") == "descending"
+    unsorted = list(map(float, browser.evaluate(COLUMN.format(CLAIMS))))
+    browser.evaluate(f"{BUTTON.format(CLAIMS)}.click()")
+    assert list(map(float, browser.evaluate(COLUMN.format(CLAIMS)))) == sorted(unsorted) != unsorted
+    assert browser.evaluate(f"{BUTTON.format(CLAIMS)}.parentNode.ariaSort") == "ascending"
+    browser.evaluate(f"{BUTTON.format(CLAIMS)}.click()")
+    assert list(map(float, browser.evaluate(COLUMN.format(CLAIMS)))) == sorted(
+        unsorted, reverse=True
+    )
+    assert browser.evaluate(f"{BUTTON.format(CLAIMS)}.parentNode.ariaSort") == "descending"
 
 
 def test_a_table_sorts_by_keyboard(browser: Page, results: Path) -> None:
     browser.open(results / PAGES[1])
-    unsorted = list(map(float, browser.evaluate(COLUMN)))
-    browser.evaluate(f"{BUTTON}.focus()")
+    unsorted = list(map(float, browser.evaluate(COLUMN.format(CLAIMS))))
+    browser.evaluate(f"{BUTTON.format(CLAIMS)}.focus()")
     browser.press("Enter", 13)
-    assert list(map(float, browser.evaluate(COLUMN))) == sorted(unsorted)
+    assert list(map(float, browser.evaluate(COLUMN.format(CLAIMS)))) == sorted(unsorted)
 
 
 def test_rows_without_a_number_sort_to_the_end_both_ways(browser: Page, results: Path) -> None:
     browser.open(results / "index.html")
     for _ in range(2):
-        browser.evaluate(f"{BUTTON}.click()")
-        values = browser.evaluate(COLUMN)
+        browser.evaluate(f"{BUTTON.format(EVERY_ROW)}.click()")
+        values = browser.evaluate(COLUMN.format(EVERY_ROW))
         assert values[0] not in ("", None)
         assert values[-1] in ("", None)
 
@@ -201,6 +284,16 @@ def test_the_page_follows_the_readers_light_or_dark(browser: Page, results: Path
             "getComputedStyle(e).color)"
         )
         assert min(contrast(ground, text) for text in [ink, *verdicts]) > 4.5
+        words = browser.evaluate(
+            "[...document.querySelectorAll('figure svg text')].map((e) => getComputedStyle(e).fill)"
+        )
+        assert min(contrast(ground, text) for text in words) > 4.5
+        lines = browser.evaluate(
+            "[...document.querySelectorAll('figure svg path')].map((e) => getComputedStyle(e))"
+            ".filter((s) => s.strokeOpacity == 1 && s.opacity == 1).map((s) => s.stroke)"
+            ".filter((c) => c.startsWith('rgb'))"
+        )
+        assert min(contrast(ground, line) for line in lines) > 3
         grounds.append(ground)
     assert grounds[0] != grounds[1]
 

@@ -1,0 +1,60 @@
+"""Threats to validity, each from records made by hand."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alexbench.report import build
+from alexbench.report.threats import threats
+from alexbench.runs import record
+from tests.records import LRN, MACHINE, make, with_delta, write_records
+
+
+def told(records: list[Any], folder: Path) -> str:
+    write_records(records, folder)
+    return "\n".join(threats(build.gather(LRN, "laptop", folder, print, None)))  # type: ignore[arg-type]
+
+
+def changed(**changes: Any) -> list[Any]:
+    """Six pairs of which the runs of ``both`` are changed."""
+    return [replace(run, **changes) if run.variant == "both" else run for run in with_delta(-1.4)]
+
+
+@pytest.mark.parametrize(
+    ("records", "expected"),
+    [
+        (with_delta(-1.4), "Other data: measured on glyphs; the claims are about ImageNet"),
+        (with_delta(-1.4), "One rate an arm"),
+        (with_delta(-1.4), "Rates were not tuned"),
+        (with_delta(-1.4)[:-2], "Fewer seeds in some arms: both 4; the others have 6."),
+        ([r for r in with_delta(-1.4) if r.seed < 3], "Few seeds: 3 an arm"),
+        (changed(model={"parameters": 2000, "flops": 2000}), "Unequal parameters: both has 2.00"),
+        (changed(environment=MACHINE | {"dirty": True}), "Uncommitted code: 6 of 12 records"),
+        (changed(environment=MACHINE | {"processor": "other"}), "Several processors"),
+        (
+            [*with_delta(-1.4), make("none", 6, (96.0, 96.0)), make("both", 6, (96.0, 30.0))],
+            "Nets at chance: 1 of none did not learn",
+        ),
+    ],
+)
+def test_a_threat_is_read_from_the_records(
+    tmp_path: Path, records: list[Any], expected: str
+) -> None:
+    assert expected in told(records, tmp_path)
+
+
+def test_thin_tuning_is_said_with_its_seeds(tmp_path: Path) -> None:
+    records = [replace(run, tuned={"train.lr": 0.01}) for run in with_delta(-1.4)]
+    tried = make("both", 7, (80.0, 31.0), lr=0.02, purpose="tune")
+    record.write(tried, tmp_path / "tuning" / "both-7.json")
+    said = told(records, tmp_path)
+    assert "Thin tuning: 1 seed at each learning rate" in said
+    assert "not tuned" not in said
+
+
+def test_what_does_not_threaten_is_not_said(tmp_path: Path) -> None:
+    said = told(with_delta(-1.4), tmp_path)
+    for word in ("Unequal", "Uncommitted", "Several", "chance", "Fewer"):
+        assert word not in said
