@@ -105,9 +105,8 @@ def load_ablation(
     layer. files: what records carry of own files, in place of those that are not found.
     """
     path, content, own = read_source(name, files)
-    scale = find_scale(profile, files)
-    file, profile = validate(AblationFile, content, str(path)), scale.name
-    refuse([wrong_file_name(path)])
+    file, scale = read_file(path, content), find_scale(profile, files)
+    profile = scale.name
     own_part = part_for(file, profile, path)
     parts = (own_part, file, scale.part)  # the first that speaks decides
     fixed = parse_settings(settings)
@@ -183,6 +182,12 @@ def resolve_each(layers: Mapping[str, Sequence[Layer]]) -> dict[str, Config]:
             wrong.append(str(error))
     refuse(wrong)
     return found
+
+
+def read_file(path: Path, content: dict[str, Any]) -> AblationFile:
+    """What the file says, checked key by key; raises BadInput."""
+    refuse([wrong_file_name(path)])
+    return validate(AblationFile, content, str(path))
 
 
 def wrong_file_name(path: Path) -> str:
