@@ -587,9 +587,9 @@ def differences(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
 class Reported(Section):
     """What a source of one's own reports, for a claim that alexbench does not ship."""
 
-    statement: str = Field(description="What the source says, as half a sentence.")
-    source: str = Field(description="Authors, title, year, and the table or page.")
-    link: str | None = Field(default=None, description="Address of the source.")
+    statement: Said = Field(description="What the source says, as half a sentence.")
+    source: Said = Field(description="Authors, title, year, and the table or page.")
+    link: Said | None = Field(default=None, description="Address of the source.")
     data: str | None = Field(
         default=None,
         description="Data set of the source, by its id in references.yaml, e.g. cifar10.",
