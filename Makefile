@@ -5,7 +5,13 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TORCH ?= torch==2.14.1 torchvision==0.29.1
 
-.PHONY: run test test-lowest check docs results
+# For benchmarks/lease.py on a bare machine: CIFAR-10 as JPEG, and what its Python 3.12 lacks.
+IMAGES ?= ../shared/data/cifar10-jpeg.tar.gz
+WHEELS := pydantic pydantic-core annotated-types typing-inspection typing-extensions omegaconf \
+	antlr4-python3-runtime==4.9.3 nvidia-ml-py
+LEASE_MIB := 64
+
+.PHONY: run test test-lowest check docs results lease
 
 run: $(INSTALLED)  ## the main job: the laptop form of ablations/lrn.yaml
 	$(BIN)/python -m alexbench run ablations/lrn.yaml --results runs
@@ -39,6 +45,16 @@ docs: $(INSTALLED)  ## the generated parts of README and docs/ again, and the pa
 
 results: $(INSTALLED)  ## tables and figures of results/ again, from the committed records
 	$(BIN)/python -m alexbench report
+
+lease: $(INSTALLED)  ## what travels to a borrowed GPU, in .lease/, and the command to run there
+	rm -rf .lease && mkdir .lease
+	test ! -f $(IMAGES) || cp $(IMAGES) .lease/
+	$(BIN)/python -m pip install --quiet --target .lease/wheels --no-compile --no-deps --python-version 3.12 \
+		--platform manylinux2014_x86_64 $(WHEELS)
+	@bytes=$$(($$(du -sb .lease | cut -f1) + $$(git ls-files -z | xargs -0 cat | wc -c))); \
+	echo "$$((bytes >> 20)) MiB travel: the tree, and .lease"; test $$((bytes >> 20)) -lt $(LEASE_MIB)
+	@echo "PYTHONPATH=\$$PWD:\$$PWD/.lease/wheels ALEXBENCH_COMMIT=$$(git rev-parse HEAD)" \
+		"python benchmarks/lease.py \$$OUT"
 
 # torch and torchvision are a pair: installed together they import together.
 $(INSTALLED): pyproject.toml

@@ -14,10 +14,12 @@ from alexbench.bench.machine import fingerprint
 from alexbench.bench.peaks import measure_peaks
 from alexbench.bench.shapes import CONVS, NORMS, POOLS, STEPS
 from alexbench.bench.steps import step_call, step_config, step_cost
-from alexbench.bench.timing import clocks, measure
+from alexbench.bench.telemetry import Telemetry, judge, reader
+from alexbench.bench.timing import clocks, measure, noise
 from alexbench.kernels import IMPLEMENTATIONS, why_not
 from alexbench.launch.slots import devices
 from alexbench.training.allocator import keep_memory
+from alexbench.training.numerics import use
 
 CLOCK = Clock()
 SHAPES = {"conv": CONVS, "norm": NORMS, "pool": POOLS, "step": STEPS}
@@ -35,6 +37,7 @@ def chosen_device(config):
 
 def pytest_configure(config):
     keep_memory()
+    use(chosen_device(config))
     if threads := config.getoption("threads"):
         torch.set_num_threads(threads)
 
@@ -55,7 +58,7 @@ def arms_of(kind, device):
         here = [n for n in IMPLEMENTATIONS if not why_not(n, device)]
         return arms(device, tuple(name for name in here if name != "compiled"))
     if kind == "step":
-        precisions = ("ieee", "tf32") if device.type == "cuda" else ("ieee",)
+        precisions = ("ieee", "tf32", "bf16") if device.type == "cuda" else ("ieee",)
         return [Arm("step", precision=precision, implementation="auto") for precision in precisions]
     return conv_arms(device) if kind == "conv" else arms(device)
 
@@ -110,8 +113,9 @@ def time_layer(device, fitted, record):
 def time_step(device, record):
     def time_step(step, arm):
         batch = step.cuda_batch if device.type == "cuda" else step.cpu_batch
-        config = step_config(step)
-        work = step_cost(config, step.num_classes, batch)
+        config = step_config(step, arm.precision)
+        fused = device.type == "cuda" and why_not("triton", device) is None
+        work = step_cost(config, step.num_classes, batch, fused)
         size = {"shape": step.name, "batch": batch, "side": step.input_size}
         record(lambda: step_call(config, step.num_classes, batch, device), arm, work, size)
 
@@ -127,7 +131,8 @@ def record(benchmark, device, peaks_of, request):
         with settings(arm, device):
             before = clocks(device)
             call = make()
-            samples = measure(call, device, request.config.getoption("rounds"))
+            with Telemetry(reader(device)) as telemetry:
+                samples = measure(call, device, request.config.getoption("rounds"))
             after = clocks(device)
             del call
             memory = peak_memory_bytes(make, device)
@@ -142,6 +147,8 @@ def record(benchmark, device, peaks_of, request):
             peak_memory_bytes=memory,
             **asdict(peaks),
             clocks=[before, after],
+            telemetry=judge(telemetry.readings),
+            noise=noise(samples),
         )
 
     return record

@@ -3,10 +3,11 @@
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from alexbench import models
@@ -23,8 +24,10 @@ from alexbench.config.schema import (
 )
 from alexbench.data import Pixels
 from alexbench.data.dataset import Dataset, HeldSplit, hold
-from alexbench.launch.slots import cores
+from alexbench.launch.slots import cores, devices
 from alexbench.training.allocator import keep_memory
+from alexbench.training.numerics import memory_format, use
+from alexbench.training.state import now
 from alexbench.training.train import train
 from benchmarks.textbook import textbook_epochs
 
@@ -42,33 +45,54 @@ class Throughput:
 
 
 def throughput(
-    threads: int | None = None, rounds: int = 8, steps: int = 12, workers: int = 0
+    threads: int | None = None,
+    rounds: int = 8,
+    steps: int = 12,
+    workers: int = 0,
+    device: torch.device = CPU,
 ) -> Throughput:
-    """Train cifar4 on random images in rounds of ``steps`` batches of 128 in each arm, on the CPU.
+    """Train cifar4 on random images in rounds of ``steps`` batches of 128 in each arm.
 
     alexbench: ``train`` itself, with crops and mirror images. bare: the same net over batches that
     are inputs already. bare_no_lrn: without normalization. textbook: see ``textbook.py``;
-    ``workers`` are of its DataLoader. gemm: a product of two 1024 x 1024 matrices.
+    ``workers`` are of its DataLoader. gemm: a product of two 1024 x 1024 matrices. On CUDA, where a
+    textbook's loop only loads images: alexbench_graph and compile, which are ``alexbench`` with
+    train.cuda_graph and ``bare`` with torch.compile.
     """
     keep_memory()
     torch.set_num_threads(threads or cores())
     config, plain = cifar4_config("both"), cifar4_config("none")
     data = random_data(steps * BATCH_SIZE)
-    held = data.train
-    assert isinstance(held, HeldSplit)
-    textbook = textbook_epochs(held.images.numpy(), held.labels.numpy(), BATCH_SIZE, workers)
-    a = torch.randn(GEMM_SIDE, GEMM_SIDE)
-    own_seconds: list[float] = []
+    a = torch.randn(GEMM_SIDE, GEMM_SIDE, device=device)
+    # of the training alone, without building the net
+    own_seconds: dict[str, list[float]] = {"alexbench": []}
+    if device.type == "cuda":
+        own_seconds["alexbench_graph"] = []
+    configs = {"alexbench": config, "alexbench_graph": with_graph(config)}
     calls: dict[str, Callable[[], object]] = {
-        "alexbench": lambda: own_seconds.append(train_seconds(config, data)),
-        "bare": bare_loop(config, data),
-        "bare_no_lrn": bare_loop(plain, data),
-        "textbook": lambda: next(textbook),
-        "gemm": lambda: torch.mm(a, a),
+        name: partial(train_into, own, configs[name], data, device)
+        for name, own in own_seconds.items()
     }
-    samples = interleave(calls, CPU, rounds)
-    samples["alexbench"] = own_seconds[-rounds:]  # of the training alone, without building the net
+    calls |= {
+        "bare": bare_loop(config, data, device),
+        "bare_no_lrn": bare_loop(plain, data, device),
+    }
+    if device.type == "cuda":
+        calls["compile"] = bare_loop(config, data, device, compiled=True)
+    else:
+        held = data.train
+        assert isinstance(held, HeldSplit)
+        textbook = textbook_epochs(held.images.numpy(), held.labels.numpy(), BATCH_SIZE, workers)
+        calls["textbook"] = lambda: next(textbook)
+    calls["gemm"] = lambda: (torch.mm(a, a), now(device))
+    samples = interleave(calls, CPU, rounds)  # each call waits for its device
+    samples |= {name: own[-rounds:] for name, own in own_seconds.items()}
     return summary(samples, steps, conv_flops(config, NUM_CLASSES, BATCH_SIZE))
+
+
+def with_graph(config: Config) -> Config:
+    """The same run with its step as a CUDA graph."""
+    return config.model_copy(update={"train": config.train.model_copy(update={"cuda_graph": True})})
 
 
 def cifar4_config(lrn: str) -> Config:
@@ -95,16 +119,20 @@ def random_data(images: int) -> Dataset:
     return hold("noise", "random numbers", classes, split(images), split(BATCH_SIZE))
 
 
-def train_seconds(config: Config, data: Dataset) -> float:
-    """Seconds of one epoch of ``train`` as its own history tells them."""
-    seconds: float = train(config, data, 0, CPU, lambda *_: None).history[0]["train_seconds"]
-    return seconds
+def train_into(own: list[float], config: Config, data: Dataset, device: torch.device) -> None:
+    """Append the seconds of one epoch of ``train``, as its own history tells them."""
+    own.append(train(config, data, 0, device, lambda *_: None).history[0]["train_seconds"])
 
 
-def bare_loop(config: Config, data: Dataset) -> Callable[[], None]:
+def bare_loop(
+    config: Config, data: Dataset, device: torch.device = CPU, compiled: bool = False
+) -> Callable[[], None]:
     """The fewest lines that train the same net: inputs, loss, backward, update."""
-    batches = ready_batches(config, data)
-    net = models.build(config.model, NUM_CLASSES, 32, 0).to(memory_format=torch.channels_last)
+    batches = ready_batches(config, data, device)
+    built = models.build(config.model, NUM_CLASSES, 32, 0).to(device)
+    net: nn.Module = built.to(memory_format=memory_format(config.train.precision, device))
+    if compiled:
+        net = torch.compile(net)  # type: ignore[assignment]
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
 
     def epoch() -> None:
@@ -113,15 +141,20 @@ def bare_loop(config: Config, data: Dataset) -> Callable[[], None]:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+        now(device)
 
     return epoch
 
 
-def ready_batches(config: Config, data: Dataset) -> list[tuple[Tensor, Tensor]]:
+def ready_batches(
+    config: Config, data: Dataset, device: torch.device = CPU
+) -> list[tuple[Tensor, Tensor]]:
+    """Augmented inputs and labels of one epoch, on the device."""
     assert isinstance(data.train, HeldSplit)
-    pixels = Pixels(data.train, config.data, config.augment, CPU)
+    layout = memory_format(config.train.precision, device)
+    pixels = Pixels(data.train, config.data, config.augment, device, layout)
     generator = torch.Generator().manual_seed(0)
-    pairs = zip(*(t.split(BATCH_SIZE) for t in data.train.on(CPU)), strict=True)
+    pairs = zip(*(t.split(BATCH_SIZE) for t in data.train.on(device)), strict=True)
     return [(pixels.augment(images, generator), labels) for images, labels in pairs]
 
 
@@ -140,9 +173,19 @@ def summary(samples: dict[str, list[float]], steps: int, conv_flops: int) -> Thr
         ]
     )
     gemm = [s * steps * conv_flops / (2 * GEMM_SIDE**3) for s in samples["gemm"]]
+    others = [
+        (f"{name} / bare, images a second", samples["bare"], samples[name], "")
+        for name in ("alexbench_graph", "compile")
+        if name in samples
+    ]
+    if "textbook" in samples:
+        theirs = samples["textbook"]
+        others = [
+            ("alexbench / textbook, images a second", theirs, samples["alexbench"], "2.5"),
+        ]
     wanted = [
         ("alexbench / bare, images a second", samples["bare"], samples["alexbench"], "0.95"),
-        ("alexbench / textbook, images a second", samples["textbook"], samples["alexbench"], "2.5"),
+        *others,
         (
             "step with LRN / without, seconds",
             samples["bare"],
@@ -162,9 +205,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, help="CPU threads; default: all cores")
     parser.add_argument("--rounds", type=int, default=10, help="times that each arm is measured")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:<index>")
+    parser.add_argument("--steps", type=int, help="batches a round; default: 12, on CUDA 200")
+    parser.add_argument("--csv", help="a file for the arms' images a second")
     asked = parser.parse_args()
-    measured = throughput(asked.threads, asked.rounds)
-    print_rows(measured.arms, "Training cifar4 with LRN, batch 128, crops and mirror images")
+    device = torch.device(devices(asked.device)[0])
+    use(device)
+    steps = asked.steps or (12 if device.type == "cpu" else 200)
+    measured = throughput(asked.threads, asked.rounds, steps, device=device)
+    if asked.csv:
+        measured.arms.to_csv(asked.csv, index=False)
+    where = f"Training cifar4 with LRN, batch 128, crops and mirror images, {device}"
+    print_rows(measured.arms, where)
     print_rows(measured.ratios, "Ratios a round")
 
 

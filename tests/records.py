@@ -8,7 +8,7 @@ from zlib import crc32
 
 import numpy as np
 
-from alexbench.config.schema import ClaimUse
+from alexbench.config.schema import ClaimUse, Config
 from alexbench.runs import record
 from alexbench.runs.consistency import possible_ids
 from alexbench.runs.record import (
@@ -18,6 +18,7 @@ from alexbench.runs.record import (
     pack_correct,
     unpack_correct,
 )
+from alexbench.runs.run import Run
 
 GLYPHS = {
     "name": "glyphs",
@@ -152,7 +153,7 @@ def make(
         "environment": MACHINE,
     }
     made = RunRecord(**(values | others))
-    return made if made.run_id else replace(made, run_id=next(possible_ids(made)))
+    return made if made.run_id else whole(made)
 
 
 def whole(record: RunRecord) -> RunRecord:
@@ -195,3 +196,35 @@ def write_records(records: list[RunRecord], folder: Path) -> Path:
         path = folder / "runs" / f"{each.variant}-{each.seed}.json"
         record.write(whole(each), path)
     return folder
+
+
+def identity(config: Config) -> dict[str, object]:
+    """What decides a run's result besides its configuration, as the records made here have it."""
+    has_lrn = config.model.lrn in ("conv1", "conv2", "both")
+    return {
+        "data_sha256": GLYPHS["sha256"],
+        "device": "cpu",
+        "num_threads": 1,
+        "lrn": "native" if has_lrn else None,
+    }
+
+
+def of_run(run: Run, test_errors: Sequence[float] | None = None, **others: Any) -> RunRecord:
+    """A record of a planned run, with its configuration; as ``make``, an error each epoch."""
+    config = run.config.model_dump(mode="json")
+    data = others.pop("data", GLYPHS)
+    if run.config.augment.pca_colour != "none":
+        ones = [1.0] * 3
+        data = data | {"colour_components": {"variances": ones, "directions": [ones] * 3}}
+    made = make(
+        run.variant,
+        run.seed,
+        test_errors or [40.0] * run.config.train.epochs,
+        data=data,
+        lr=run.config.train.lr,
+        purpose=run.purpose,
+        config=config,
+        tuned=run.tuned,
+        **others,
+    )
+    return replace(made, run_id=run.run_id) if run.run_id in possible_ids(made) else made

@@ -16,6 +16,7 @@ from alexbench.runs.record import RunRecord, unpack_correct
 
 # equal, or no timing
 TIMED_ALIKE = ("processor", "device", "num_threads", "precision", "jobs", "trained_for")
+TIMED_ALIKE_ON_GPU = ("torch", "cuda", "cudnn", "driver")  # versions
 MANY_IMAGES = 1_000_000  # in place of a test set whose size is not known
 
 _UNKNOWN = rates.Best(math.nan, math.nan, bracketed=False)
@@ -98,8 +99,16 @@ def _complete(metric: Metric, arms: Sequence[dict[float, dict[int, RunRecord]]],
 
 def comparable(metric: Metric, first: RunRecord, second: RunRecord) -> bool:
     """Whether two runs can be compared on a metric: timings of one sweep on one machine."""
-    timed = [[run.environment.get(key) for key in TIMED_ALIKE] for run in (first, second)]
-    return not metric.timing or timed[0] == timed[1]
+    return not metric.timing or _timed_on(first) == _timed_on(second)
+
+
+def _timed_on(run: RunRecord) -> list[object]:
+    """What two runs must have in common for their times to be compared."""
+    environment = run.environment
+    versions = () if environment["device"] == "cpu" else TIMED_ALIKE_ON_GPU
+    return [environment.get(key) for key in TIMED_ALIKE] + [
+        environment["versions"].get(name) for name in versions
+    ]
 
 
 def _nearest(arm: Runs, pairs: Pairs) -> list[RunRecord]:

@@ -7,6 +7,8 @@ from itertools import product
 
 import torch
 
+from alexbench.training.numerics import set_float32
+
 FORMATS = {"nchw": torch.contiguous_format, "channels_last": torch.channels_last}
 DTYPES = {
     "ieee": torch.float32,
@@ -69,12 +71,14 @@ def settings(arm: Arm, device: torch.device) -> Iterator[None]:
         return
     places = (torch.backends.cudnn.conv, torch.backends.cuda.matmul)  # type: ignore[attr-defined]
     before = [place.fp32_precision for place in places], torch.backends.cudnn.benchmark
-    for place in places:
-        place.fp32_precision = "tf32" if arm.precision == "tf32" else "ieee"
+    old = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    set_float32("tf32" if arm.precision == "tf32" else "ieee")
     torch.backends.cudnn.benchmark = arm.cudnn_benchmark
     try:
         yield
-    finally:
+    finally:  # through both of torch's interfaces, see set_float32
+        torch.set_float32_matmul_precision(old[0])
+        torch.backends.cudnn.allow_tf32 = old[1]
         for place, precision in zip(places, before[0], strict=True):
             place.fp32_precision = precision
         torch.backends.cudnn.benchmark = before[1]

@@ -2,8 +2,8 @@
 
 FLOPs: 2 a multiply-add. Bytes: each tensor that goes in is read once, each that comes out is
 written once. Forward reads x and the weights and writes y; backward reads x, the gradient of y and
-the weights and writes the gradients of x and of the weights. Biases, indices and clipped windows
-are left out.
+the weights and writes the gradients of x and of the weights. A maximum pool writes an index of
+eight bytes beside each y, and reads it backward. Biases and clipped windows are left out.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from alexbench.bench.shapes import Conv, Norm, Pool, Shape
 
 NORM_SIZE = 5
+INDEX_BYTES = 8  # torch's are int64
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,14 @@ def cost(shape: Shape, direction: str, batch: int, itemsize: int) -> Cost:
             flops, values = norm(shape, direction, batch)
         case Pool():
             flops, values = pool(shape, direction, batch)
-    return Cost(flops, values * itemsize)
+    return Cost(flops, values * itemsize + index_bytes(shape, batch))
+
+
+def index_bytes(shape: Shape, batch: int) -> int:
+    """Bytes of the places of the maxima, written forward or read backward."""
+    if not isinstance(shape, Pool) or shape.kind != "max":
+        return 0
+    return INDEX_BYTES * batch * shape.channels * shape.out_side**2
 
 
 def conv(shape: Conv, direction: str, batch: int) -> tuple[int, int]:
@@ -65,7 +73,7 @@ def norm(shape: Norm, direction: str, batch: int) -> tuple[int, int]:
 def pool(shape: Pool, direction: str, batch: int) -> tuple[int, int]:
     """Nine comparisons or additions a pixel; backward the maximum adds once, the mean nine times.
 
-    The backward pass of a pool needs no x: an index (not counted) or nothing tells where to add.
+    The backward pass of a pool needs no x: an index or nothing tells where to add.
     """
     x = batch * shape.channels * shape.side**2
     y = batch * shape.channels * shape.out_side**2

@@ -14,8 +14,8 @@ from alexbench.data.augment import Pixels
 from alexbench.data.batches import batches
 from alexbench.data.dataset import Dataset, HeldSplit
 from alexbench.data.stream import num_workers
+from alexbench.training import numerics
 from alexbench.training.allocator import keep_memory
-from alexbench.training.runner import set_precision
 from alexbench.training.state import State, now
 from alexbench.training.train import start, train_step
 
@@ -32,7 +32,7 @@ class Throughput:
 def measure_in(slot: Slot, config: Config, rounds: int, steps: int) -> Throughput:
     """``throughput`` of the images that a configuration names, with a slot's device and threads."""
     torch.set_num_threads(slot.num_threads)
-    set_precision(config.train.precision)
+    numerics.prepare(config.train, torch.device(slot.device))
     data = load_data(config.data, slot.data_root)
     return throughput(config, data, torch.device(slot.device), rounds, steps)
 
@@ -48,7 +48,8 @@ def throughput(
     keep_memory()
     state = start(config, len(data.classes), 0, device)
     state.net.train()
-    pixels = Pixels(data.train, config.data, config.augment, device)
+    layout = numerics.memory_format(config.train.precision, device)
+    pixels = Pixels(data.train, config.data, config.augment, device, layout)
     size = min(config.train.batch_size, len(data.train.labels))
     count = steps * size
     order = torch.arange(count) % len(data.train.labels)

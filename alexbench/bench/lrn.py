@@ -9,18 +9,28 @@ from alexbench.bench.timing import Call, interleave, spread
 from alexbench.kernels import IMPLEMENTATIONS, local_response_norm, resolve, why_not
 from alexbench.launch.slots import cores, devices
 from alexbench.training.allocator import keep_memory
+from alexbench.training.numerics import use
 
 Shape = tuple[int, int, int, int]
-# (N, C, H, W), groups: the first of the nets of laptop and cifar10-short and of half a cifar4 (6,
-# 12 and 16 channels a group); both of cifar4; the first of AlexNet
-SHAPES: tuple[tuple[Shape, int], ...] = (
-    ((64, 12, 24, 24), 2),
-    ((128, 24, 32, 32), 2),
-    ((64, 16, 24, 24), 1),
-    ((128, 32, 16, 16), 1),
-    ((128, 64, 16, 16), 1),
-    ((64, 96, 27, 27), 1),
-)
+# (N, C, H, W), groups. cpu: the first of the nets of laptop and cifar10-short and of half a cifar4
+# (6, 12 and 16 channels a group); both of cifar4; the first of AlexNet. cuda: those of AlexNet and
+# of VGG-A, too large for the L2 cache
+SHAPES: dict[str, tuple[tuple[Shape, int], ...]] = {
+    "cpu": (
+        ((64, 12, 24, 24), 2),
+        ((128, 24, 32, 32), 2),
+        ((64, 16, 24, 24), 1),
+        ((128, 32, 16, 16), 1),
+        ((128, 64, 16, 16), 1),
+        ((64, 96, 27, 27), 1),
+    ),
+    "cuda": (
+        ((128, 96, 55, 55), 1),
+        ((128, 256, 27, 27), 1),
+        ((128, 64, 112, 112), 1),
+        ((512, 32, 16, 16), 1),
+    ),
+}
 PASSES = 5  # over memory: forward reads x, writes y; backward reads x and g, writes dx
 COPY_BYTES = 64 << 20
 
@@ -40,11 +50,13 @@ def lrn_table(
     """
     keep_memory()
     chosen = torch.device(devices(device)[0])
+    use(chosen)
     if chosen.type == "cpu":
         torch.set_num_threads(threads or cores())
     here = [name for name in IMPLEMENTATIONS if not why_not(name, chosen)]
     names = [name for name in here if compiled or name != "compiled"]
-    tables = [compare(*each, names, chosen, rounds, memory_format) for each in SHAPES]
+    shapes = SHAPES[chosen.type]
+    tables = [compare(*each, names, chosen, rounds, memory_format) for each in shapes]
     return pd.concat(tables, ignore_index=True)
 
 

@@ -1,13 +1,11 @@
 """Which machine a number belongs to: numbers of two machines are never compared."""
 
 import re
-import shutil
-import subprocess
 from typing import Any
 
 import torch
 
-from alexbench.training.environment import processor
+from alexbench.training.environment import driver, processor
 
 
 def fingerprint(device: torch.device) -> dict[str, Any]:
@@ -21,16 +19,6 @@ def fingerprint(device: torch.device) -> dict[str, Any]:
         "torch": torch.__version__,
         "num_threads": torch.get_num_threads(),
     }
-
-
-def driver() -> str:
-    """The NVIDIA driver's version where its tool tells it."""
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return "unknown"
-    query = [tool, "--query-gpu=driver_version", "--format=csv,noheader"]
-    done = subprocess.run(query, capture_output=True, text=True)
-    return (done.stdout.split() or ["unknown"])[0]
 
 
 def machine_name(machine: dict[str, Any]) -> str:

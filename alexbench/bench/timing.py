@@ -1,5 +1,6 @@
 """How long a call takes: every sample kept, on the host's clock or by CUDA events."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,8 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from alexbench.bench.telemetry import reader
+
 Call = Callable[[], object]
 FLUSH_BYTES = 256 << 20  # more than the L2 cache of any GPU so far
+# on CUDA
+WARM_SECONDS = 0.5
+QUIET = 0.005  # noise that is low enough
+LONGEST_SECONDS = 2.0  # of sampling one call
+STALLED_TIMES, HIGHEST_HERTZ = 2.0, 2e9
+MEDIAN_ERROR = 1.2533 / 1.349  # of a normal sample: standard error of the median, and IQR, over sd
 
 
 @dataclass(frozen=True)
@@ -28,13 +37,15 @@ def spread(samples: Sequence[float]) -> Spread:
 def measure(call: Call, device: torch.device, rounds: int, warmup_rounds: int = 2) -> list[float]:
     """Seconds of each of ``rounds`` calls, after some that are not counted.
 
-    On CUDA an event stands on either side of each call, all calls are queued at once, and what the
-    last call left in the L2 cache is overwritten before the next one.
+    On CUDA at least so many, after half a second of others, and more until they are ``quiet``: an
+    event stands on either side of each call, what the last one left in the L2 cache is overwritten,
+    and the GPU is held up until the host has queued the call, so that no launch is timed.
     """
+    if device.type == "cuda":
+        host_seconds = warm(call, device)
+        return until_quiet(lambda: sample_cuda(call, device, rounds, host_seconds))
     for _ in range(warmup_rounds):
         call()
-    if device.type == "cuda":
-        return measure_cuda(call, device, rounds)
     return [seconds(call) for _ in range(rounds)]
 
 
@@ -45,7 +56,36 @@ def seconds(call: Call) -> float:
     return time.perf_counter() - began
 
 
-def measure_cuda(call: Call, device: torch.device, rounds: int) -> list[float]:
+def noise(samples: Sequence[float]) -> float:
+    """The standard error of the median, as a share of it; from the interquartile range."""
+    found = spread(samples)
+    return MEDIAN_ERROR * found.iqr / math.sqrt(len(samples)) / found.median
+
+
+def until_quiet(sample: Callable[[], list[float]], limit: float = LONGEST_SECONDS) -> list[float]:
+    """Samples, batch after batch, until their noise is below QUIET or the time is over."""
+    began, samples = time.perf_counter(), sample()
+    while noise(samples) > QUIET and time.perf_counter() - began < limit:
+        samples += sample()
+    return samples
+
+
+def warm(call: Call, device: torch.device) -> float:
+    """Call for WARM_SECONDS, until clocks and caches have settled; the host's seconds of a call."""
+    own: list[float] = []
+    began = time.perf_counter()
+    while time.perf_counter() - began < WARM_SECONDS or len(own) < 3:
+        own.append(seconds(call))
+        torch.cuda.synchronize(device)
+    return spread(own).median
+
+
+def stall_cycles(host_seconds: float) -> int:
+    """Cycles for which to hold a GPU up, so that the host has queued a call meanwhile."""
+    return int(STALLED_TIMES * host_seconds * HIGHEST_HERTZ)
+
+
+def sample_cuda(call: Call, device: torch.device, rounds: int, host_seconds: float) -> list[float]:
     """Seconds of each of ``rounds`` calls between CUDA events, with a cold cache."""
     cold = torch.empty(FLUSH_BYTES, dtype=torch.int8, device=device)
     pairs = [
@@ -55,6 +95,7 @@ def measure_cuda(call: Call, device: torch.device, rounds: int) -> list[float]:
     torch.cuda.synchronize(device)
     for began, ended in pairs:
         cold.zero_()
+        torch.cuda._sleep(stall_cycles(host_seconds))
         began.record()
         call()
         ended.record()
@@ -67,15 +108,22 @@ def interleave(
 ) -> dict[str, list[float]]:
     """Seconds of each call in each round: a round calls each once, so that all share the noise.
 
-    Every other round runs backwards, so that no call always follows the same one.
+    Every other round runs backwards, so that no call always follows the same one. On CUDA each call
+    is warmed up as by ``measure``.
     """
+    hosts = dict[str, float]()
+    for name, call in calls.items() if device.type == "cuda" else ():
+        hosts[name] = warm(call, device)
     for _ in range(warmup_rounds):
         for call in calls.values():
             call()
     samples: dict[str, list[float]] = {name: [] for name in calls}
     for number in range(rounds):
         for name in list(calls)[:: 1 if number % 2 == 0 else -1]:
-            samples[name] += measure(calls[name], device, rounds=1, warmup_rounds=0)
+            if hosts:
+                samples[name] += sample_cuda(calls[name], device, 1, hosts[name])
+            else:
+                samples[name].append(seconds(calls[name]))
     return samples
 
 
@@ -83,7 +131,5 @@ def clocks(device: torch.device) -> str:
     """The GPU's clock in MHz, where the driver tells it: read before and after a measurement."""
     if device.type != "cuda":
         return "-"
-    try:
-        return f"{torch.cuda.clock_rate(device)} MHz"
-    except (RuntimeError, ModuleNotFoundError):  # no NVML on this machine
-        return "unknown"
+    read = reader(device)
+    return f"{read().megahertz} MHz" if read else "unknown"

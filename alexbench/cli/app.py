@@ -12,7 +12,7 @@ import typer
 
 from alexbench.config.ablation import PROFILES, REGIMES, load_ablation, shipped_ablations
 from alexbench.config.execution import RunOptions, execution
-from alexbench.errors import BadInput
+from alexbench.errors import BadInput, one_line, printable
 
 if TYPE_CHECKING:  # --help, list and show load neither pandas nor what reads records
     import pandas as pd
@@ -271,17 +271,21 @@ def claims(
     """Print the scorecard: each claim on its strongest data, with its verdict."""
     from alexbench.report import build, scorecard, terminal
     from alexbench.report.results_page import put_into
-    from alexbench.runs.files import write_text_safely
+    from alexbench.runs.files import reason, write_text_safely
 
     if page is not None:
         path = Path(page)
         if not path.is_file():
             raise BadInput(f"--page {page}: no such file")
-        tables = build.page_tables(Path(results))
-        write_text_safely(put_into(path.read_text(encoding="utf-8"), tables, page), path)
+        tables = build.page_tables(Path(results), warn)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInput(f"--page {page}: cannot be read ({reason(error)})") from None
+        write_text_safely(put_into(text, tables, page), path)
         typer.echo(path)
         return
-    card, lines = scorecard.asked(build.read_tables(Path(results)), names, profile)
+    card, lines = scorecard.asked(build.read_tables(Path(results), warn), names, profile)
     if json_:
         typer.echo(json.dumps([scorecard.as_json(line) for line in lines], indent=1))
         return
@@ -293,7 +297,7 @@ def claims(
 
 def warn(line: str) -> None:
     """Print a warning to stderr."""
-    typer.echo(f"warning: {line}", err=True)
+    typer.echo(f"warning: {one_line(line)}", err=True)
 
 
 def say(text: str = "", err: bool = False) -> None:
@@ -318,11 +322,23 @@ def print_comparison(comparison: Sequence["ComparisonRow"], ablation: "Ablation"
 
 def print_rows(frame: "pd.DataFrame", title: str) -> None:
     """Print a frame as plain text that neither wraps nor cuts a cell."""
-    typer.echo(f"\n{title}\n\n{frame.to_markdown(index=False, tablefmt='simple')}\n")
+    import pandas as pd
+
+    numbers = [pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]
+    shown = frame.map(lambda cell: printable(cell) if isinstance(cell, str) else cell)
+    table = shown.to_markdown(
+        index=False,
+        tablefmt="simple",
+        disable_numparse=[index for index, is_number in enumerate(numbers) if not is_number],
+    )
+    typer.echo(f"\n{printable(title)}\n\n{table}\n")
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str) -> None:
     """Print rows as plain text that neither wraps nor cuts a cell."""
     from tabulate import tabulate
 
-    typer.echo(f"\n{title}\n\n{tabulate(rows, headers=columns, tablefmt='simple')}\n")
+    shown = [[printable(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
+    texts = [index for index in range(len(columns)) if any(isinstance(r[index], str) for r in rows)]
+    table = tabulate(shown, headers=columns, tablefmt="simple", disable_numparse=texts)
+    typer.echo(f"\n{printable(title)}\n\n{table}\n")

@@ -62,7 +62,9 @@ def lrn(
 
 
 def gate(
-    base: Annotated[str, typer.Option(help="The git revision to compare with, e.g. HEAD~1.")],
+    base: Annotated[
+        str, typer.Option(help="The git revision to compare with, e.g. HEAD~1, or a tree.")
+    ],
     device: Device = "auto",
     rounds: Rounds = 40,
     allow_dirty: Annotated[

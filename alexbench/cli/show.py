@@ -23,7 +23,7 @@ def show(
 ) -> None:
     """Print an ablation's file, its resolved settings, and every setting with its meaning."""
     from alexbench.config import describe
-    from alexbench.config.ablation import known, load_ablation
+    from alexbench.config.ablation import load_ablation, refuse, unknown
 
     if schema:
         typer.echo(json.dumps(describe.json_schema(), indent=1, ensure_ascii=False))
@@ -32,7 +32,7 @@ def show(
         raise BadInput("show: needs an ablation, or --schema; `alexbench list` names the shipped")
     loaded = load_ablation(ablation, profile, settings=set_)
     if variant is not None:
-        known(f"{loaded.file}: --variant", variant, list(loaded.variants))
+        refuse([unknown(f"{loaded.file}: --variant", variant, loaded.variants)])
     typer.echo(f"{loaded.file}\n\n{Path(loaded.file).read_text(encoding='utf-8')}")
     for line in describe.lines(loaded, variant):
         typer.echo(line)

@@ -33,13 +33,15 @@ from alexbench.config.schema import (
     ProfilePart,
     RegimePart,
 )
-from alexbench.config.yaml_file import hint, known_keys, read_yaml, validate
-from alexbench.errors import BadInput
+from alexbench.config.yaml_file import hint, known_keys, read_yaml, together, validate
+from alexbench.errors import BadInput, shown
 
 PROFILES = ("laptop", "cifar10-short", "cifar10", "imagenet")
 REGIMES = ("authors", "modern", "paper")  # paper: the settings that the text states, the defaults
 SET_BY_HAND = "--set fixes it"  # why something is not tuned
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+LONGEST_NAME = 100  # of an ablation or a variant: files are called by both, a seed and an id
+MOST_CELLS = 1000  # of a matrix
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ def load_ablation(
     path, content, own = read_source(name, files)
     scale = find_scale(profile, files)
     file, profile = validate(AblationFile, content, str(path)), scale.name
+    refuse([wrong_file_name(path, "".join(own.values()))])
     own_part = part_for(file, profile, path)
     parts = (own_part, file, scale.part)  # the first that speaks decides
     fixed = parse_settings(settings)
@@ -132,10 +135,9 @@ def load_ablation(
         metrics=(*file.metrics, *own_part.extra_metrics),
         seeds=seeds if seeds is not None else first_said(parts, "seeds") or 1,
         other_seeds=first_said(parts, "other_seeds"),
-        variants={
-            variant: resolve([*shared, *own_layers[variant], Layer("--set", fixed)])
-            for variant in overrides
-        },
+        variants=resolve_each(
+            {name: [*shared, *own_layers[name], Layer("--set", fixed)] for name in overrides}
+        ),
         tune=tune,
         tune_reason=reason,
         tune_seeds=first_said(parts, "tune_seeds") or (2 if neighbours else 1),
@@ -164,6 +166,39 @@ def shared_layers(
     ]
 
 
+def resolve_each(layers: Mapping[str, Sequence[Layer]]) -> dict[str, Config]:
+    """The configuration of each variant; raises BadInput with what is wrong in any of them."""
+    found, wrong = {}, []
+    for variant, its in layers.items():
+        try:
+            found[variant] = resolve(its)
+        except BadInput as error:
+            wrong.append(str(error))
+    refuse(wrong)
+    return found
+
+
+def wrong_file_name(path: Path, own: str) -> str:
+    """What is wrong with an ablation's name, which its results have too; nothing where it is good.
+
+    own: the text of a file that is not shipped. Under a shipped name its results would mix with
+    the shipped ones.
+    """
+    name = path.stem
+    if not name.isprintable() or len(name.encode(errors="replace")) > LONGEST_NAME:
+        return (
+            f"{path}: the name of the file is that of a folder of results: at most "
+            f"{LONGEST_NAME} printable characters are allowed"
+        )
+    shipped = shipped_folder("ablations") / f"{name}.yaml"
+    if own and shipped.is_file() and own != shipped.read_text(encoding="utf-8"):
+        return (
+            f"{path}: '{name}' is a shipped ablation, and the results of both would mix: give the "
+            "file another name"
+        )
+    return ""
+
+
 def but_for(fixed: Overrides, tuned: dict[str, Overrides]) -> dict[str, Overrides]:
     """What was tuned for each variant, without the keys that --set fixes."""
     return {
@@ -188,21 +223,61 @@ def variants_of(
     file: AblationFile, part: AblationPart, path: Path, profile: str
 ) -> dict[str, Overrides]:
     """The overrides of each variant under a profile; raises BadInput for names that are wrong."""
-    variants = expand(file, path) | part.extra_variants
-    for variant in variants:
-        if not NAME.fullmatch(variant):
-            raise BadInput(
-                f"{path}: variant '{variant}': a name has letters, digits and _ . + - only"
-            )
-    for name in part.variants:
-        if name not in variants:
-            raise BadInput(
-                f"{path}: profiles.{profile}.variants: '{name}' is no variant"
-                f"{hint(name, variants)}; allowed are {', '.join(variants)}"
-            )
-    for name in part.only:
-        known(f"{path}: profiles.{profile}.only: variant", name, list(variants))
+    listed, where = expand(file, path), f"{path}: profiles.{shown(profile)}"
+    variants = listed | part.extra_variants
+    wrong = [wrong_name(path, variant) for variant in variants]
+    wrong += [
+        f"{where}.extra_variants: '{name}' is a variant of the file already"
+        for name in part.extra_variants
+        if name in listed
+    ]
+    wrong += [
+        f"{where}.variants: '{shown(name)}' is no variant{hint(name, variants)}; "
+        f"allowed are {some(variants)}"
+        for name in part.variants
+        if name not in variants
+    ]
+    wrong += [unknown(f"{where}.only: variant", name, variants) for name in part.only]
+    wrong += twice(f"{where}.only: variant", part.only)
+    refuse(wrong)
     return {name: variants[name] for name in part.only or variants}
+
+
+def wrong_name(path: Path, variant: str) -> str:
+    """What is wrong with a variant's name; nothing where it can be that of a file."""
+    if not NAME.fullmatch(variant):
+        return (
+            f"{path}: variant '{shown(variant)}': a name begins with a letter or digit, and has "
+            "letters, digits and _ . + - only"
+        )
+    if len(variant) > LONGEST_NAME:
+        return (
+            f"{path}: variant '{shown(variant)}': a name has at most {LONGEST_NAME} characters, "
+            f"this one has {len(variant)}"
+        )
+    return ""
+
+
+def refuse(errors: Iterable[str]) -> None:
+    """Raises BadInput for these errors, all in one line; empty ones do not count."""
+    if said := [error for error in errors if error]:
+        raise BadInput(together(said))
+
+
+def twice(where: str, names: Sequence[str]) -> list[str]:
+    """An error for each name that is given more than once. where: the file and the key."""
+    return [
+        f"{where} '{shown(name)}' is given twice"
+        for name in dict.fromkeys(names)
+        if names.count(name) > 1
+    ]
+
+
+def some(names: Iterable[str]) -> str:
+    """Names in one line; the first ones where there are many."""
+    every = list(names)
+    more = [f"and {len(every) - 40} more"] if len(every) > 40 else []
+    return ", ".join([*map(shown, every[:40]), *more])
 
 
 def tuning_of(parts: Sequence[ProfilePart], fixed: Overrides) -> tuple[Grid | None, str | None]:
@@ -280,7 +355,7 @@ def read_source(
 def find(name: str) -> Path:
     """The file that a path or a bare shipped name means."""
     path = Path(name)
-    with contextlib.suppress(OSError):  # a name too long for the file system
+    with contextlib.suppress(OSError, ValueError):  # too long for the file system, or a NUL
         if path.is_file():
             return path
     by_name = shipped_folder("ablations") / f"{name}.yaml"
@@ -291,8 +366,8 @@ def find(name: str) -> Path:
         return same_name  # ablations/lrn.yaml means the shipped one where there is no such folder
     known = shipped_ablations()
     raise BadInput(
-        f"{name}: no such file, and no shipped ablation of that name{hint(path.stem, known)}; "
-        f"shipped are {', '.join(known)}"
+        f"{shown(name)}: no such file, and no shipped ablation of that name"
+        f"{hint(path.stem, known)}; shipped are {', '.join(known)}"
     )
 
 
@@ -319,7 +394,7 @@ def find_scale(profile: str, files: Mapping[str, str]) -> Scale:
             return Scale(profile, regime, load_profile(scale), f"ablations/profiles/{scale}.yaml")
         path = Path(f"{profile}.yaml")
     part = validate(ProfileFile, read_yaml(path, carried), str(path))
-    known(f"{path}: regime", part.regime, REGIMES)
+    refuse([unknown(f"{path}: regime", part.regime, REGIMES)])
     if is_profile(path.stem) or not NAME.fullmatch(path.stem):
         raise BadInput(
             f"{path}: the name of an own profile's file has letters, digits and _ . + - only, and "
@@ -340,7 +415,7 @@ def split_profile(profile: str) -> tuple[str, str]:
     if scale in PROFILES and regime in REGIMES:
         return scale, regime
     raise BadInput(
-        f"unknown profile '{profile}'{hint(profile, PROFILES)}; allowed are "
+        f"unknown profile '{shown(profile)}'{hint(profile, PROFILES)}; allowed are "
         f"{', '.join(PROFILES)}, each also with -{' or -'.join(REGIMES)} behind it, and the path "
         "of a YAML file"
     )
@@ -388,31 +463,55 @@ def expand(file: AblationFile, path: Path) -> dict[str, Overrides]:
     """The variants by name: as listed, or the cells of the matrix."""
     if bool(file.variants) == bool(file.matrix) or not all(file.matrix.values()):
         raise BadInput(f"{path}: give either variants or a matrix, and leave neither empty")
-    cells = itertools.product(*file.matrix.values()) if file.matrix else ()
-    variants = file.variants or {
-        "-".join(str(value) for value in cell): dict(zip(file.matrix, cell, strict=True))
-        for cell in cells
-    }
-    if file.matrix and len(variants) < math.prod(map(len, file.matrix.values())):
-        raise BadInput(f"{path}: matrix: two cells have one name: is a value given twice?")
+    if file.variants:
+        return file.variants
+    size = math.prod(map(len, file.matrix.values()))
+    if size > MOST_CELLS:
+        raise BadInput(f"{path}: matrix: has {size:,} cells, at most {MOST_CELLS:,} are allowed")
+    variants: dict[str, Overrides] = {}
+    for cell in itertools.product(*file.matrix.values()):
+        name = "-".join(map(in_name, cell))
+        if name in variants:
+            raise BadInput(
+                f"{path}: matrix: two cells have the name '{shown(name)}': a value is given "
+                "twice, or two values are written alike; give variants in place of the matrix"
+            )
+        variants[name] = dict(zip(file.matrix, cell, strict=True))
     return variants
 
 
-def known(where: str, name: str, allowed: Iterable[str]) -> None:
-    """Raises BadInput unless ``name`` is one of ``allowed``. where: the file and the key."""
-    if name not in allowed:
-        listed = ", ".join(allowed)
-        raise BadInput(f"{where} '{name}' is unknown{hint(name, allowed)}; allowed are {listed}")
+def in_name(value: object) -> str:
+    """A value of a matrix in the name of its cell: -1.0 is minus1.0, [8, 10] is 8+10."""
+    if isinstance(value, list | tuple | dict):
+        items = value.items() if isinstance(value, dict) else value
+        inner = "_" if isinstance(value, dict) else "+"
+        if isinstance(value, tuple):
+            inner = "_"
+        texts = [in_name(tuple(item) if isinstance(item, list) else item) for item in items]
+        return inner.join(texts) or "empty"
+    text = str(value)
+    if isinstance(value, int | float) and text.startswith("-"):
+        return f"minus{text[1:]}"
+    return text
 
 
-def known_metric(where: str, name: str) -> None:
-    """Raises BadInput unless there is a metric of that name. where: the file and the key."""
-    if name not in metrics.METRICS:
-        levels = f"{metrics.LEVELS[0]}, {metrics.LEVELS[1]} to {metrics.LEVELS[-1]}"
-        raise BadInput(
-            f"{where} '{name}' is unknown{hint(name, metrics.METRICS)}; allowed are "
-            f"{', '.join(metrics.names())} with the levels {levels}"
-        )
+def unknown(where: str, name: str, allowed: Iterable[str]) -> str:
+    """An error unless ``name`` is one of ``allowed``. where: the file and the key."""
+    names = list(allowed)
+    if name in names:
+        return ""
+    return f"{where} '{shown(name)}' is unknown{hint(name, names)}; allowed are {some(names)}"
+
+
+def unknown_metric(where: str, name: str) -> str:
+    """An error unless there is a metric of that name. where: the file and the key."""
+    if name in metrics.METRICS:
+        return ""
+    levels = f"{metrics.LEVELS[0]}, {metrics.LEVELS[1]} to {metrics.LEVELS[-1]}"
+    return (
+        f"{where} '{shown(name)}' is unknown{hint(name, metrics.METRICS)}; allowed are "
+        f"{', '.join(metrics.names())} with the levels {levels}"
+    )
 
 
 def check(ablation: Ablation) -> None:
@@ -421,29 +520,40 @@ def check(ablation: Ablation) -> None:
     own = [name for name in ablation.claims if references.is_own(name)]
     if len(names) < 2:
         raise BadInput(f"{where}: a comparison needs two variants or more")
-    known(f"{where}: baseline", ablation.baseline, names)
-    for metric in ablation.metrics:
-        known_metric(f"{where}: metric", metric)
+    wrong = [unknown(f"{where}: baseline", ablation.baseline, names)]
+    wrong += [unknown_metric(f"{where}: metric", metric) for metric in ablation.metrics]
+    wrong += twice(f"{where}: metric", ablation.metrics)
     for claim, uses in ablation.claims.items():
-        known(f"{where}: claim", claim, [*references.claim_ids(), *own])
+        wrong.append(unknown(f"{where}: claim", claim, [*references.claim_ids(), *own]))
         for use in uses:
-            known(f"{where}: claims.{claim}: variant", use.variant, names)
-            known(f"{where}: claims.{claim}: baseline", str(use.baseline), names)
-            known_metric(f"{where}: claims.{claim}: metric", use.metric or "test_error")
-            if use.control:
-                known(f"{where}: claims.{claim}: control", use.control, names)
-            if use.variant == use.baseline:
-                raise BadInput(f"{where}: claims.{claim}: '{use.variant}' is its own baseline")
-    check_tuning(ablation)
+            wrong += check_use(f"{where}: claims.{shown(claim)}", use, names)
     if not ablation.tune and not ablation.tune_reason:
-        raise BadInput(f"{where}: no tune: give a grid, or tune: none with a tune_reason")
-    for first, second in itertools.combinations(names, 2):
-        if effective(ablation.variants[first]) == effective(ablation.variants[second]):
+        wrong.append(f"{where}: no tune: give a grid, or tune: none with a tune_reason")
+    refuse(wrong)
+    check_tuning(ablation)
+    alike: dict[str, str] = {}
+    for name, config in ablation.variants.items():
+        first = alike.setdefault(effective(config).model_dump_json(), name)
+        if first != name:
             raise BadInput(
-                f"{where}: variants '{first}' and '{second}' are equal: nothing to compare"
+                f"{where}: variants '{first}' and '{name}' are equal: nothing to compare"
             )
     check_averages(ablation)
     check_arms(ablation)
+
+
+def check_use(where: str, use: ClaimUse, names: Sequence[str]) -> list[str]:
+    """What is wrong with the comparison that tests a claim. where: the file and the claim."""
+    wrong = [
+        unknown(f"{where}: variant", use.variant, names),
+        unknown(f"{where}: baseline", str(use.baseline), names),
+        unknown_metric(f"{where}: metric", use.metric or "test_error"),
+    ]
+    if use.control:
+        wrong.append(unknown(f"{where}: control", use.control, names))
+    if use.variant == use.baseline:
+        wrong.append(f"{where}: '{shown(use.variant)}' is its own baseline")
+    return wrong
 
 
 def check_tuning(ablation: Ablation) -> None:
@@ -451,10 +561,10 @@ def check_tuning(ablation: Ablation) -> None:
     where = ablation.file
     for variant, values in ablation.tuned.items():
         tuned = f"{where}: profiles.{ablation.profile}.tuned"
-        known(f"{tuned}: variant", variant, list(ablation.variants))
+        refuse([unknown(f"{tuned}: variant", variant, ablation.variants)])
         override(ablation.variants[variant], values, f"{tuned}.{variant}")
     for key, grid in (ablation.tune or {}).items():
-        known(f"{where}: tune: key", key, known_keys())
+        refuse([unknown(f"{where}: tune: key", key, known_keys())])
         if len(set(grid)) < len(grid):
             raise BadInput(f"{where}: tune.{key}: a value is given twice")
         if not metrics.METRICS[ablation.metrics[0]].tunes:
@@ -470,9 +580,11 @@ def check_tuning(ablation: Ablation) -> None:
 def check_arms(ablation: Ablation) -> None:
     """Checks labels, and that what is measured at several rates can be; raises BadInput."""
     where = ablation.file
-    for key, named in (("labels", ablation.labels), ("about", ablation.about)):
-        for variant in named:
-            known(f"{where}: {key}: variant", variant, ablation.every_variant)
+    refuse(
+        unknown(f"{where}: {key}: variant", variant, ablation.every_variant)
+        for key, named in (("labels", ablation.labels), ("about", ablation.about))
+        for variant in named
+    )
     if not ablation.tune_neighbours:
         return
     if ablation.tune and ablation.tune_seeds < 2:

@@ -121,6 +121,10 @@ def idle_in_training(train: TrainConfig) -> set[str]:
     for knobs, schedules in KNOBS_OF_SCHEDULES:
         if train.schedule not in schedules:
             idle |= knobs
+    if train.placement in ("one", "two"):  # one process
+        idle.add("exchange")
+    if train.placement != "one" or train.optimizer != "sgd":
+        idle.add("cuda_graph")
     return idle if train.target_train_error else idle | {"target_pass"}
 
 

@@ -3,15 +3,12 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import yaml
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from alexbench.config import constraints, placement
 from alexbench.config.schema import Config, Overrides
-from alexbench.config.yaml_file import describe, first_line, hint, known_keys
-from alexbench.errors import BadInput
+from alexbench.config.yaml_file import described, hint, known_keys, parse, together
+from alexbench.errors import BadInput, shown
 
 
 class Layer(NamedTuple):
@@ -25,11 +22,14 @@ def resolve(layers: Sequence[Layer]) -> Config:
     """The defaults with the layers over them; later layers win. Raises BadInput."""
     known = known_keys()
     merged: Overrides = {}
+    unknown = []
     for where, values in layers:
         for key in values:
             if key not in known:
-                raise BadInput(f"{where}: unknown key '{key}'{hint(key, known)}")
+                unknown.append(f"{where}: unknown key '{shown(key)}'{hint(key, known)}")
         merged |= values
+    if unknown:
+        raise BadInput(together(unknown))
     nested: dict[str, dict[str, Any]] = {}
     for key, value in merged.items():
         section, _, field = key.partition(".")
@@ -37,13 +37,18 @@ def resolve(layers: Sequence[Layer]) -> Config:
     try:
         config = Config.model_validate(nested)
     except ValidationError as error:
-        wrong = ".".join(str(part) for part in error.errors()[0]["loc"][:2])
-        where = last_that(layers, lambda key: key == wrong)
-        raise BadInput(f"{where}: {describe(error, Config)}") from None
-    section, reason = next(contradictions(config), ("", ""))
-    if reason:
-        where = last_that(layers, lambda key: key.startswith(section))
-        raise BadInput(f"{where}: {reason}")
+        said = []
+        for each in error.errors(include_url=False):
+            wrong = ".".join(str(part) for part in each["loc"][:2])
+            where = last_that(layers, lambda key, wrong=wrong: key == wrong)  # type: ignore[misc]
+            said.append(f"{where}: {described(each, Config)}")
+        raise BadInput(together(said)) from None
+    said = [
+        f"{last_that(layers, lambda key, section=section: key.startswith(section))}: {reason}"  # type: ignore[misc]
+        for section, reason in contradictions(config)
+    ]
+    if said:
+        raise BadInput(together(said))
     return config
 
 
@@ -109,19 +114,15 @@ def same_net(first: Config, second: Config) -> bool:
 
 
 def parse_settings(settings: Sequence[str]) -> Overrides:
-    """``key=value`` texts as settings; values are read as YAML. Raises BadInput."""
+    """``key=value`` texts as settings, each key once; values are read as YAML. Raises BadInput."""
+    known, found = known_keys(), dict[str, Any]()
     for setting in settings:
-        key, equals, _ = setting.partition("=")
-        if not equals or key not in known_keys():
+        key, equals, value = setting.partition("=")
+        if not equals or key not in known:
             raise BadInput(
-                f"--set {setting}: expected key=value with a known key{hint(key, known_keys())}"
+                f"--set {shown(setting)}: expected key=value with a known key{hint(key, known)}"
             )
-    try:
-        content: Any = OmegaConf.to_container(OmegaConf.from_dotlist(list(settings)))
-    except (OmegaConfBaseException, yaml.YAMLError) as error:
-        raise BadInput(f"--set {' '.join(settings)}: not valid YAML: {first_line(error)}") from None
-    return {
-        f"{section}.{key}": value
-        for section, keys in content.items()
-        for key, value in keys.items()
-    }
+        if key in found:
+            raise BadInput(f"--set {shown(setting)}: {key} is set twice")
+        found[key] = parse(value, f"--set {key}")
+    return found

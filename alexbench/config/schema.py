@@ -5,9 +5,11 @@ Facts are from Krizhevsky, Sutskever, Hinton, NIPS 2012 ("the paper") unless a c
 source; "as run" means the experiment that the authors released as layers-145.
 """
 
+import itertools
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -22,18 +24,41 @@ from pydantic import (
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Percent = Annotated[float, Field(gt=0, lt=100)]
 DropFactor = Annotated[float, Field(gt=1)]
+LONGEST_TEXT = 2000  # characters of what a file says
 Overrides = dict[str, Any]  # "section.key" -> value
 # one "section.key" and the values to try
 Grid = Annotated[
     dict[str, Annotated[list[float], Field(min_length=1)]], Field(min_length=1, max_length=1)
 ]
-Epochs = Annotated[tuple[PositiveInt, ...], Field(strict=False)]  # YAML knows lists, not tuples
+
+
+def rising(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Epochs, or [epoch, rate] pairs, if each epoch is after the one before; raises ValueError."""
+    epochs = [value[0] if isinstance(value, tuple) else value for value in values]
+    if any(later <= earlier for earlier, later in itertools.pairwise(epochs)):
+        raise ValueError("epochs that rise, each once")
+    return values
+
+
+# YAML knows lists, not tuples
+Epochs = Annotated[tuple[PositiveInt, ...], Field(strict=False), AfterValidator(rising)]
 # [epoch, rate] pairs: the rate holds from that epoch on, in place of the schedule
 Rates = Annotated[
     tuple[Annotated[tuple[NonNegativeFloat, NonNegativeFloat], Field(strict=False)], ...],
     Field(strict=False),
+    AfterValidator(rising),
 ]
 ByLayer = dict[str, NonNegativeFloat]  # layer name (conv1, local3, fc6) -> value
+
+
+def readable(text: str) -> str:
+    """The text, if it has no control characters but line ends; raises ValueError."""
+    if not text.replace("\n", "").isprintable() or len(text) > LONGEST_TEXT:
+        raise ValueError(f"printable text of at most {LONGEST_TEXT:,} characters")
+    return text
+
+
+Said = Annotated[str, AfterValidator(readable)]  # what reports and pages show
 
 
 class Section(BaseModel):
@@ -424,9 +449,26 @@ class TrainConfig(Section):
         default=False,
         description="true: training ends when target_train_error is reached.",
     )
-    precision: Literal["ieee", "tf32"] = Field(
+    precision: Literal["ieee", "tf32", "bf16"] = Field(
         default="ieee",
-        description="Precision of float32 products on CUDA; the CPU is always ieee.",
+        description=(
+            "ieee, tf32: of float32 products on CUDA, the CPU has ieee alone; bf16: layers compute "
+            "in bf16 (autocast), with float32 sums in LRN and float32 weights."
+        ),
+    )
+    cuda_graph: bool = Field(
+        default=False,
+        description=(
+            "true: a step is recorded once and replayed as one graph, for nets so small that the "
+            "host is slower than the GPU; on CUDA alone, with placement one and optimizer sgd."
+        ),
+    )
+    cudnn_benchmark: bool = Field(
+        default=False,
+        description=(
+            "true: on CUDA cuDNN times its algorithms and takes the fastest; results differ from "
+            "run to run."
+        ),
     )
     placement: Literal["one", "two", "processes", "data_parallel", "hybrid"] = Field(
         default="one",
@@ -439,6 +481,13 @@ class TrainConfig(Section):
     replicas: PositiveInt = Field(
         default=1,
         description="Number of processes of data_parallel and hybrid.",
+    )
+    exchange: Literal["auto", "gloo"] = Field(
+        default="auto",
+        description=(
+            "What carries data between processes. auto: NCCL between GPUs, gloo between CPUs; "
+            "gloo: also between GPUs, by way of the host, so that several processes may share one."
+        ),
     )
     alone: bool = Field(
         default=False,
@@ -582,6 +631,8 @@ class ClaimUse(Section):
 def as_uses(value: Any) -> Any:
     """A variant's name, a use, or a list of them, as a tuple of uses."""
     uses = value if isinstance(value, list) else [value]
+    if not uses:
+        raise ValueError("the variant that tests the claim, or several")
     return tuple({"variant": use} if isinstance(use, str) else use for use in uses)
 
 
@@ -616,7 +667,7 @@ class ProfilePart(Section):
             "best value; none needs a tune_reason."
         ),
     )
-    tune_reason: str | None = Field(default=None, description="Why nothing is tuned.")
+    tune_reason: Said | None = Field(default=None, description="Why nothing is tuned.")
     tune_seeds: PositiveInt | None = Field(
         default=None,
         description="Number of tuning seeds; they are other seeds than the measured ones.",
@@ -654,7 +705,7 @@ class ProfileFile(ProfilePart):
 class AblationPart(ProfilePart):
     """What an ablation says for one profile, or for ``<profile>-<regime>``."""
 
-    finding: str | None = Field(
+    finding: Said | None = Field(
         default=None,
         description="Two sentences on what the records of this profile say.",
     )
@@ -681,8 +732,8 @@ class AblationPart(ProfilePart):
 class AblationFile(ProfilePart):
     """The keys of ablations/<name>.yaml."""
 
-    title: str = Field(description="Title of the tables and pages.")
-    question: str = Field(description="The question, as one sentence.")
+    title: Said = Field(description="Title of the tables and pages.")
+    question: Said = Field(description="The question, as one sentence.")
     claims: Claims = Field(
         default={},
         description=(
@@ -702,11 +753,11 @@ class AblationFile(ProfilePart):
         default={},
         description="In place of variants: setting -> values; each combination is a variant.",
     )
-    labels: dict[str, str] = Field(
+    labels: dict[str, Said] = Field(
         default={},
         description="Variant -> its name in tables and figures.",
     )
-    about: dict[str, str] = Field(default={}, description="Variant -> one sentence on it.")
+    about: dict[str, Said] = Field(default={}, description="Variant -> one sentence on it.")
     profiles: dict[str, AblationPart] = Field(
         default={},
         description="Profile, or <profile>-<regime> -> what differs there.",

@@ -15,6 +15,7 @@ from alexbench.config.schema import AugmentConfig, DataConfig
 from alexbench.data.dataset import Split
 from alexbench.data.moments import Moments
 from alexbench.data.share import BatchShare
+from alexbench.data.transfer import send
 from alexbench.errors import BadInput
 
 CORNERS_AND_CENTRE = ((0, 0), (0, 2), (1, 1), (2, 0), (2, 2))  # in halves of the free border
@@ -39,7 +40,7 @@ def draw(batch_size: int, generator: torch.Generator) -> Draws:
 class Pixels:
     """How a stored image becomes an input: fitted once to the training images.
 
-    Inputs are (B, 3, C, C) float32 in channels-last memory: (pixel - mean) / scale.
+    Inputs are (B, 3, C, C) float32 in that memory format: (pixel - mean) / scale.
 
     Without padding the centre crop of the mean is subtracted from every crop, wherever it was cut
     and whether or not it was mirrored (cuda-convnet, convdata.py). With padding the mean is
@@ -51,9 +52,14 @@ class Pixels:
     """
 
     def __init__(
-        self, train: Split, data: DataConfig, augment: AugmentConfig, device: torch.device
+        self,
+        train: Split,
+        data: DataConfig,
+        augment: AugmentConfig,
+        device: torch.device,
+        memory_format: torch.memory_format = torch.channels_last,
     ) -> None:
-        self.config = augment
+        self.config, self.memory_format = augment, memory_format
         self.free = data.image_size + 2 * augment.padding - augment.crop_size
         if self.free < 0:
             raise BadInput(
@@ -92,7 +98,7 @@ class Pixels:
         if self.colours is not None and epoch < (config.pca_epochs or math.inf):
             shift = draws.colour @ self.colours
             rows = shift.repeat(1, config.crop_size)[:, None]  # rows: see cut
-            inputs += rows.to(device, non_blocking=True)
+            inputs += send(rows, device)
             if config.pca_rescale:
                 inputs /= 1 + config.pca_sd
         return self.finish(inputs)
@@ -128,11 +134,11 @@ class Pixels:
         return mirrored(crops(padded, corners, size), mirror)
 
     def finish(self, inputs: Tensor) -> Tensor:
-        """(B, C, C * 3) rows as (B, 3, C, C) in channels-last memory, without a copy."""
+        """(B, C, C * 3) rows as (B, 3, C, C); in channels-last memory without a copy."""
         if self.scale != 1:
             inputs.mul_(1 / self.scale)
         pixels: Tensor = inputs.unflatten(2, (-1, 3))
-        return pixels.permute(0, 3, 1, 2)
+        return pixels.permute(0, 3, 1, 2).contiguous(memory_format=self.memory_format)
 
 
 def mean_image(moments: Moments, data: DataConfig) -> Tensor:
@@ -181,13 +187,13 @@ def crops(images: Tensor, corners: Tensor, size: int) -> Tensor:
     stretches = images.as_strided((pixels - size + 1, size * 3), (3, 1))
     top_left = (torch.arange(batch) * height + corners[:, 0]) * width + corners[:, 1]
     starts = top_left[:, None] + torch.arange(size) * width
-    chosen = stretches.index_select(0, starts.flatten().to(images.device, non_blocking=True))
+    chosen = stretches.index_select(0, send(starts.flatten(), images.device))
     return chosen.view(batch, size, size * 3)
 
 
 def mirrored(rows: Tensor, mirror: Tensor) -> Tensor:
     """Rows (B, H, W * 3) of pixels, reversed for the images that ``mirror`` (B,) names."""
-    chosen = mirror.nonzero().squeeze(1).to(rows.device)
+    chosen = send(mirror.nonzero().squeeze(1), rows.device)  # found on the host: no wait
     if len(chosen):
         pixels = rows.unflatten(2, (-1, 3))
         pixels[chosen] = pixels[chosen].flip(2)

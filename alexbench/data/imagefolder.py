@@ -21,7 +21,7 @@ from alexbench.data.stream import Decode, Survey, in_workers
 from alexbench.errors import BadInput
 
 HELD_GIB = 4.0  # of decoded images in memory; more than that is streamed
-CACHE_VERSION = 1  # of the decoding: change it with the code that makes pixels
+CACHE_VERSION = 2  # of the decoding: change it with the code that makes pixels
 FILES_A_TASK = 200
 SPLITS = ("train", "test")  # also where the folder is called val
 MOMENTS = ("images", "pixel_sum", "product_sum")  # the fields of Moments
@@ -103,16 +103,21 @@ def streamed(folder: Folder, root: Path, data: DataConfig, cache: Path) -> Datas
     arrays = cached(path, known, lambda: each(survey, folder, side))
     train_good, test_good = (torch.from_numpy(arrays[f"{name}_good"]) for name in SPLITS)
     whole = shards.complete(place, known)
+    listed = folder
     folder, skipped = without_undecodable(folder, train_good, test_good, root, data)
     train, test = (
         StreamedSplit(
             files,
             side,
             Moments(*(torch.from_numpy(arrays[f"{name}_{key}"]) for key in MOMENTS)),
-            Shards(place, name, side, good.nonzero().squeeze(1)) if whole else None,
+            Shards(place, known, name, every, side, good.nonzero().squeeze(1)) if whole else None,
         )
-        for name, files, good in zip(
-            SPLITS, (folder.train, folder.test), (train_good, test_good), strict=True
+        for name, every, files, good in zip(
+            SPLITS,
+            (listed.train, listed.test),
+            (folder.train, folder.test),
+            (train_good, test_good),
+            strict=True,
         )
     )
     identity = (side, folder.train.digest(times=False), folder.test.digest(times=False))
@@ -152,7 +157,8 @@ def decoded(files: Files, side: int) -> Arrays:
     images = torch.zeros(len(files.names), side, side, 3, dtype=torch.uint8)
     good = torch.zeros(len(files.names), dtype=torch.bool)
     chunks = torch.arange(len(good)).split(FILES_A_TASK)
-    for chunk, (pixels, could) in zip(chunks, in_workers(Decode(files, side), chunks), strict=True):
+    found = in_workers(Decode(files, side), chunks, FILES_A_TASK * shards.image_bytes(side))
+    for chunk, (pixels, could) in zip(chunks, found, strict=True):
         images[chunk], good[chunk] = pixels, could
     return {"images": images.numpy(), "good": good.numpy()}
 
@@ -163,7 +169,8 @@ def survey(files: Files, side: int) -> Arrays:
     chunks = torch.arange(len(files.names)).split(FILES_A_TASK)
     good = torch.zeros(len(files.names), dtype=torch.bool)
     total = no_moments(side)
-    for chunk, (found, could) in zip(chunks, in_workers(Survey(files, side), chunks), strict=True):
+    looked = in_workers(Survey(files, side), chunks, shards.MOMENT_BYTES * side**2)
+    for chunk, (found, could) in zip(chunks, looked, strict=True):
         total += found
         good[chunk] = could
     return {"good": good.numpy(), **{key: getattr(total, key).numpy() for key in MOMENTS}}

@@ -110,13 +110,23 @@ def has_compiler() -> bool:
     return any(map(shutil.which, [os.environ.get("CXX") or "g++", "c++", "clang++"]))
 
 
+def has_c_compiler() -> bool:
+    """Whether a C compiler is installed where Triton looks for one."""
+    own = os.environ.get("CC")
+    return own is not None or any(map(shutil.which, ("clang", "gcc")))
+
+
 def why_no_triton(device: torch.device) -> str | None:
     """Why Triton cannot run on that device; None if it can."""
     if importlib.util.find_spec("triton") is None:
         return "the triton package is not installed"
-    if device.type == "cuda" or os.environ.get("TRITON_INTERPRET") == "1":
+    if os.environ.get("TRITON_INTERPRET") == "1":
         return None
-    return f"needs a CUDA device, and the tensor is on {device.type}"
+    if device.type != "cuda":
+        return f"needs a CUDA device, and the tensor is on {device.type}"
+    if not has_c_compiler():
+        return "Triton needs a C compiler (gcc, clang or $CC), and there is none on this machine"
+    return None
 
 
 def check(x: Tensor, window: Window, groups: int) -> None:
@@ -124,7 +134,7 @@ def check(x: Tensor, window: Window, groups: int) -> None:
     where = "local_response_norm: "
     if x.dim() < 3:
         raise BadInput(f"{where}x has {x.dim()} dimensions, needs (N, C, ...) with at least 3")
-    if x.dtype not in FLOAT + HALF or (x.dtype in HALF and x.device.type == "cpu"):
+    if x.dtype not in FLOAT + HALF or (x.dtype == torch.float16 and x.device.type == "cpu"):
         allowed = "float32 or float64" + (" (half precision on CUDA)" * (x.dtype in HALF))
         raise BadInput(f"{where}x is {x.dtype} on {x.device.type}, needs {allowed}")
     if not isinstance(window.size, int) or window.size < 1:

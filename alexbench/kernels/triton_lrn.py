@@ -3,8 +3,9 @@
 A tile holds all channels of a few pixels, and the window sum gathers within it (warp shuffles): the
 neighbours of a value, and in the backward pass the neighbours' terms, cost no memory traffic.
 Machine code for sm_80 has 34 to 45 instructions a value forward and 67 to 92 backward at 64 to 256
-channels; an A100 issues about 100 and 150 in the time that it takes to move the bytes. Beyond 512
-channels it is right but compiles slowly.
+channels: by arithmetic an A100 moves the bytes more slowly than it issues these, float32 on an H100
+too, while bf16 backward there is bound by instructions. Beyond 512 channels it is right but
+compiles slowly.
 Never run on a GPU so far: the arithmetic is tested under Triton's interpreter, and the machine code
 is compiled ahead of time and checked for spills (tests/kernels/test_triton_lrn.py).
 """
@@ -20,7 +21,8 @@ from alexbench.kernels.fused import Fused
 from alexbench.kernels.window import Window
 
 TILE_VALUES = 2048
-VALUES_PER_THREAD = 16  # more would spill, see the test
+# more would spill, see the test: channels-last, and where a pixel's channels lie far apart
+VALUES_PER_THREAD, VALUES_PER_THREAD_NCHW = 16, 8
 
 
 @triton.jit
@@ -49,14 +51,20 @@ def _power(denominator, beta, THREE_QUARTERS: tl.constexpr):
 @triton.jit
 def lrn_kernel(
     x_pointer, gradient_pointer, out_pointer,
-    channels, pixels, pixel_stride, channel_stride, scale, beta, k,
-    BEFORE: tl.constexpr, AFTER: tl.constexpr, THREE_QUARTERS: tl.constexpr,
+    channels, pixels, pixel_stride, channel_stride,
+    scale: tl.constexpr, beta: tl.constexpr, k: tl.constexpr,
+    BEFORE: tl.constexpr, AFTER: tl.constexpr, THREE_QUARTERS: tl.constexpr, 
     BACKWARD: tl.constexpr, TILE_PIXELS: tl.constexpr, TILE_CHANNELS: tl.constexpr,
 ):  # fmt: skip
-    """Write y, or with BACKWARD the gradient of x, for TILE_PIXELS pixels of one image."""
-    pixel = tl.program_id(0).to(tl.int64) * TILE_PIXELS + tl.arange(0, TILE_PIXELS)
+    """Write y, or with BACKWARD the gradient of x, for TILE_PIXELS pixels of one image.
+
+    scale, beta and k are compiled in: a float argument would be float32 in a float64 kernel too.
+    """
+    tiles = tl.cdiv(pixels, TILE_PIXELS)
+    program = tl.program_id(0).to(tl.int64)
+    pixel = program % tiles * TILE_PIXELS + tl.arange(0, TILE_PIXELS)
     channel = tl.arange(0, TILE_CHANNELS)
-    image = tl.program_id(1).to(tl.int64) * channels * pixels
+    image = program // tiles * channels * pixels
     at = image + pixel[:, None] * pixel_stride + channel[None, :] * channel_stride
     inside = (pixel < pixels)[:, None] & (channel < channels)[None, :]
     stored = tl.load(x_pointer + at, mask=inside, other=0.0)
@@ -83,14 +91,20 @@ def run(x: Tensor, gradient: Tensor | None, window: Window) -> Tensor:
     strides = (channels, 1) if x.dim() == 2 else (1, pixels)
     tile_channels, tile_pixels = tile(channels)
     before, after = window.reach(channels)
-    lrn_kernel[triton.cdiv(pixels, tile_pixels), images](
-        x, x if gradient is None else gradient, out,
-        channels, pixels, *strides, window.scale, window.beta, window.k,
-        BEFORE=before, AFTER=after, THREE_QUARTERS=window.beta == 0.75,
-        BACKWARD=gradient is not None, TILE_PIXELS=tile_pixels, TILE_CHANNELS=tile_channels,
-        num_warps=num_warps(tile_channels, tile_pixels),
-    )  # fmt: skip
+    with torch.cuda.device_of(x):  # Triton launches on the current device, wherever x is
+        lrn_kernel[grid(images, pixels, tile_pixels)](
+            x, x if gradient is None else gradient, out, channels, pixels, *strides,
+            scale=window.scale, beta=window.beta, k=window.k, BEFORE=before, AFTER=after,
+            THREE_QUARTERS=window.beta == 0.75, BACKWARD=gradient is not None,
+            TILE_PIXELS=tile_pixels, TILE_CHANNELS=tile_channels,
+            num_warps=num_warps(tile_channels, tile_pixels, channels_last=x.dim() == 2),
+        )  # fmt: skip
     return out
+
+
+def grid(images: int, pixels: int, tile_pixels: int) -> tuple[int]:
+    """A program a tile, all along the first axis: CUDA allows 65,535 along the others."""
+    return (images * triton.cdiv(pixels, tile_pixels),)
 
 
 def tile(channels: int) -> tuple[int, int]:
@@ -99,9 +113,10 @@ def tile(channels: int) -> tuple[int, int]:
     return tile_channels, max(1, TILE_VALUES // tile_channels)
 
 
-def num_warps(tile_channels: int, tile_pixels: int) -> int:
-    """Of 32 threads each, at most the hardware's 32: a tile of 16384 values."""
-    return min(32, tile_channels * tile_pixels // VALUES_PER_THREAD // 32)
+def num_warps(tile_channels: int, tile_pixels: int, channels_last: bool) -> int:
+    """Of 32 threads each, at most the hardware's 32."""
+    values = VALUES_PER_THREAD if channels_last else VALUES_PER_THREAD_NCHW
+    return min(32, tile_channels * tile_pixels // values // 32)
 
 
 def triton_lrn(x: Tensor, window: Window) -> Tensor:

@@ -22,9 +22,9 @@ from alexbench.runs.record import RunRecord
 from alexbench.runs.run import Run
 from alexbench.runs.store import Standing
 from alexbench.runs.tuning import tune
-from alexbench.training import environment
-from alexbench.training.memory import peak_memory_bytes, step_bytes
-from alexbench.training.train import start, train_step
+from alexbench.training import environment, numerics
+from alexbench.training.memory import gpu_bytes, peak_memory_bytes, step_bytes
+from alexbench.training.train import start, train_step, warm_up
 
 PROBE_IMAGES = 32
 PROBE_STEPS = 3
@@ -199,11 +199,21 @@ def images_of(config: Config, sweep: Sweep) -> float:
 
 
 def probe(config: Config, sweep: Sweep, size: Estimate, images: float) -> Estimate:
-    """``size`` with the memory and seconds of a run, from a few steps on empty images."""
+    """``size`` with the memory and seconds of a run, from a few steps on empty images.
+
+    On CUDA from a whole batch, after others: there few images take as long as many, and the first
+    steps start the libraries.
+    """
     slot = sweep.slots[0]
     data = load_data(config.data, slot.data_root)
     side, device = config.augment.crop_size, torch.device(slot.device)
     torch.set_num_threads(slot.num_threads)
+    if device.type == "cuda":
+        numerics.prepare(config.train, device)
+        seconds = warm_up(on_one_device(config), len(data.classes), device)
+        memory = gpu_bytes(config, data)
+        seconds_an_image = seconds / config.train.batch_size
+        return replace(size, memory_bytes=memory, seconds=seconds_an_image * images)
     state = start(on_one_device(config), len(data.classes), 0, device)
     inputs = torch.zeros(PROBE_IMAGES, 3, side, side, device=device)
     inputs = inputs.to(memory_format=torch.channels_last)

@@ -15,8 +15,8 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from alexbench.config.execution import Slot
-from alexbench.config.schema import Config, DataConfig
-from alexbench.errors import RunFailed
+from alexbench.config.schema import Config, DataConfig, EvaluateConfig
+from alexbench.errors import BadInput, RunFailed
 from alexbench.launch.child import Child, Parent, describe
 
 SECONDS_TO_END = 2.0  # for files that are half written
@@ -87,18 +87,19 @@ def find_slots(
     data_root: str | None,
     num_devices: int,
     configs: Sequence[Config],
+    shared: bool = False,
 ) -> list[Slot]:
     """``slots.find_slots``. configs: the largest must fit; none: each run has a device alone."""
     from alexbench.launch import slots
 
     def largest() -> int:
         from alexbench.data import load_data
-        from alexbench.training.memory import run_bytes
+        from alexbench.training.memory import gpu_bytes
 
-        return max(run_bytes(config, load_data(config.data, data_root)) for config in configs)
+        return max(gpu_bytes(config, load_data(config.data, data_root)) for config in configs)
 
     run_bytes = largest if configs else None
-    return slots.find_slots(device, jobs, threads, data_root, num_devices, run_bytes)
+    return slots.find_slots(device, jobs, threads, data_root, num_devices, run_bytes, shared)
 
 
 def data_sha256(data: DataConfig, data_root: str | None) -> str:
@@ -108,11 +109,47 @@ def data_sha256(data: DataConfig, data_root: str | None) -> str:
     return load_data(data, data_root).sha256
 
 
+def check_images(
+    data: DataConfig, evaluate: EvaluateConfig, data_root: str | None, tunes: bool
+) -> None:
+    """Raises BadInput for pictured images that there are not, and for too few images to tune."""
+    from alexbench.data import load_data
+    from alexbench.training.predictions import check_pictured
+    from alexbench.training.runner import TUNING_SHARE
+
+    found = load_data(data, data_root)
+    check_pictured(evaluate, found)
+    images = len(found.train.labels)
+    if tunes and images < TUNING_SHARE:
+        raise BadInput(
+            f"{found.name} has {images} training images, and tuning holds one of {TUNING_SHARE} "
+            "back: allow more, or tune: none with a tune_reason"
+        )
+
+
 def lrn_implementation(device: str) -> str:
     """The name of the implementation that LRN uses on a device."""
     from alexbench import kernels
 
     return kernels.resolve(device)
+
+
+def gpu(device: str) -> dict[str, str]:
+    """The model of a GPU, its driver and torch: results of another one are other results."""
+    import torch
+
+    from alexbench.training import environment
+
+    return environment.gpu(torch.device(device))
+
+
+def check_precision(precision: str, device: str) -> None:
+    """Raises BadInput for a precision that the device does not have."""
+    import torch
+
+    from alexbench.training import numerics
+
+    numerics.check_precision(precision, torch.device(device))
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 import os
 import queue
 import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from alexbench.errors import BadInput, RunFailed
 from alexbench.launch import events
 from alexbench.launch.child import Parent
 from alexbench.launch.events import Event, HistoryRow, Send
-from alexbench.launch.task import finished, reason
+from alexbench.launch.task import SECONDS_BETWEEN_EVENTS, finished, reason
 from alexbench.parallel.group import find_store, talk_at_home
 from alexbench.parallel.group import group as joined
 from alexbench.parallel.placed import ProcessGroup
@@ -50,16 +51,29 @@ def main() -> None:
     store = find_store(who["port"])
     while True:
         job = jobs.get()
+        device, exchange = torch.device(slot.device), job["run"]["config"]["train"]["exchange"]
+        told = False
         try:
-            with joined(store, job["name"], group.rank, group.size, torch.device(slot.device)):
-                done = train_one(job, slot, group, send, asked_to_stop.is_set)
-        except Stopped:
-            send(events.StoppedEvent())
+            with joined(store, job["name"], group.rank, group.size, device, exchange):
+                try:
+                    done = train_one(job, slot, group, send, asked_to_stop.is_set)
+                except Exception as error:  # told before the group is left, which may take for ever
+                    send(event_of(error))
+                    told = True
+                    raise
         except Exception as error:
-            traceback.print_exc()
-            send(events.FailedEvent(reason(error), fatal=isinstance(error, BadInput | RunFailed)))
+            if not told:
+                send(event_of(error))
         else:
             send(done)
+
+
+def event_of(error: Exception) -> Event:
+    """How a run ended that raised this; the traceback goes to stderr."""
+    if isinstance(error, Stopped):
+        return events.StoppedEvent()
+    traceback.print_exception(error)
+    return events.FailedEvent(reason(error), fatal=isinstance(error, BadInput | RunFailed))
 
 
 def train_one(
@@ -69,11 +83,21 @@ def train_one(
     send: Send,
     asked_to_stop: Callable[[], bool],
 ) -> events.FinishedEvent:
-    """Train this process's part of one run; sends its progress after every batch."""
+    """Train this process's part of one run; sends its progress after every batch.
+
+    On CUDA a batch takes little longer than a message: there it sends one at times.
+    """
     run, runs = from_json(job["run"]), RunStore(Path(job["folder"]))
     steps = steps_an_epoch(run, load_data(run.config.data, slot.data_root))
 
+    seconds_between = 0.0 if slot.device == "cpu" else SECONDS_BETWEEN_EVENTS
+    last = -seconds_between
+
     def watch(epochs: float, images_per_second: float, history: Sequence[HistoryRow]) -> None:
+        nonlocal last
+        if time.monotonic() - last < seconds_between:
+            return
+        last = time.monotonic()
         row = history[-1] if history else None
         send(events.ProgressEvent(epochs, images_per_second, row, round(epochs * steps)))
 

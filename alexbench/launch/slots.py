@@ -1,7 +1,9 @@
 """Which devices a sweep may use, and how many threads each of its jobs gets."""
 
+import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import torch
 
@@ -18,8 +20,53 @@ def use_threads(threads: int | None) -> None:
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Processor cores that this process may use: by its affinity, and by its container's quota."""
+    allowed = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    return max(1, min(allowed, math.ceil(cpu_quota())))
+
+
+def cpu_quota(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> float:
+    """Processors' worth of time that the control groups of this process allow; or infinity.
+
+    root: where they are mounted. own: which they are: lines ``number:controllers:path``, without
+    controllers in version 2. The limits of all groups above hold as well.
+    """
+    found = [math.inf]
+    for line in lines_of(own):
+        _, controllers, path = (*line.split(":", 2), "", "")[:3]
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        mounted = root / controllers if controllers else root
+        for place in (mounted, root / "cpu") if controllers else (mounted,):
+            group = place / path.lstrip("/")
+            for folder in [group, *group.parents]:
+                if not folder.is_relative_to(place):
+                    break
+                found.append(quota_of(folder))
+    return min(found)
+
+
+def quota_of(group: Path) -> float:
+    """The quota of one control group, of either version; infinity where it has none."""
+    limits = " ".join(lines_of(group / "cpu.max")).split() or [
+        *lines_of(group / "cpu.cfs_quota_us"),
+        *lines_of(group / "cpu.cfs_period_us"),
+    ]
+    try:
+        quota, period = map(int, limits)
+    except ValueError:  # max, or no such files
+        return math.inf
+    return quota / period if quota > 0 and period > 0 else math.inf
+
+
+def lines_of(path: Path) -> list[str]:
+    """The lines of a file of the system; none where it cannot be read."""
+    try:
+        return path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
 
 
 def find_slots(
@@ -29,6 +76,7 @@ def find_slots(
     data_root: str | None,
     num_devices: int = 1,
     run_bytes: Callable[[], int] | None = None,
+    shared: bool = False,
 ) -> list[Slot]:
     """A slot for each job.
 
@@ -36,8 +84,9 @@ def find_slots(
     threads), ``cuda``, ``cuda:<index>``, or a list with commas.
     jobs: runs at one time; None: as many as the cores or the CUDA devices allow. threads: of each
     device; None: 1 on the CPU, and with CUDA the cores divided among the devices, which decode
-    images. num_devices: of each run. run_bytes: memory of a run, asked where several may fit on a
-    CUDA device; None: one run a device.
+    images. num_devices: of each run. run_bytes: memory of a run, asked where several may run on a
+    CUDA device at once, which needs MPS; None: one run a device. shared: the processes of a run may
+    share a GPU, if there are fewer than it asks for.
     Raises BadInput for devices that are not there or not alike, for fewer than a run needs, and
     for more threads than cores.
     """
@@ -47,17 +96,19 @@ def find_slots(
     on_cpu = set(names) == {"cpu"}
     if names == ["cpu"]:
         names *= max(1, cores() // (threads or 1))
-    elif num_devices == 1 and jobs is None and run_bytes and not on_cpu:
+    elif num_devices == 1 and jobs is None and run_bytes and not on_cpu and mps_is_on(os.environ):
         free = [torch.cuda.mem_get_info(name)[0] for name in names]
         names = [names[device] for device in fitting(free, run_bytes(), cores())]
     if jobs and num_devices == 1:
-        names = [names[job % len(names)] for job in range(jobs)]
+        names = in_turn(names, jobs)
     threads = threads or (1 if on_cpu else max(1, cores() // len(names)))
     if on_cpu and len(names) * threads > cores():
         raise BadInput(
             f"{len(names)} jobs x {threads} threads are more than the {cores()} cores here: "
             "lower --jobs or --threads"
         )
+    if shared and not on_cpu and num_devices > len(names):
+        names = in_turn(names, num_devices)
     if num_devices > len(names):
         raise BadInput(
             f"a run needs {num_devices} devices, and --device {device} means {len(names)} "
@@ -69,6 +120,17 @@ def find_slots(
     for group in groups:
         refuse_unequal(group, [device_model(name) for name in group])
     return [Slot(group[0], threads, len(groups), data_root, tuple(group)) for group in groups]
+
+
+def in_turn(names: Sequence[str], count: int) -> list[str]:
+    """So many of the devices, each again when all have been named."""
+    return [names[number % len(names)] for number in range(count)]
+
+
+def mps_is_on(environment: Mapping[str, str]) -> bool:
+    """Whether NVIDIA's MPS serves this machine: without it runs on one GPU only take turns."""
+    pipes = environment.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps")
+    return Path(pipes, "control").exists()
 
 
 def fitting(free_bytes: Sequence[int], run_bytes: int, most: int) -> list[int]:

@@ -2,7 +2,6 @@
 
 import functools
 import importlib.util
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -15,12 +14,21 @@ from typing import TYPE_CHECKING, Any
 from alexbench.config import placement
 from alexbench.config.ablation import Ablation, load_ablation, with_tuned
 from alexbench.config.execution import RunOptions, Slot, execution
-from alexbench.config.schema import Config, TrainConfig
-from alexbench.errors import BadInput, RunFailed
+from alexbench.config.overrides import parse_settings
+from alexbench.config.schema import Config, Overrides, TrainConfig
+from alexbench.errors import BadInput, RunFailed, one_line
 from alexbench.launch.events import Perform
-from alexbench.launch.inspector import Inspector, data_sha256, find_slots, lrn_implementation
+from alexbench.launch.inspector import (
+    Inspector,
+    check_images,
+    check_precision,
+    data_sha256,
+    find_slots,
+    gpu,
+    lrn_implementation,
+)
 from alexbench.launch.progress import Progress
-from alexbench.runs import record
+from alexbench.runs import asked_with, record
 from alexbench.runs.ensembles import averages, make, trainings
 from alexbench.runs.lock import lock
 from alexbench.runs.run import Run, measured_runs
@@ -44,6 +52,7 @@ class Sweep:
     slots_for: SlotsFor
     options: RunOptions
     inspector: Inspector
+    settings: Overrides = field(default_factory=dict)  # of --set
 
     @property
     def folder(self) -> Path:
@@ -57,7 +66,7 @@ class Sweep:
         lrn = self.inspector.once(lrn_implementation, slot.device) if has_lrn(config) else None
         return {
             "data_sha256": self.inspector.once(data_sha256, config.data, slot.data_root),
-            "device": "cpu" if on_cpu else "cuda",
+            "device": "cpu" if on_cpu else self.inspector.once(gpu, slot.device),
             # a CUDA device computes the same whatever the host's threads, which follow from --jobs
             "num_threads": slot.num_threads if on_cpu else None,
             "lrn": lrn,
@@ -109,21 +118,30 @@ def prepare(
     variants = list(loaded.variants.values())
 
     @functools.cache
-    def slots_of(num_devices: int, alone: bool) -> list[Slot]:
+    def slots_of(num_devices: int, alone: bool, shared: bool = False) -> list[Slot]:
         jobs = 1 if alone else options.jobs
         where = options.device, jobs, options.threads, options.data_root
         if placement.torchrun_is_on():  # it has started the processes of the other devices
             return inspector.ask(find_slots, *where, 1, [])
-        return inspector.ask(find_slots, *where, num_devices, variants)
+        return inspector.ask(find_slots, *where, num_devices, variants, shared)
 
     def slots_for(train: TrainConfig) -> list[Slot]:
-        return slots_of(placement.num_devices(train), train.alone)
+        return slots_of(placement.num_devices(train), train.alone, train.exchange == "gloo")
 
     for variant in variants:
-        slots_for(variant.train)
-    folder = Path(options.results) / loaded.name / folder_name(loaded.profile, options.settings)
+        for slot in slots_for(variant.train)[:1]:
+            inspector.once(check_precision, variant.train.precision, slot.device)
+    fixed = resolved_settings(loaded, options.settings)
+    folder = Path(options.results) / loaded.name / asked_with.folder_name(loaded.profile, fixed)
     store = RunStore(folder)
-    return Sweep(loaded, slots_of(1, False), store, slots_for, asked, inspector)
+    return Sweep(loaded, slots_of(1, False), store, slots_for, asked, inspector, fixed)
+
+
+def resolved_settings(ablation: Ablation, settings: Sequence[str]) -> Overrides:
+    """The settings of --set as the variants have them, so that 1 and 1.0 are one value."""
+    dumped = next(iter(ablation.variants.values())).model_dump(mode="json")
+    keys = sorted(parse_settings(settings))
+    return {key: dumped[key.partition(".")[0]][key.partition(".")[2]] for key in keys}
 
 
 def check_launcher(jobs: int | None, options: RunOptions) -> None:
@@ -141,20 +159,18 @@ def check_launcher(jobs: int | None, options: RunOptions) -> None:
         raise BadInput("--tensorboard needs it: pip install 'alexbench[tensorboard]'")
 
 
-def folder_name(profile: str, settings: Sequence[str]) -> str:
-    """The profile and the settings: runs with other settings have a folder of their own."""
-    return re.sub(r"[^A-Za-z0-9_.,=+-]", "_", ",".join([profile, *sorted(settings)]))
-
-
 def carry_out(sweep: Sweep) -> "Result":
     """Tune, train what is not trained yet, and report; returns the result.
 
     Raises RunFailed when a run gave no record; all other runs are kept and reported.
     """
     make_writable(sweep.folder)
+    asked_with.write(sweep.settings, sweep.folder)
     with launcher(sweep.options)(sweep.store, sweep.options, sweep.slots) as perform:
         for variant in sweep.ablation.variants.values():
             sweep.identity(variant)  # decodes, or says what is wrong, just once
+            about = variant.data, variant.evaluate, sweep.slots[0].data_root
+            sweep.inspector.once(check_images, *about, bool(sweep.ablation.tune))
         execute = partial(train_all, sweep, perform)
         tuned = tune(sweep.ablation, sweep.identity, sweep.store, execute, warn)
         ablation = with_tuned(sweep.ablation, tuned)
@@ -178,14 +194,16 @@ def write_report(sweep: Sweep, ablation: Ablation) -> "Result":
         if not average.is_made(store) and not store.missing(average.members):
             record.write(make(average, store), store.record_path(average.run))
     planned = {run.run_id for run in measured_runs(ablation, sweep.identity)}
-    build.write(ablation, folder.name, folder, warn, planned=planned)
-    build.write_index(folder.parent.parent)
+    try:
+        build.write(ablation, asked_with.label(folder), folder, warn, planned=planned)
+    finally:
+        build.write_index(folder.parent.parent, tell=warn)
     return result.of_folder(ablation, folder, planned)
 
 
 def warn(line: str) -> None:
     """Print a warning to stderr."""
-    print(f"warning: {line}", file=sys.stderr)
+    print(f"warning: {one_line(line)}", file=sys.stderr)
 
 
 def train_all(sweep: Sweep, perform: Perform, runs: Sequence[Run]) -> None:

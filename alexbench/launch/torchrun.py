@@ -19,7 +19,7 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined]
 from alexbench.config.execution import Slot
 from alexbench.config.placement import num_processes
 from alexbench.errors import BadInput
-from alexbench.parallel.group import LONGEST_WAIT
+from alexbench.parallel.group import LONGEST_WAIT, is_here, store_here, talk_at_home
 from alexbench.parallel.group import group as joined
 from alexbench.parallel.placed import ProcessGroup
 from alexbench.runs import record
@@ -38,6 +38,10 @@ def find() -> tuple[TCPStore, ProcessGroup]:
     group = ProcessGroup(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     leads = group.rank == 0 and not agent_has_it
+    if os.environ.get("LOCAL_WORLD_SIZE") == os.environ["WORLD_SIZE"]:
+        talk_at_home()
+    if leads and is_here(address):
+        return store_here(port), group
     return TCPStore(address, port, is_master=leads, timeout=LONGEST_WAIT), group
 
 
@@ -55,7 +59,8 @@ def lead(
     if checkpoints:
         checkpoints.join(group)
     name = call(store, {"run": to_json(run), "folder": str(runs.folder), "slot": asdict(slot)})
-    with joined(store, name, group.rank, group.size, torch.device(slot.device)):
+    device = torch.device(slot.device)
+    with joined(store, name, group.rank, group.size, device, run.config.train.exchange):
         return perform(run, slot, runs, watch, checkpoints, group)
 
 
@@ -91,7 +96,8 @@ def follow() -> None:
         kept = Checkpoints(Path(job["folder"]), run.stem, run.run_id, seconds=0.0)
         kept.join(group)
         try:
-            with joined(store, name, group.rank, group.size, torch.device(slot.device)):
+            device, exchange = torch.device(slot.device), run.config.train.exchange
+            with joined(store, name, group.rank, group.size, device, exchange):
                 perform(run, slot, RunStore(Path(job["folder"])), lambda *_: None, kept, group)
         except Exception:
             traceback.print_exc()

@@ -58,8 +58,9 @@ class WithinMapNorm(nn.Module):
         self.size, self.scale = size, scale
 
     def forward(self, x: Tensor) -> Tensor:
-        energy = F.avg_pool2d(x * x, self.size, stride=1, padding=self.size // 2)
-        return x * (1 + self.scale * energy).pow(-0.75)
+        wide = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x  # sums of squares
+        energy = F.avg_pool2d(wide * wide, self.size, stride=1, padding=self.size // 2)
+        return (wide * (1 + self.scale * energy).pow(-0.75)).to(x.dtype)
 
     def extra_repr(self) -> str:
         return f"size={self.size}, scale={self.scale}"

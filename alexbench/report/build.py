@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Container, Sequence
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ from alexbench.report import (
 from alexbench.report.drawings import drawings
 from alexbench.report.material import Material
 from alexbench.report.text import Comparisons, headline
+from alexbench.report.written import Written
 from alexbench.runs import files, pictures, record
 from alexbench.runs.record import RunRecord
 
@@ -58,6 +60,8 @@ def read(
     def complaint(found: RunRecord) -> str | None:
         if found.ablation != ablation.name:
             return f"is a record of ablation '{found.ablation}', not '{ablation.name}'"
+        if found.profile != ablation.profile:
+            return f"is a record of profile '{found.profile}', not '{ablation.profile}'"
         if found.variant not in ablation.variants:
             allowed = ", ".join(ablation.variants)
             return f"its variant '{found.variant}' is not in {ablation.file} (there: {allowed})"
@@ -91,27 +95,29 @@ def write(
     comparison.
 
     ``tell`` hears a line for each record that was refused; the others still make their report.
+    Raises RunFailed for the files that cannot be written, when all the others are.
     """
     material = gather(ablation, profile, folder, tell, planned)
-    paths: list[Path] = []
+    written = Written([], [])
     if "csv" in formats:
-        paths += write_csv(material)
+        for table in write_csv(material):
+            written.by(table)
     drawn = drawings(material) if {"markdown", "html"} & set(formats) else {}
     if "markdown" in formats:
         for name in FILED:
             if name in drawn:
-                paths += drawn[name].save(folder)
+                written.by(partial(drawn[name].save, folder))
         text = markdown.render(material, [name for name in FILED if name in drawn])
         if kernels := kernel_figure.kernels(material.at_best, material.pictures):
-            paths.append(figures.save_png(kernels, folder / "kernels.png", None))
+            written.by(partial(figures.save_png, kernels, folder / "kernels.png", None))
         if said := kernel_figure.caption(material.at_best):
             text += f"\n![kernels by column](kernels.png)\n\n{said}\n"
-        paths.append(write_text(text, folder / "report.md"))
+        written.by(partial(write_text, text, folder / "report.md"))
     if "latex" in formats:
-        paths.append(write_text(latex.render(material), folder / "report.tex"))
+        written.by(partial(write_text, latex.render(material), folder / "report.tex"))
     if "html" in formats:
-        paths.append(write_text(html.render(material, drawn), folder / "report.html"))
-    return paths, list(material.comparison)
+        written.by(partial(write_text, html.render(material, drawn), folder / "report.html"))
+    return written.whole(), list(material.comparison)
 
 
 def gather(
@@ -125,7 +131,9 @@ def gather(
     records, refusals = read(ablation, folder, planned)
     tuning, not_tuning = record.read_folder(folder / "tuning", tuning_table.stray(records))
     at_best = at_best_rate(records, ablation.metrics[0])
-    kept, not_pictures = pictures.read_folder(folder, [each.run_id for each in at_best])
+    kept, not_pictures = pictures.read_folder(
+        folder, {each.run_id: f"{each.variant}-seed{each.seed}" for each in at_best}
+    )
     refused = [*refusals, *not_tuning, *not_pictures]
     for line in refused:
         tell(line)
@@ -144,50 +152,64 @@ def gather(
     )
 
 
-def write_csv(material: Material) -> list[Path]:
-    """Write the tables of a folder, and those of its arms, runs and epochs; returns their paths."""
+def write_csv(material: Material) -> list[Callable[[], Path]]:
+    """Return what writes the tables of a folder, and those of its arms, runs and epochs."""
     ablation, profile, folder = material.ablation, material.profile, material.folder
     members, _ = record.read_folder(folder / "members")
     runs = [*material.records, *material.tuning]
     arms = csv_files.arm_rows(ablation, profile, material.records, [*material.tuning, *members])
+    by_run = list(csv_files.run_rows(ablation, profile, runs))
+    rows = csv_files.write_dataclasses
     return [
-        csv_files.write_dataclasses(ComparisonRow, material.comparison, folder / "comparison.csv"),
-        csv_files.write_dataclasses(SummaryRow, material.summary, folder / "summary.csv"),
-        csv_files.write(list(arms), csv_files.ARM_COLUMNS, folder / "arms.csv"),
-        csv_files.write(
-            list(csv_files.run_rows(ablation, profile, runs)),
-            csv_files.RUN_COLUMNS,
-            folder / "runs.csv",
-        ),
-        csv_files.write_history(ablation, profile, runs, folder / "history.csv"),
+        partial(rows, ComparisonRow, material.comparison, folder / "comparison.csv"),
+        partial(rows, SummaryRow, material.summary, folder / "summary.csv"),
+        partial(csv_files.write, list(arms), csv_files.ARM_COLUMNS, folder / "arms.csv"),
+        partial(csv_files.write, by_run, csv_files.RUN_COLUMNS, folder / "runs.csv"),
+        partial(csv_files.write_history, ablation, profile, runs, folder / "history.csv"),
     ]
 
 
-def write_index(results: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
-    """Write the scorecard and the index page over every ablation and profile; returns the paths."""
-    tables = read_tables(results)
+def write_index(
+    results: Path,
+    formats: Sequence[str] = FORMATS,
+    tell: Callable[[str], None] = lambda line: None,
+) -> list[Path]:
+    """Write the scorecard and the index page over every ablation and profile; returns the paths.
+
+    ``tell`` hears a line for each table that is none.
+    """
+    tables = read_tables(results, tell)
     strongest = scorecard.scorecard(tables)
-    paths = []
+    written = Written([], [])
     if strongest.lines():
         drawing = index.drawing(strongest, "scorecard")
         if "markdown" in formats:
-            paths += drawing.save(results)
+            written.by(partial(drawing.save, results))
     if "html" in formats:
-        paths.append(write_text(index.render(results, tables), results / "index.html"))
-    return paths
+        page = index.render(results, tables)
+        written.by(partial(write_text, page, results / "index.html"))
+    return written.whole()
 
 
-def read_tables(results: Path) -> Comparisons:
-    """Return the folder and the comparison of every ablation and profile below results/."""
-    return [
-        (path.parent, csv_files.read_comparison(path))
-        for path in sorted(results.glob("*/*/comparison.csv"))
-    ]
+def read_tables(results: Path, tell: Callable[[str], None] = lambda line: None) -> Comparisons:
+    """Return the folder and the comparison of every ablation and profile below results/.
+
+    ``tell`` hears a line for each table that is none; the others are returned.
+    """
+    found = []
+    for path in sorted(results.glob("*/*/comparison.csv")):
+        try:
+            found.append((path.parent, csv_files.read_comparison(path)))
+        except BadInput as error:
+            tell(str(error))
+    return found
 
 
-def page_tables(results: Path) -> dict[str, str]:
+def page_tables(results: Path, tell: Callable[[str], None] = lambda line: None) -> dict[str, str]:
     """Return the tables of docs/results.md: of whole profiles, without those set by hand."""
-    return results_page.render([each for each in read_tables(results) if is_profile(each[0].name)])
+    tables = read_tables(results, tell)
+    whole = [each for each in tables if is_profile(each[0].name)]
+    return results_page.render(whole, tell)
 
 
 def frame(

@@ -3,24 +3,26 @@
 import csv
 import io
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from alexbench.analysis.comparison import ComparisonRow
+from alexbench.analysis.comparison import ComparisonRow, Scale
 from alexbench.analysis.pairs import by_rate, chosen
 from alexbench.analysis.summary import asked
-from alexbench.config import metrics
+from alexbench.analysis.verdict import Word
+from alexbench.config import metrics, references
 from alexbench.config.ablation import Ablation
-from alexbench.errors import BadInput
+from alexbench.errors import BadInput, printable, shown
 from alexbench.runs import files, metric_values, record
 from alexbench.runs.record import RunRecord
 
 Row = Mapping[str, Any]
+MOST_BYTES = 10**7
 
 FROM_CSV: dict[Any, Callable[[str], Any]] = {
-    str: str,
+    str: lambda cell: text_of(cell),
     int: int,
     float: lambda cell: float(cell or "nan"),
 }
@@ -45,6 +47,8 @@ def cell(value: object) -> str:
     """A cell's text; a float has six digits: fewer than machines may disagree about."""
     if value is None:
         return ""
+    if isinstance(value, str):
+        return literal(value)
     if not isinstance(value, float):
         return str(value)
     if math.isnan(value):
@@ -52,19 +56,61 @@ def cell(value: object) -> str:
     return f"{value:.0f}" if 1e6 <= abs(value) < 1e15 else f"{value:.6g}"
 
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for one
+
+
+def literal(text: str) -> str:
+    """A text that no spreadsheet takes for a formula, printable."""
+    return f"'{printable(text)}" if text.startswith(FORMULA) else printable(text)
+
+
+def text_of(cell: str) -> str:
+    """The text that ``literal`` was given."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell
+
+
 def read_comparison(path: Path) -> list[ComparisonRow]:
-    """Return a comparison with the digits that were written; raises BadInput for other columns."""
+    """Return a comparison with the digits that were written; raises BadInput for other tables."""
     types = {field.name: field.type for field in fields(ComparisonRow)}
-    with path.open(newline="", encoding="utf-8") as file:
-        names, *rows = csv.reader(file)
-    if names != list(types):
-        raise BadInput(f"{path}: is of another alexbench; make it again with `alexbench report`")
-    return [
-        ComparisonRow(
-            *(FROM_CSV[kind](each) for kind, each in zip(types.values(), row, strict=True))
-        )
-        for row in rows
-    ]
+    again = "make it again with `alexbench report`"
+    try:
+        if not path.is_file() or path.stat().st_size > MOST_BYTES:
+            raise BadInput(f"{path}: is no table; {again}")
+        names, *rows = csv.reader(path.read_text(encoding="utf-8").splitlines(), strict=True)
+        if names != list(types):
+            raise BadInput(f"{path}: is of another alexbench; {again}")
+        found = [
+            ComparisonRow(
+                *(FROM_CSV[kind](each) for kind, each in zip(types.values(), row, strict=True))
+            )
+            for row in rows
+        ]
+    except (OSError, ValueError, csv.Error) as error:
+        raise BadInput(f"{path}: cannot be read ({files.reason(error)}); {again}") from None
+    for row in found:
+        if wrong := strange(row):
+            raise BadInput(f"{path}: {wrong}; {again}")
+    return found
+
+
+def strange(row: ComparisonRow) -> str:
+    """What no comparison says; nothing where the row can be one."""
+    known: tuple[tuple[str, str, Container[str]], ...] = (
+        ("metric", row.metric, metrics.METRICS),
+        ("claim", row.claim, ("", *references.claim_ids())),
+        ("verdict", row.verdict, ("", *get_args(Word))),
+        ("role", row.role, ("", "claim", "control")),
+        ("scale", row.scale, ("", *get_args(Scale))),
+    )
+    for column, value, allowed in known:
+        if value not in allowed:
+            return f"{column} '{shown(value)}' is unknown"
+    for column, number in vars(row).items():
+        if isinstance(number, int) and not 0 <= number < 10**9:
+            return f"{column} {shown(number)} is no count"
+        if isinstance(number, str) and not number.isprintable():
+            return f"{column} {shown(number)} is not printable"
+    return "" if row.kind == metrics.METRICS[row.metric].kind else "another kind of metric"
 
 
 def told_of(ablation: Ablation, profile: str, run: RunRecord) -> dict[str, Any]:

@@ -87,9 +87,16 @@ def arms(ablation: Ablation) -> list[ArmDrawn]:
     if not ablation.claims:
         claimed = set(ablation.variants)
     return [
-        ArmDrawn(place, name, ablation.labels.get(name, name), look(place, name in claimed))
+        ArmDrawn(
+            place, name, no_math(ablation.labels.get(name, name)), look(place, name in claimed)
+        )
         for place, name in enumerate(ablation.variants)
     ]
+
+
+def no_math(said: str) -> str:
+    """A text that matplotlib shows as it is: a pair of dollars would be a formula."""
+    return said.replace("$", r"\$")
 
 
 def look(place: int, claimed: bool = True) -> Look:

@@ -2,12 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import ConfigDict, Field, TypeAdapter
+from typing_extensions import TypedDict
 
 from alexbench.errors import BadInput
+from alexbench.report.csv_files import literal
+from alexbench.report.markdown import plain
+from alexbench.report.written import Written
 from alexbench.runs.files import write_text_safely
 
 KEYS = ["kind", "shape", "direction", "implementation", "memory_format", "precision"]
@@ -23,7 +28,60 @@ NUMBERS = {
 }
 
 
-def rows(stored: dict[str, Any]) -> pd.DataFrame:
+Number = Annotated[float, Field(ge=1e-6, le=1e18)]
+Seconds = Annotated[float, Field(ge=1e-12, le=1e6)]
+Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+
+
+class Facts(TypedDict):
+    """What a benchmark says of its case."""
+
+    kind: Literal["conv", "pool", "lrn", "train_step"]
+    shape: Name
+    direction: Literal["forward", "backward", "step"]
+    implementation: Name
+    memory_format: Name
+    precision: Name
+    cudnn_benchmark: bool
+    batch: Annotated[int, Field(ge=1)]
+    side: Annotated[int, Field(ge=1)]
+    flops: Number
+    bytes: Number
+    peak_memory_bytes: Annotated[float, Field(ge=0, le=1e18)]
+    gemm_gflop_per_second: Number
+    copy_gigabyte_per_second: Number
+
+
+class Samples(TypedDict):
+    """The times of a benchmark in seconds."""
+
+    data: Annotated[list[Seconds], Field(min_length=1)]
+
+
+class Benchmark(TypedDict):
+    """One benchmark."""
+
+    extra_info: Facts
+    stats: Samples
+
+
+class Machine(TypedDict):
+    """The machine that measured."""
+
+    alexbench: Annotated[dict[str, Name | int | float], Field(min_length=1)]
+
+
+class Stored(TypedDict):
+    """What pytest-benchmark stored, as far as it is read here."""
+
+    machine_info: Machine
+    benchmarks: Annotated[list[Benchmark], Field(min_length=1)]
+
+
+_ADAPTER = TypeAdapter(Stored, config=ConfigDict(allow_inf_nan=False))
+
+
+def rows(stored: Any) -> pd.DataFrame:
     """A row for every benchmark of a pytest-benchmark JSON.
 
     percent_of_peak: of what the measured matrix product and copy allow at that arithmetic
@@ -58,7 +116,11 @@ def row(benchmark: dict[str, Any]) -> dict[str, Any]:
 
 def markdown(table: pd.DataFrame, machine: dict[str, Any]) -> str:
     """The table for people: one section a kind, the machine and the ceilings on top."""
-    lines = ["# Kernel throughput", "", *(f"- {key}: {machine[key]}" for key in sorted(machine))]
+    lines = [
+        "# Kernel throughput",
+        "",
+        *(f"- {plain(f'{key}: {machine[key]}')}" for key in sorted(machine)),
+    ]
     ceilings = table.groupby("precision", sort=False).first()
     for precision, first in ceilings.iterrows():
         lines.append(
@@ -92,14 +154,24 @@ def write(measured: Path) -> list[Path]:
     from alexbench.report import figures, roofline
 
     try:
-        stored = json.loads(measured.read_text())
+        content = measured.read_bytes() if measured.is_file() else b""
+        _ADAPTER.validate_json(content)
+        stored = json.loads(content)
         table, machine = rows(stored), stored["machine_info"]["alexbench"]
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, RecursionError):
         raise BadInput(f"{measured}: is not what `alexbench bench` wrote; move it away") from None
     assert not table.isna().any(axis=None), "a blank in the table"
     paths = [measured.with_suffix(suffix) for suffix in (".csv", ".md", ".png")]
-    text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    write_text_safely(text, paths[0])
-    write_text_safely(markdown(table, machine), paths[1])
-    figures.save_png(roofline.draw(table, named(machine)), paths[2])
-    return paths
+    cells = table.map(lambda cell: literal(cell) if isinstance(cell, str) else cell)
+    text = cells.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    written = Written([], [])
+    written.by(lambda: written_text(text, paths[0]))
+    written.by(lambda: written_text(markdown(table, machine), paths[1]))
+    written.by(lambda: figures.save_png(roofline.draw(table, named(machine)), paths[2]))
+    return written.whole()
+
+
+def written_text(text: str, path: Path) -> Path:
+    """Writes the text in one step; returns the path."""
+    write_text_safely(text, path)
+    return path

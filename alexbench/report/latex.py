@@ -1,10 +1,12 @@
 """The claims as a LaTeX table with booktabs and tabularx, as wide as the column it stands in."""
 
+import re
 from collections.abc import Sequence
 
 from tabulate import LATEX_ESCAPE_RULES
 
 from alexbench.analysis.comparison import ComparisonRow
+from alexbench.errors import printable
 from alexbench.report import text
 from alexbench.report.material import Material
 
@@ -44,7 +46,7 @@ def render(material: Material) -> str:
         r"\bottomrule",
         r"\end{tabularx}",
         rf"\caption{{{escape(caption)}}}",
-        rf"\label{{tab:{ablation.name}-{material.profile}}}",
+        rf"\label{{tab:{key(ablation.name)}-{key(material.profile)}}}",
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
@@ -66,7 +68,14 @@ def line(texts: Sequence[str]) -> str:
     return f"{' & '.join(map(escape, texts))} \\\\"
 
 
+def key(name: str) -> str:
+    """A name that LaTeX takes in a label: letters, digits and _ . -"""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
+
+
 def escape(said: str) -> str:
     """Return a text so that LaTeX prints it as it is, by tabulate's rules for cells."""
     rules = LATEX_ESCAPE_RULES | SIGNS
-    return "".join(rules.get(character, character) for character in said)
+    return "".join(
+        rules.get(character, character) for character in printable(" ".join(said.split()))
+    )

@@ -1,5 +1,6 @@
 """The Markdown report of one ablation under one profile."""
 
+import re
 from collections.abc import Sequence
 
 from tabulate import tabulate
@@ -9,6 +10,7 @@ from alexbench.analysis.comparison import ComparisonRow
 from alexbench.analysis.pairs import at_best_rate, by_rate, chosen
 from alexbench.config import metrics
 from alexbench.config.ablation import SET_BY_HAND, Ablation
+from alexbench.errors import printable
 from alexbench.report import text
 from alexbench.report.material import Material
 from alexbench.report.text import TextTable
@@ -24,12 +26,13 @@ def render(material: Material, drawn: Sequence[str]) -> str:
     drawn: the names of the figures that lie beside the report.
     """
     ablation, records = material.ablation, material.records
-    finding = f"**{material.finding}**" if material.finding else ""
+    finding = f"**{plain(material.finding)}**" if material.finding else ""
     parts = [
-        f"# {ablation.title}",
-        ablation.question,
+        f"# {plain(ablation.title)}",
+        paragraph(ablation.question),
         finding,
-        f"Profile `{material.profile}`, regime `{ablation.regime}`. {data_line(records[0])}",
+        f"Profile `{code(material.profile)}`, regime `{ablation.regime}`. "
+        f"{plain(data_line(records[0]))}",
         *verdicts(material.comparison),
         " ".join(image(name) for name in ("forest", "rates") if name in drawn),
         "## Comparison",
@@ -39,7 +42,7 @@ def render(material: Material, drawn: Sequence[str]) -> str:
         image("curves") if "curves" in drawn else "",
         "## Arms",
         table(arms(ablation, records)),
-        tuning_line(ablation, records),
+        plain(tuning_line(ablation, records)),
     ]
     if material.tried:
         parts += ["## Tuning", table(material.tried), tuning_note(ablation)]
@@ -57,6 +60,29 @@ ALTERNATIVES = {
 }
 
 
+def plain(said: str) -> str:
+    """A text on one line that Markdown shows as it is: no HTML, link, image or entity.
+
+    Code spans of our own texts stay: a backtick does no harm, if they are in pairs.
+    """
+    line = printable(" ".join(said.split()))
+    if line.count("`") % 2:
+        line = line.replace("`", "\\`")
+    line = re.sub(r"<(?=[A-Za-z/!?])", r"\\<", line)
+    line = re.sub(r"&(?=#?\w+;)", r"\\&", line)
+    return re.sub(r"\](?=[(\[:])", r"\\]", line)
+
+
+def paragraph(said: str) -> str:
+    """A text as a paragraph: what Markdown would take for a heading, list or quote is none."""
+    return re.sub(r"^(?=[#>+=~\[-])|^(\d+)(?=[.)])", r"\1\\", plain(said))
+
+
+def code(said: str) -> str:
+    """A text for within backticks."""
+    return printable(said).replace("`", "'")
+
+
 def image(name: str) -> str:
     """A figure at the width of a column; the SVG lies beside it."""
     return f'<a href="{name}.svg"><img src="{name}.png" width="400" alt="{ALTERNATIVES[name]}"></a>'
@@ -64,7 +90,7 @@ def image(name: str) -> str:
 
 def bullets(lines: Sequence[str]) -> str:
     """The lines as a list."""
-    return "\n".join(f"- {line}" for line in lines)
+    return "\n".join(f"- {plain(line)}" for line in lines)
 
 
 def meanings(comparison: Sequence[ComparisonRow]) -> str:
@@ -97,9 +123,9 @@ def data_line(record: RunRecord) -> str:
 def verdicts(comparison: Sequence[ComparisonRow]) -> list[str]:
     """Return a heading and a line a verdict; nothing where no claim has a verdict."""
     lines = [
-        f"- **{row.verdict}**: {text.claim_of(row)}, {row.variant_label} against "
-        f"{row.baseline_label}. "
-        f"{text.sentence(row)}"
+        f"- **{row.verdict}**: {text.claim_of(row)}, {plain(row.variant_label)} against "
+        f"{plain(row.baseline_label)}. "
+        f"{plain(text.sentence(row))}"
         for row in comparison
         if row.verdict
     ]
@@ -171,5 +197,6 @@ def tuning_note(ablation: Ablation) -> str:
 
 def table(texts: TextTable) -> str:
     """Return the table in Markdown; nothing in a cell can break it."""
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in texts.rows]
-    return tabulate(cells, headers=texts.columns, tablefmt="pipe", disable_numparse=True)
+    cells = [[plain(cell).replace("|", "\\|") for cell in row] for row in texts.rows]
+    columns = [plain(name).replace("|", "\\|") for name in texts.columns]
+    return tabulate(cells, headers=columns, tablefmt="pipe", disable_numparse=True)

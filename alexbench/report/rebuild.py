@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from alexbench.config.ablation import Ablation, find, is_profile, load_ablation, shipped_ablations
-from alexbench.errors import BadInput
+from alexbench.errors import BadInput, RunFailed, printable
 from alexbench.report import build, terminal
-from alexbench.runs import record
+from alexbench.runs import asked_with, record
 from alexbench.runs.lock import lock
 
 Make = Callable[[], Sequence[Path]]
@@ -50,18 +50,20 @@ def again(
         ]
         if not any(each.folders for each in targets):
             raise BadInput(f"--profile {profile}: no records of it in {results}")
-    refused = []
+    refused: list[str] = []
+    failed = False
     with lock(results / ".report.lock", wait=True):  # one command at a time
         for where, make in makers(
             results, targets, formats or build.FORMATS, of_kernels, (warn, tell)
         ):
             try:
                 yield from make()
-            except BadInput as error:
+            except (BadInput, RunFailed) as error:
                 said = str(error)
-                refused.append(said if str(where) in said else f"{where}: {said}")
+                refused.append(said if printable(str(where)) in said else f"{where}: {said}")
+                failed = failed or isinstance(error, RunFailed)
     if refused:
-        raise BadInput("; ".join(refused))
+        raise (RunFailed if failed else BadInput)("; ".join(refused))
 
 
 def every_target(results: Path, warn: Callable[[str], None]) -> list[Target]:
@@ -116,8 +118,8 @@ def makers(
     warn, tell = hear
 
     def of_folder(name: str, folder: Path) -> list[Path]:
-        ablation = ablation_of(name, folder)
-        paths, compared = build.write(ablation, folder.name, folder, warn, formats)
+        label = asked_with.label(folder)
+        paths, compared = build.write(ablation_of(name, folder), label, folder, warn, formats)
         if said := terminal.result(compared):
             tell(said)
         return paths
@@ -126,7 +128,7 @@ def makers(
         for folder in folders:
             yield folder, partial(of_folder, name, folder)
     if {"html", "markdown"} & set(formats):
-        yield results, partial(build.write_index, results, formats)
+        yield results, partial(build.write_index, results, formats, warn)
     if of_kernels:
         from alexbench.report import kernel_table  # reads with pandas, which takes its time
 
@@ -140,9 +142,9 @@ def ablation_of(name: str, folder: Path) -> Ablation:
     name: a path or a name. What is not found is read from the newest record that carries it.
     """
     shipped = Path(name).stem in shipped_ablations()
-    profile = folder.name.partition(",")[0]
+    profile = asked_with.profile_of(folder)
     carried = {} if shipped and is_profile(profile) else own_files(folder)
-    return load_ablation(name, profile, files=carried)
+    return load_ablation(name, profile, settings=asked_with.texts(folder), files=carried)
 
 
 def own_files(folder: Path) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The tables of docs/results.md: what each source claims, what was measured, and what it cost."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from alexbench.analysis.comparison import ComparisonRow
@@ -22,12 +22,15 @@ EMBEDDED = "glyphs"
 NOT_YET = "not measured yet"
 
 
-def render(tables: Comparisons) -> dict[str, str]:
+Tell = Callable[[str], None]
+
+
+def render(tables: Comparisons, tell: Tell = lambda line: None) -> dict[str, str]:
     """Returns the Markdown of each table by name, over the (folder, comparison) of results/.
 
     ``claims``: a row a claim of the references. ``images`` and ``letters``: a row a claim and
     metric that was measured on real images and on the embedded letters. Cells are not padded, so
-    that a new number changes one line.
+    that a new number changes one line. ``tell`` hears of records that cannot be read.
     """
     images = [
         (folder, [row for row in table if row.claim and row.data != EMBEDDED])
@@ -37,8 +40,9 @@ def render(tables: Comparisons) -> dict[str, str]:
         (folder, [row for row in first_metric(table) if row.data == EMBEDDED])
         for folder, table in tables
     ]
+    runs = records(images, tell)
     return {
-        "images": measured(images, with_cost=True),
+        "images": measured(images) + (f"\n\n{cost(runs)}" if runs else ""),
         "claims": claimed(),
         "letters": measured(letters),
     }
@@ -63,21 +67,19 @@ def first_metric(table: Sequence[ComparisonRow]) -> list[ComparisonRow]:
     return [row for row in claims if row.metric == first[row.claim]]
 
 
-def measured(tables: Comparisons, with_cost: bool = False) -> str:
+def measured(tables: Comparisons) -> str:
     """Returns the table of measurements.
 
     A p is after Holm over the claims of its ablation, as in its report, and then over the rows of
-    this table. with_cost: below it stand the data, the runs (tuning included) and the core hours.
+    this table.
     """
     rows = [(folder, row) for folder, table in tables for row in table]
     if not rows:
         return NOT_YET
     adjusted = holm([row.p_value for _, row in rows])
-    table = markdown(
+    return markdown(
         MEASURED, [cells(folder, row, p) for (folder, row), p in zip(rows, adjusted, strict=True)]
     )
-    runs = [run for folder, table in tables if table for run in records(folder)]
-    return f"{table}\n\n{cost(runs)}" if with_cost else table
 
 
 def cells(folder: Path, row: ComparisonRow, p: float) -> list[str]:
@@ -104,7 +106,8 @@ def unbroken(cell: str) -> str:
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Returns a Markdown table without padding."""
-    cells = [columns, [":--"] * len(columns), *rows]
+    lines = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    cells = [columns, [":--"] * len(columns), *lines]
     return "\n".join(f"| {' | '.join(each)} |" for each in cells)
 
 
@@ -115,13 +118,22 @@ def source(claim: Claim) -> str:
     return f"{name}, {claim.where}" if claim.where else name
 
 
-def records(folder: Path) -> list[RunRecord]:
-    """Return the records of a folder, whatever they were trained for."""
-    return [
-        record.read(path)
+def records(tables: Comparisons, tell: Tell) -> list[RunRecord]:
+    """Return the records behind the tables, tuning included; ``tell`` hears of others."""
+    paths = [
+        path
+        for folder, table in tables
+        if table
         for kind in ("runs", "members", "tuning")
         for path in sorted(folder.glob(f"{kind}/*.json"))
     ]
+    found = []
+    for path in paths:
+        try:
+            found.append(record.read(path))
+        except BadInput as error:
+            tell(str(error))
+    return found
 
 
 def cost(runs: Sequence[RunRecord]) -> str:

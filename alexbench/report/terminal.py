@@ -9,6 +9,7 @@ from tabulate import tabulate
 from typer import style
 
 from alexbench.analysis.comparison import ComparisonRow
+from alexbench.errors import printable
 from alexbench.report import text
 from alexbench.report.text import TextTable
 from alexbench.report.verdicts import LOOKS
@@ -27,6 +28,7 @@ def table(texts: TextTable, columns: int) -> str:
 
     The first column holds verdicts, and is coloured.
     """
+    texts = TextTable(texts.columns, [list(map(printable, row)) for row in texts.rows])
     wide = tabulate(texts.rows, headers=texts.columns, tablefmt="simple", disable_numparse=True)
     if max(map(len, wide.splitlines()), default=0) <= columns:
         head, rule, *rows = wide.splitlines()

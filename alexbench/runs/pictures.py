@@ -7,18 +7,21 @@ Images are stored as PNG, so that a report only embeds them. No torch here.
 
 import base64
 import io
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from PIL import Image
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, NonNegativeInt, TypeAdapter, ValidationError
 
-from alexbench.runs.files import write_text_safely
+from alexbench.runs.files import read_bytes, write_text_safely
 
 EMBEDDED = "embedded"  # the source of the letters that alexbench draws itself
 SIDE = 64  # pixels: larger test images are reduced to it
+MOST_PIXELS = 256  # on a side of a kernel or image
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Neighbour:
 
     image: str
     label: str
-    distance: float
+    distance: Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Example:
 
     image: str
     label: str
-    top5: list[tuple[str, float]]
+    top5: list[tuple[str, Annotated[float, Field(ge=0, le=100)]]]
     neighbours: list[Neighbour] = field(default_factory=list)
 
 
@@ -49,10 +52,10 @@ class Pictures:
 
     run_id: str
     variant: str
-    seed: int
+    seed: NonNegativeInt
     kernels: list[str]  # base64 PNG a kernel
     examples: list[Example]
-    searched: int = 0  # training images among which the neighbours were looked for
+    searched: NonNegativeInt = 0  # training images among which the neighbours were looked for
 
 
 _ADAPTER = TypeAdapter(Pictures)
@@ -96,9 +99,16 @@ def neighbours(
 
 
 def from_png(text: str) -> np.ndarray:
-    """Return the pixels (height, width, 3) of a base64 PNG."""
-    with Image.open(io.BytesIO(base64.b64decode(text))) as image:
-        return np.asarray(image.convert("RGB"))
+    """Return the pixels (height, width, 3) of a base64 PNG; raises ValueError if it is none."""
+    try:
+        with Image.open(
+            io.BytesIO(base64.b64decode(text, validate=True)), formats=["PNG"]
+        ) as image:
+            if max(image.size) > MOST_PIXELS:
+                raise ValueError(f"more than {MOST_PIXELS} pixels on a side")
+            return np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError, zlib.error, Image.DecompressionBombError) as error:
+        raise ValueError("no PNG") from error
 
 
 def to_png(pixels: np.ndarray) -> str:
@@ -126,19 +136,38 @@ def write(pictures: Pictures, folder: Path, source: str) -> None:
         write_text_safely(text, folder / kind / f"{pictures.variant}-seed{pictures.seed}.json")
 
 
-def read_folder(folder: Path, run_ids: Sequence[str]) -> tuple[list[Pictures], list[str]]:
-    """Return the pictures of these runs, and a line a file that is not one; older ones of other
-    runs are passed over."""
+def read_folder(folder: Path, names: Mapping[str, str | None]) -> tuple[list[Pictures], list[str]]:
+    """Return the pictures of some runs, and a line a file that is not one; older ones of other
+    runs are passed over.
+
+    names: the id of each run, and what its file is called, where that is known:
+    ``<variant>-seed<n>``.
+    """
     kept: dict[str, list[Pictures]] = {"pictures": [], "examples": []}
     refusals = []
     for kind, found in kept.items():
         for path in sorted((folder / kind).glob("*.json")):
             try:
-                found.append(_ADAPTER.validate_json(path.read_bytes()))
-            except (ValidationError, OSError):
+                each = _ADAPTER.validate_json(read_bytes(path))
+                if each.run_id in names:
+                    check(each, path.stem, names[each.run_id] or path.stem)
+                    found.append(each)
+            except (ValidationError, OSError, ValueError):
                 refusals.append(f"{path}: is not a file of pictures; delete it")
     apart = {each.run_id: each.examples for each in kept["examples"]}
-    shown = [each for each in kept["pictures"] if each.run_id in run_ids]
     return [
-        replace(each, examples=apart.get(each.run_id, each.examples)) for each in shown
+        replace(each, examples=apart.get(each.run_id, each.examples)) for each in kept["pictures"]
     ], refusals
+
+
+def check(pictures: Pictures, *names: str) -> None:
+    """Raises ValueError unless every picture can be shown, and the file is called so.
+
+    names: of the file, and of the run with that id.
+    """
+    sizes = {from_png(kernel).shape for kernel in pictures.kernels}
+    for example in pictures.examples:
+        for image in (example.image, *(each.image for each in example.neighbours)):
+            from_png(image)
+    if len(sizes) > 1 or {f"{pictures.variant}-seed{pictures.seed}"} != set(names):
+        raise ValueError("kernels of several sizes, or another run's")

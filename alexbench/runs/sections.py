@@ -133,9 +133,14 @@ class Environment(TypedDict):
     processor: Text
     device: Text
     num_threads: Annotated[int, Field(ge=1, le=10**5)]
-    precision: Annotated[str, Field(pattern=r"^(ieee|tf32)$")]
+    precision: Annotated[str, Field(pattern=r"^(ieee|tf32|bf16)$")]
     jobs: NotRequired[Annotated[int, Field(ge=1, le=10**5)]]
     date: Annotated[str, Field(max_length=40), AfterValidator(date_of_utc)]
+    # how a run used its GPU; absent for a run on a CPU
+    memory_format: NotRequired[Text]
+    cuda_graph: NotRequired[bool]
+    cudnn_benchmark: NotRequired[bool]
+    exchange: NotRequired[Text]  # gloo: several processes may have shared a GPU
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ class RunStore:
     def read_failure(self, run: Run) -> Failure | None:
         """Why the run failed when it was last tried; None if it did not, or cannot be read."""
         try:
-            return _ADAPTER.validate_json(self.failure_path(run).read_bytes())
+            return _ADAPTER.validate_json(files.read_bytes(self.failure_path(run)))
         except (OSError, ValidationError):
             return None
 
@@ -143,7 +143,7 @@ class RunStore:
         for run, copy, origin in self.copies(self.missing(runs)):
             with self.lock(run) as mine:
                 if mine and not self.is_done(run):
-                    shown, _ = pictures.read_folder(origin, [run.run_id])
+                    shown, _ = pictures.read_folder(origin, {run.run_id: None})
                     for each in shown[:1]:
                         own = replace(each, variant=run.variant)
                         pictures.write(own, self.folder, copy.data["source"])

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from alexbench.data import Pixels, Split, batches
 from alexbench.data.share import BatchShare
+from alexbench.data.transfer import send
 
 BATCH_PIXELS = 2**22  # of inputs: 83 images at 224 pixels, with about 0.1 GB in conv1
 LARGEST_BATCH = 500
@@ -59,7 +60,7 @@ def evaluate(
     batch_size = images_a_batch(pixels.config.crop_size)
     mine = batches(split, share.order(order, batch_size), share.part(batch_size), device)
     for (batch, _), indices in zip(mine, order.split(batch_size), strict=True):
-        labels = split.labels[indices].to(device)
+        labels = send(split.labels[indices], device)
         outputs = [F.log_softmax(net(view), 1) for view in pixels.views(batch, views)]
         log_mean = torch.stack(outputs).logsumexp(0) - torch.tensor(float(len(outputs))).log()
         log_mean = share.collect(log_mean, len(indices))

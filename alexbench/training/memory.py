@@ -7,6 +7,10 @@ from torch.autograd.graph import saved_tensors_hooks
 from alexbench import models
 from alexbench.config.schema import Config
 from alexbench.data import Dataset, HeldSplit
+from alexbench.training.evaluate import images_a_batch
+from alexbench.training.numerics import autocast, memory_format
+
+WORKSPACE_BYTES = 1 << 30  # of cuDNN and cuBLAS, and what the allocator rounds up
 
 
 def peak_memory_bytes(net: nn.Module, config: Config, device: torch.device) -> int:
@@ -24,22 +28,39 @@ def peak_memory_bytes(net: nn.Module, config: Config, device: torch.device) -> i
     before = torch.cuda.memory_allocated(device)
     side = config.augment.crop_size
     inputs = torch.zeros(config.train.batch_size, 3, side, side, device=device)
-    net.train()(inputs.to(memory_format=torch.channels_last)).sum().backward()
+    inputs = inputs.contiguous(memory_format=memory_format(config.train.precision, device))
+    with autocast(config.train.precision, device):
+        loss = net.train()(inputs).float().sum()
+    loss.backward()
     added = torch.cuda.max_memory_allocated(device) - before  # gradients are among it
     return (copies - 1) * weights + added
 
 
-def run_bytes(config: Config, data: Dataset) -> int:
-    """Bytes that a run holds on its device: those of a step, and the images that live there."""
+def gpu_bytes(config: Config, data: Dataset) -> int:
+    """Bytes that a run may take of a GPU: more than it does, as it is not known before.
+
+    Those of a step, with a gradient for each activation; as much for the larger batches of an
+    evaluation, image for image; the images that live there; and the libraries' working memory.
+    """
     splits = [split for split in (data.train, data.test) if isinstance(split, HeldSplit)]
-    return step_bytes(config, len(data.classes)) + sum(split.images.nbytes for split in splits)
+    net = untrained(config, len(data.classes))
+    saved = saved_bytes(net, config)
+    step = peak_memory_bytes(net, config, torch.device("cpu")) + saved
+    larger = images_a_batch(config.augment.crop_size) / config.train.batch_size
+    images = sum(split.images.nbytes for split in splits)
+    return int(max(step, larger * saved)) + images + WORKSPACE_BYTES
 
 
 def step_bytes(config: Config, num_classes: int) -> int:
     """``peak_memory_bytes`` of a net that was not built yet, as on a CPU."""
+    return peak_memory_bytes(untrained(config, num_classes), config, torch.device("cpu"))
+
+
+def untrained(config: Config, num_classes: int) -> nn.Module:
+    """The net of a configuration, only to be looked at."""
     net = models.build(config.model, num_classes, config.augment.crop_size, seed=0)
     models.set_dropout_stream(net, torch.Generator().manual_seed(0))
-    return peak_memory_bytes(net, config, torch.device("cpu"))
+    return net
 
 
 def saved_bytes(net: nn.Module, config: Config) -> int:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from alexbench.config.schema import TrainConfig
+from alexbench.kernels import why_not
 
 
 class PaperSGD:
@@ -17,12 +18,18 @@ class PaperSGD:
     torch.optim.SGD keeps lr outside the velocity, so that a lower rate shrinks the steps of the
     past as well; here, as in the released weights.cu, they keep the rate that they were made at.
     Not a torch.optim.Optimizer, whose constructor imports a compiler: a second for each worker.
+    fused: by one Triton kernel a weight, which reads the rate where ``send_rates`` put it.
     """
 
-    def __init__(self, groups: list[dict[str, Any]], lr: float, momentum: float) -> None:
+    def __init__(
+        self, groups: list[dict[str, Any]], lr: float, momentum: float, fused: bool = False
+    ) -> None:
         settings = {"lr": lr, "momentum": momentum, "weight_decay": 0.0}
         self.param_groups = [settings | group for group in groups]
         self.state: defaultdict[Tensor, dict[str, Tensor]] = defaultdict(dict)
+        self.fused = fused
+        self.rates: list[dict[torch.device, Tensor]] = [{} for _ in groups]  # on each device
+        self.sent: list[float | None] = [None for _ in groups]
 
     def zero_grad(self) -> None:
         """Drop all gradients."""
@@ -38,6 +45,8 @@ class PaperSGD:
             for weight in weights:
                 if not self.state[weight]:
                     self.state[weight]["velocity"] = torch.zeros_like(weight)
+            if self.fused:
+                continue
             if not weights or group["lr"] == 0:
                 continue
             gradients = [weight.grad for weight in weights]
@@ -48,6 +57,30 @@ class PaperSGD:
                 shrink = -group["lr"] * group["weight_decay"]
                 torch._foreach_add_(velocities, weights, alpha=shrink)
             torch._foreach_add_(weights, velocities)
+        if self.fused:
+            self.fused_step()
+
+    def send_rates(self) -> None:
+        """Write each group's rate to its devices, where it has changed since the last time."""
+        for number, group in enumerate(self.param_groups):
+            if group["lr"] == self.sent[number]:
+                continue
+            for device in {weight.device for weight in group["params"]}:
+                kept = self.rates[number].setdefault(device, torch.empty((), device=device))
+                kept.fill_(group["lr"])
+            self.sent[number] = group["lr"]
+
+    def fused_step(self) -> None:
+        """The update by Triton's kernel; imported late, as Triton is not on every machine."""
+        from alexbench.kernels.triton_sgd import update
+
+        self.send_rates()
+        for group, rates in zip(self.param_groups, self.rates, strict=True):
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    velocity = self.state[weight]["velocity"]
+                    rate = rates[weight.device]
+                    update(weight, velocity, rate, group["momentum"], group["weight_decay"])
 
 
 Optimizer: TypeAlias = PaperSGD | torch.optim.Adam
@@ -73,7 +106,9 @@ def build_optimizer(net: nn.Module, train: TrainConfig) -> Optimizer:
     ordered = [groups[key] for key in sorted(groups)]
     if train.optimizer == "adam":
         return torch.optim.Adam(ordered, lr=train.lr)
-    return PaperSGD(ordered, lr=train.lr, momentum=train.momentum)
+    devices = {weight.device for weight in net.parameters()}
+    fused = all(device.type == "cuda" and not why_not("triton", device) for device in devices)
+    return PaperSGD(ordered, train.lr, train.momentum, fused)
 
 
 def group_settings(train: TrainConfig, layer: str, is_bias: bool) -> dict[str, Any]:

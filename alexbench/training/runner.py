@@ -20,12 +20,12 @@ from alexbench.runs import ensembles, outputs, pictures, record
 from alexbench.runs.kernel_colour import saturations
 from alexbench.runs.run import Run
 from alexbench.runs.store import RunStore
-from alexbench.training import environment
+from alexbench.training import environment, numerics
 from alexbench.training.checkpoint import Checkpoints
 from alexbench.training.evaluate import Scores, evaluate
 from alexbench.training.memory import peak_memory_bytes
 from alexbench.training.predictions import check_pictured, predict
-from alexbench.training.train import Outcome, ProgressCallback, train
+from alexbench.training.train import Outcome, ProgressCallback, train, warm_up
 
 PICTURED = 12  # test images
 TUNING_SHARE = 6  # one training image of so many is a test image when a value is tuned
@@ -46,12 +46,14 @@ def perform(
     if run.config.train.placement == "two":
         group = replace(group, devices=tuple(map(torch.device, slot.devices)))
     device = torch.device(slot.device)
-    set_precision(run.config.train.precision)
+    numerics.prepare(run.config.train, device)
     data = load_data(run.config.data, slot.data_root)
     check_pictured(run.config.evaluate, data)
     if run.hold_back:
         data = held_back(data)
-    where = environment.describe(device, run.config.train.precision, slot.jobs)
+    where = environment.describe(device, run.config.train, slot.jobs)
+    if device.type == "cuda":  # no epoch pays for starting CUDA, Triton and cuDNN
+        warm_up(run.config, len(data.classes), device, group)
     outcome = train(run.config, data, run.seed, device, on_progress, checkpoints, group)
     if group.rank:  # the first process writes
         return make_record(run, data, outcome, outcome.scores, device, where)
@@ -77,7 +79,8 @@ def take_pictures(
     between: Callable[[], object] = lambda: None,
 ) -> pictures.Pictures:
     """Pictures of conv1's kernels, and of some test images with the net's predictions."""
-    pixels = Pixels(data.train, run.config.data, run.config.augment, device)
+    layout = numerics.memory_format(run.config.train.precision, device)
+    pixels = Pixels(data.train, run.config.data, run.config.augment, device, layout)
     shown = run.config.evaluate.pictured or range(min(PICTURED, len(data.test.labels)))
     images = run.config.evaluate.train_images
     examples, searched = predict(net, data, pixels, torch.tensor(shown), images, between)
@@ -97,12 +100,6 @@ def kernel_saturations(model: ModelConfig, net: nn.Module) -> record.Measurement
         return {}
     kernels = net.get_parameter("conv1.weight").detach().cpu().numpy()
     return {"kernel_saturations": [round(each, 3) for each in saturations(kernels)]}
-
-
-def set_precision(precision: str) -> None:
-    """float32 products on CUDA: IEEE, or TF32 with 10 bits of mantissa."""
-    torch.backends.cudnn.conv.fp32_precision = precision  # type: ignore[attr-defined]
-    torch.backends.cuda.matmul.fp32_precision = precision
 
 
 def held_back(data: Dataset) -> Dataset:
@@ -126,11 +123,13 @@ def final_test(
     own = run.config.evaluate.views
     if outcome.status == "diverged" or (own == "centre" and not run.keep_views):
         return outcome.scores, {}
-    pixels = Pixels(data.train, run.config.data, run.config.augment, device)
-    found = {
-        views: evaluate(outcome.net, data.test, pixels, views, keep=True, between=between)
-        for views in {own, *run.keep_views}
-    }
+    layout = numerics.memory_format(run.config.train.precision, device)
+    pixels = Pixels(data.train, run.config.data, run.config.augment, device, layout)
+    with numerics.autocast(run.config.train.precision, device):
+        found = {
+            views: evaluate(outcome.net, data.test, pixels, views, keep=True, between=between)
+            for views in {own, *run.keep_views}
+        }
     kept = {views: found[views].probabilities for views in run.keep_views}
     return found[own], {views: each.numpy() for views, each in kept.items() if each is not None}
 

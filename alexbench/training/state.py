@@ -50,6 +50,7 @@ class State:
     history: list[Row] = field(default_factory=list)
     train_seconds: float = 0.0  # of the epoch in hand
     lr: float = 0.0  # of the last step
+    precision: str = "ieee"
     order_state: Tensor = field(init=False)  # the order stream as the epoch in hand found it
 
     def __post_init__(self) -> None:

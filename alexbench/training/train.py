@@ -16,15 +16,18 @@ from alexbench.data import Dataset, Pixels, Split, batches
 from alexbench.parallel.placed import ALONE, ProcessGroup, distribute
 from alexbench.training.checkpoint import Checkpoints
 from alexbench.training.evaluate import Scores, evaluate
+from alexbench.training.numerics import autocast, memory_format
 from alexbench.training.optimizer import build_optimizer, learning_rate, set_learning_rate, stalled
 from alexbench.training.random_streams import spawn
+from alexbench.training.recorded import WARM_STEPS, recorded
 from alexbench.training.saturation import saturated_percent
 from alexbench.training.state import Row, Running, State, now
-from alexbench.training.weights import gather
+from alexbench.training.weights import finite, gather
 
 # called after each batch: epochs done with their fraction, training images a second, the history
 ProgressCallback = Callable[[float, float, Sequence[Row]], None]
 Status = Literal["finished", "diverged"]
+LARGEST_LOSS = 1e6  # nats; of 15,000 epochs on record the largest has 67, and came back from it
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,32 @@ def start(
     streams = spawn(seed, device)
     side, scale = config.augment.crop_size, config.data.scale
     net = models.build(config.model, num_classes, side, streams.weights, scale)
-    net.to(device).to(memory_format=torch.channels_last)  # fastest on a CPU; fp16 on CUDA too
+    net.to(device).to(memory_format=memory_format(config.train.precision, device))
     net, share, traffic = distribute(net, config.train, group)
     models.set_dropout_stream(net, streams.dropout)
     optimizer = build_optimizer(net, config.train)
-    return State(net, optimizer, streams, Running.on(device), share, traffic)
+    running, precision = Running.on(device), config.train.precision
+    return State(net, optimizer, streams, running, share, traffic, precision=precision)
+
+
+def warm_up(
+    config: Config, num_classes: int, device: torch.device, group: ProcessGroup = ALONE
+) -> float:
+    """Seconds of a step of a net that is thrown away: the last of WARM_STEPS.
+
+    The first ones start CUDA, compile kernels and look for algorithms: no run's time has them.
+    """
+    state, side = start(config, num_classes, 0, device, group), config.augment.crop_size
+    part = state.share.part(config.train.batch_size)
+    inputs = torch.zeros(part, 3, side, side, device=device)
+    inputs = inputs.contiguous(memory_format=memory_format(config.train.precision, device))
+    labels = torch.zeros(part, dtype=torch.int64, device=device)
+    state.net.train()
+    for _ in range(WARM_STEPS):
+        began = now(device)
+        state.share.begin(config.train.batch_size)
+        train_step(state, inputs, labels)
+    return now(device) - began
 
 
 def train(
@@ -62,15 +86,18 @@ def train(
 ) -> Outcome:
     """Train one net, and measure it after every epoch.
 
-    A loss that is not finite ends the run with the status ``diverged``: a result, not an error.
-    With checkpoints the run goes on where the last one was made, to the bits it would have had.
+    A loss or weights that are not finite, and a loss beyond LARGEST_LOSS, end the run with the
+    status ``diverged``: a result, not an error.
+    With checkpoints the run goes on where the last one was made, on a CPU to the bits it would have
+    had; on CUDA, where some kernels add in any order, to other last bits.
     group: the processes that train it together; all of them call this, and have one outcome.
     """
     recipe, count = config.train, len(data.train.labels)
-    pixels = Pixels(data.train, config.data, config.augment, device)
+    layout = memory_format(recipe.precision, device)
+    pixels = Pixels(data.train, config.data, config.augment, device, layout)
     begin = partial(start, config, len(data.classes), seed, device, group)
     state = checkpoints.resume(begin) if checkpoints else begin()
-    share = state.share
+    share, step_once = state.share, recorded(train_step, recipe, state, device)
     scores = None
 
     def between_batches() -> float:
@@ -79,7 +106,7 @@ def train(
         on_progress(len(state.history) + state.running.images / count, speed, state.history)
         return checkpoints.keep(state) if checkpoints else 0.0
 
-    while not (status := ended(state.history, recipe)):
+    while not (status := ended(state.history, recipe, state.net)):
         state.net.train()
         epoch, steps = len(state.history), math.ceil(count / recipe.batch_size)
         test_errors = [row["test_error"] for row in state.history]
@@ -95,7 +122,7 @@ def train(
             set_learning_rate(state.optimizer, state.lr, epochs_done)
             inputs = pixels.augment(images, state.streams.augmentation, epoch, share)
             labels = share.labels(labels)
-            loss, logits = train_step(state, inputs, labels)
+            loss, logits = step_once(state, inputs, labels)
             state.running.add(loss, logits, labels, share.whole)
             state.train_seconds = time.perf_counter() - began
             began += between_batches()
@@ -112,12 +139,19 @@ def train(
     return Outcome(status, state.history, scores, net)
 
 
-def ended(history: Sequence[Row], recipe: TrainConfig) -> Status | None:
-    """How a run with this history has ended; None while there is an epoch to train."""
+def ended(
+    history: Sequence[Row], recipe: TrainConfig, net: nn.Module | None = None
+) -> Status | None:
+    """How a run with this history and net has ended; None while there is an epoch to train.
+
+    Losses tell of the time before the last step, so that the weights after it are looked at too.
+    """
     if not history:
         return None
     last = history[-1]
-    if not math.isfinite(last["train_loss"]):
+    if not all(0 <= last[loss] <= LARGEST_LOSS for loss in ("train_loss", "test_loss")):
+        return "diverged"
+    if net is not None and not finite(net):
         return "diverged"
     error = last["running_train_error" if recipe.target_pass == "running" else "train_error"]
     at_target = recipe.stop_at_target and reached(error, recipe.target_train_error)
@@ -155,7 +189,7 @@ def whole_net(state: State, config: Config, num_classes: int, device: torch.devi
     if not state.traffic.possible:
         return state.net
     net = models.blueprint(config.model, num_classes, config.augment.crop_size)
-    net.to_empty(device=device).to(memory_format=torch.channels_last)
+    net.to_empty(device=device).to(memory_format=memory_format(config.train.precision, device))
     net.load_state_dict(gather(state.net))
     models.set_dropout_stream(net, state.streams.dropout)
     return net
@@ -163,8 +197,9 @@ def whole_net(state: State, config: Config, num_classes: int, device: torch.devi
 
 def train_step(state: State, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Forward, backward and update on one batch; returns the mean loss and the logits."""
-    logits = state.net(inputs)
-    loss = state.share.loss(logits, labels)
+    with autocast(state.precision, inputs.device):
+        logits = state.net(inputs)
+        loss = state.share.loss(logits, labels)
     state.traffic.steps += 1
     state.optimizer.zero_grad()
     loss.backward()
@@ -173,8 +208,15 @@ def train_step(state: State, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Te
 
 
 def tester(state: State, pixels: Pixels, between: Callable[[], object]) -> Callable[..., Scores]:
-    """``evaluate`` for the net in training; its argument is the split."""
-    return partial(evaluate, state.net, pixels=pixels, between=between, share=state.share)
+    """``evaluate`` for the net in training, in its precision; its argument is the split."""
+
+    def test(split: Split, images: int | None = None) -> Scores:
+        with autocast(state.precision, pixels.mean.device):
+            return evaluate(
+                state.net, split, pixels, images=images, between=between, share=state.share
+            )
+
+    return test
 
 
 def clean_train_error(

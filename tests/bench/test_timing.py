@@ -1,8 +1,18 @@
 """Samples: all of them, in a fair order, and what is said of them."""
 
+import pytest
 import torch
 
-from alexbench.bench.timing import Spread, clocks, interleave, measure, spread
+from alexbench.bench.timing import (
+    Spread,
+    clocks,
+    interleave,
+    measure,
+    noise,
+    spread,
+    stall_cycles,
+    until_quiet,
+)
 from benchmarks.clock import Clock
 
 CPU = torch.device("cpu")
@@ -41,3 +51,20 @@ def test_a_clock_advances_by_one_measured_sample_at_a_time():
 
 def test_a_cpu_has_no_clock_to_read():
     assert clocks(CPU) == "-"
+
+
+def test_noise_is_the_standard_error_of_the_median():
+    # quartiles 9 and 11 of normal draws: sd 2 / 1.349; the median of four errs by 1.2533 sd / 2
+    samples = [9.0, 9.0, 11.0, 11.0]
+    assert noise(samples) == pytest.approx(1.2533 * 2 / 1.349 / 2 / 10)
+
+
+def test_samples_are_taken_until_they_are_quiet_or_the_time_is_over():
+    loud, quiet = [1.0, 2.0, 3.0], [2.0] * 1000
+    batches = iter([loud, quiet, loud])
+    assert len(until_quiet(lambda: next(batches))) == 1003
+    assert until_quiet(lambda: list(loud), limit=0.0) == loud
+
+
+def test_a_gpu_is_held_up_for_twice_the_time_that_the_host_needs():
+    assert stall_cycles(100e-6) == 400_000  # at the highest clock, 2 GHz: 200 us

@@ -6,7 +6,7 @@ import pytest
 
 from alexbench.config.constraints import effective, layer_names, too_small, unsupported
 from alexbench.config.overrides import Layer, resolve
-from alexbench.config.schema import ModelConfig
+from alexbench.config.schema import Config, ModelConfig, TrainConfig
 from alexbench.models import blueprint
 
 NETS = get_args(ModelConfig.model_fields["name"].annotation)
@@ -122,3 +122,14 @@ def test_the_layers_are_named_as_in_the_net(name, more):
     if unsupported(model) is None:
         net = blueprint(model, 3, 36)
         assert layer_names(model) == [n.split(".")[0] for n, _ in net.named_parameters()][::2]
+
+
+def test_choices_of_a_gpu_do_nothing_where_the_placement_has_no_use_for_them():
+    def trained(**keys):
+        return effective(Config(train=TrainConfig(**keys)))
+
+    assert trained(exchange="gloo") == trained()
+    assert trained(placement="processes", exchange="gloo") != trained(placement="processes")
+    assert trained(cuda_graph=True) != trained()
+    adam = trained(optimizer="adam")
+    assert trained(optimizer="adam", cuda_graph=True) == adam

@@ -289,3 +289,14 @@ def test_on_cuda_auto_trains_in_deterministic_mode():
     finally:
         torch.use_deterministic_algorithms(False)
     assert all(map(torch.equal, first, second))
+
+
+def test_auto_leaves_triton_alone_where_no_c_compiler_is(monkeypatch):
+    pytest.importorskip("triton", reason="the triton package is not installed")
+    for name in ("CC", "TRITON_INTERPRET"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", "")
+    assert why_not("triton", "cuda").startswith("Triton needs a C compiler")
+    assert resolve("cuda") == "slices"
+    monkeypatch.setenv("CC", "cc")
+    assert resolve("cuda") == "triton"

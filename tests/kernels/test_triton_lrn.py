@@ -1,13 +1,16 @@
 """The Triton kernel without a GPU: its arithmetic under the interpreter, its machine code unrun."""
 
+import math
 import os
 import re
+import struct
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import pytest
+import torch
 
 pytest.importorskip("triton", reason="the triton package is not installed")
 
@@ -55,8 +58,14 @@ def test_the_interpreter_agrees_with_the_formula_on_odd_shapes():
     assert float(done.stdout) < 1  # in tolerances: 1e-5 for float32
 
 
-def compile_ahead(capability, dtype, channels, channels_last, backward):
-    """Compile for that GPU; returns the registers and spilled bytes that ptxas reports."""
+WINDOW = {"scale": 1e-4, "beta": 0.75, "k": 2.0}
+
+
+def compile_ahead(capability, dtype, channels, channels_last, backward, even=True, window=WINDOW):
+    """Compile as a launch on that GPU would; returns the PTX.
+
+    even: whether numbers of pixels, and channels, are multiples of 16, which Triton looks at.
+    """
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
@@ -65,9 +74,10 @@ def compile_ahead(capability, dtype, channels, channels_last, backward):
 
     tile_channels, tile_pixels = triton_lrn.tile(channels)
     constants = {
-        "BEFORE": 2,
-        "AFTER": 2,
-        "THREE_QUARTERS": True,
+        **window,
+        "BEFORE": min(2, channels - 1),
+        "AFTER": min(2, channels - 1),
+        "THREE_QUARTERS": window["beta"] == 0.75,
         "BACKWARD": backward,
         "TILE_PIXELS": tile_pixels,
         "TILE_CHANNELS": tile_channels,
@@ -75,25 +85,31 @@ def compile_ahead(capability, dtype, channels, channels_last, backward):
     }
     names = triton_lrn.lrn_kernel.arg_names
     types = {name: "*" + dtype for name in names if name.endswith("_pointer")}
+    divisible = set(types)
     types |= dict.fromkeys(("channels", "pixels", "pixel_stride", "channel_stride"), "i32")
-    types |= dict.fromkeys(("scale", "beta", "k"), "fp32") | dict.fromkeys(constants, "constexpr")
+    if channels % 16 == 0:
+        divisible |= {"channels"} | ({"pixel_stride"} if channels_last else set())
+    if even:
+        divisible |= {"pixels"} | (set() if channels_last else {"channel_stride"})
+    types |= dict.fromkeys(constants, "constexpr")
     source = ASTSource(
         triton_lrn.lrn_kernel,
         signature={name: types[name] for name in names},
         constexprs={(names.index(name),): value for name, value in constants.items()},
-        attrs={(names.index(n),): [["tt.divisibility", 16]] for n in types if "pointer" in n},
+        attrs={(names.index(name),): [["tt.divisibility", 16]] for name in sorted(divisible)},
     )
-    warps = triton_lrn.num_warps(tile_channels, tile_pixels)
+    warps = triton_lrn.num_warps(tile_channels, tile_pixels, channels_last)
     compiled = triton.compile(source, GPUTarget("cuda", capability, 32), {"num_warps": warps})
     assert compiled.asm["cubin"]
-    return registers_and_spills(compiled.asm["ptx"])
+    return compiled.asm["ptx"]
 
 
 def registers_and_spills(ptx):
     import triton
 
     (arch,) = re.findall(r"\.target (sm_\w+)", ptx)
-    ptxas = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "ptxas"
+    tool = "ptxas-blackwell" if arch.startswith(("sm_10", "sm_12")) else "ptxas"
+    ptxas = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / tool
     with tempfile.NamedTemporaryFile("w", suffix=".ptx") as file:
         file.write(ptx)
         file.flush()
@@ -104,9 +120,40 @@ def registers_and_spills(ptx):
     return int(registers), sum(spills)
 
 
-CASES = [("fp32", 64, True), ("fp32", 48, False)]  # the CIFAR nets'; conv1's of one column
-MORE = [("fp32", 256, True), ("fp32", 96, False), ("bf16", 128, True), ("fp16", 256, False)]
-MORE += [("fp64", 64, True), ("fp32", 512, True)]
+# (type, channels of a column, channels-last, pixels a multiple of 16)
+CASES = [("fp32", 64, True, True), ("fp32", 48, False, False)]  # the CIFAR nets'; conv1's
+MORE = [("fp16", 256, False, True), ("fp64", 64, True, True), ("fp32", 512, True, True)]
+
+
+def shipped_cases():
+    """What the LRN layers of all variants of all shipped ablations ask of the compiler."""
+    from alexbench import models
+    from alexbench.config.ablation import PROFILES, load_ablation, shipped_ablations
+    from alexbench.models.layers import LocalResponseNorm
+
+    nets = {
+        (variant.model, variant.augment.crop_size)
+        for name in shipped_ablations()
+        for profile in PROFILES
+        for variant in load_ablation(name, profile).variants.values()
+    }
+    found = set()
+
+    def note(layer, inputs, output):
+        _, channels, *sides = inputs[0].shape
+        even = math.prod(sides) % 16 == 0
+        for dtype in ("fp32", "bf16"):
+            found.add((dtype, channels // layer.columns, False, even))
+            found.add((dtype, channels // layer.columns, True, even))
+
+    for model, side in nets:
+        net = models.blueprint(model, 10, side).eval()
+        for layer in net.modules():
+            if isinstance(layer, LocalResponseNorm):
+                layer.register_forward_hook(note)
+                layer.forward = lambda x: x
+        net(torch.empty(2, 3, side, side, device="meta"))
+    return sorted(found)
 
 
 @pytest.mark.parametrize("capability", [80, 90])
@@ -119,7 +166,62 @@ MORE += [("fp64", 64, True), ("fp32", 512, True)]
 def test_machine_code_for_two_generations_keeps_everything_in_registers(
     capability, backward, case, record_property
 ):
-    registers, spilled_bytes = compile_ahead(capability, *case, backward)
+    dtype, channels, channels_last, even = case
+    ptx = compile_ahead(capability, dtype, channels, channels_last, backward, even)
+    registers, spilled_bytes = registers_and_spills(ptx)
     record_property("registers", registers)
     assert spilled_bytes == 0
     assert 16 <= registers <= 255
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("capability", [80, 90, 120])
+def test_no_shape_of_a_shipped_net_spills(capability):
+    spilled = {}
+    for case in shipped_cases():
+        dtype, channels, channels_last, even = case
+        for backward in (False, True):
+            ptx = compile_ahead(capability, dtype, channels, channels_last, backward, even)
+            spilled[case, backward] = registers_and_spills(ptx)[1]
+    assert len(spilled) > 40
+    assert not any(spilled.values()), {case: n for case, n in spilled.items() if n}
+
+
+def test_a_float64_kernel_computes_in_float64_and_a_float32_kernel_does_not():
+    odd = {"scale": 0.1 / 3, "beta": 0.6, "k": 1.7}
+    double, single = (compile_ahead(90, dtype, 16, True, True, window=odd) for dtype in TYPES)
+    assert not re.search(r"cvt\.\S*f64\.f32|mul\.f32", double)
+    for value in (odd["scale"], odd["k"]):
+        assert "0d" + struct.pack(">d", value).hex().upper() in double
+    assert "f64" not in single
+
+
+TYPES = ("fp64", "fp32")
+
+
+def test_the_grid_is_within_the_hardwares_limits_however_many_images():
+    from alexbench.kernels import triton_lrn
+
+    assert triton_lrn.grid(40_000 * 2, 55 * 55, 32) == (80_000 * 95,)
+    assert triton_lrn.grid(1, 128 * 27 * 27, 16) == (5832,)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_cuda_forty_thousand_images_in_two_groups_are_normalized():
+    from alexbench.kernels import local_response_norm
+
+    x = torch.randn(40_000, 4, 3, 3, device="cuda")
+    y, same = (local_response_norm(x, 5, 1e-2, 0.75, 2.0, name, 2) for name in ("triton", "torch"))
+    torch.testing.assert_close(y, same, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+def test_on_cuda_a_tensor_of_another_device_than_the_current_one_is_normalized_there():
+    from alexbench.kernels import local_response_norm
+
+    torch.cuda.set_device(0)
+    x = torch.randn(2, 16, 3, 3, device="cuda:1")
+    y, same = (local_response_norm(x, 5, 1e-2, 0.75, 2.0, name) for name in ("triton", "torch"))
+    torch.testing.assert_close(y, same, rtol=1e-5, atol=1e-6)

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from alexbench.config.execution import Slot
-from alexbench.errors import BadInput, ProcessLost
+from alexbench.errors import BadInput, ProcessLost, RunFailed
 from alexbench.launch.process_group import WorkerGroup
 from alexbench.parallel.group import open_store
 from alexbench.runs import record
@@ -92,3 +93,30 @@ def test_a_port_in_use_is_one_clear_line(monkeypatch):
     monkeypatch.setenv("MASTER_PORT", "many")
     with pytest.raises(BadInput, match=r"^MASTER_PORT is 'many', which is no port"):
         open_store()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_cuda_two_processes_share_a_gpu_over_gloo(tmp_path):
+    config = CONFIG.model_copy(
+        update={"train": CONFIG.train.model_copy(update={"exchange": "gloo", "epochs": 1})}
+    )
+    losses = []
+    for device in ("cpu", "cuda:0"):
+        run = Run("tiny", "laptop", "processes", 0, "measure", config, {}, "0" * 64)
+        group = WorkerGroup(Slot(devices=(device, device)), 2)
+        done = group.perform(run, RunStore(tmp_path / device[:4]), lambda *_: None, None)
+        group.stop()
+        losses.append(done.history[0]["train_loss"])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+
+
+def test_an_error_of_a_process_is_heard_while_its_group_still_stands(tmp_path):
+    config = CONFIG.model_copy(update={"data": CONFIG.data.model_copy(update={"name": "cifar10"})})
+    run = Run("tiny", "laptop", "processes", 0, "measure", config, {}, "0" * 64)
+    group = WorkerGroup(Slot(devices=("cpu", "cpu"), data_root=str(tmp_path)), 2)
+    began = time.monotonic()
+    with pytest.raises(RunFailed, match=r"^data\.image_size: CIFAR-10 images have 32 pixels"):
+        group.perform(run, RunStore(tmp_path), lambda *_: None, None)
+    assert time.monotonic() - began < 120
+    group.stop()

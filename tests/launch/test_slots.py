@@ -10,6 +10,8 @@ from alexbench.launch.slots import (
     devices,
     find_slots,
     fitting,
+    in_turn,
+    mps_is_on,
     refuse_unequal,
 )
 
@@ -82,3 +84,19 @@ def test_a_cuda_device_stands_only_once_in_a_list():
     assert devices("cuda:0,cuda:1", count=2) == ["cuda:0", "cuda:1"]
     with pytest.raises(BadInput, match=r"cuda:0,cuda:0: a CUDA device stands there twice"):
         devices("cuda:0,cuda:0", count=2)
+
+
+def test_processes_that_share_a_gpu_take_it_in_turn():
+    assert in_turn(["cuda:0"], 2) == ["cuda:0", "cuda:0"]
+    assert in_turn(["cuda:0", "cuda:1"], 3) == ["cuda:0", "cuda:1", "cuda:0"]
+
+
+def test_cores_are_never_shared_so(tmp_path):
+    with pytest.raises(BadInput, match="a run needs 2 devices"):
+        find_slots("cpu", None, cores(), None, num_devices=2, shared=True)
+
+
+def test_several_runs_a_gpu_need_the_server_of_mps(tmp_path):
+    assert not mps_is_on({"CUDA_MPS_PIPE_DIRECTORY": str(tmp_path)})
+    (tmp_path / "control").touch()
+    assert mps_is_on({"CUDA_MPS_PIPE_DIRECTORY": str(tmp_path)})

@@ -1,5 +1,6 @@
 """A whole ablation over real worker processes: what is trained, what is kept, how it fails."""
 
+import dataclasses
 import json
 import os
 import statistics
@@ -8,9 +9,13 @@ from pathlib import Path
 import pytest
 
 import alexbench
+from alexbench.config.execution import Slot
 from alexbench.errors import BadInput, RunFailed
 from alexbench.launch import estimate, sweep
+from alexbench.launch.inspector import gpu
 from alexbench.runs import record
+from alexbench.runs.run import run_id
+from alexbench.training.numerics import has_bf16
 from tests.sweeps import ABLATION
 
 COLUMNS = (
@@ -155,3 +160,34 @@ def test_bad_input_is_refused_before_anything_trains(ablation, tmp_path):
         with pytest.raises(BadInput, match=expected):
             alexbench.run(ablation, **{"results": str(tmp_path / "new"), **options})
     assert not list((tmp_path / "new").rglob("*.json"))
+
+
+def test_on_cuda_a_runs_id_names_the_gpu_its_driver_and_torch(ablation, tmp_path):
+    prepared = sweep.prepare(ablation, options=sweep.sweep_options(results=str(tmp_path), jobs=1))
+    config = prepared.ablation.variants["wide"]
+    assert prepared.identity(config)["device"] == "cpu"
+    elsewhere = dataclasses.replace(prepared, slots=[Slot("cuda:0")])
+    ids = {prepared.identity(config)["device"]}
+    for model, driver, torch in [
+        ("H100", "580", "2.14"),
+        ("H200", "580", "2.14"),
+        ("H100", "590", "2.14"),
+        ("H100", "580", "2.11"),
+    ]:
+        told = {"device": model, "driver": driver, "torch": torch}
+        prepared.inspector.answers[gpu, ("cuda:0",)] = told
+        assert elsewhere.identity(config)["device"] == told
+        ids.add(run_id(config, 0, elsewhere.identity(config)))
+    assert len(ids) == 5
+    prepared.inspector.end()
+
+
+def test_bf16_is_refused_before_anything_trains_on_a_processor_without_it(ablation, tmp_path):
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        if has_bf16(file.read()):
+            pytest.skip("this processor has it")
+    options = sweep.sweep_options(
+        results=str(tmp_path), device="cpu", settings=["train.precision=bf16"]
+    )
+    with pytest.raises(BadInput, match=r"^train.precision bf16: this processor has neither"):
+        sweep.prepare(ablation, options=options)

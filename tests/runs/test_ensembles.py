@@ -1,7 +1,6 @@
 """Variants that train nothing: what they average, and what they need."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,15 +13,10 @@ from alexbench.runs import ensembles, outputs, record
 from alexbench.runs.record import RunRecord, unpack_correct
 from alexbench.runs.run import measured_runs, run_id
 from alexbench.runs.store import RunStore
-from tests.records import GLYPHS, make
+from tests.records import GLYPHS, identity, make, of_run
 
-IDENTITY = {"data_sha256": "abc", "device": "cpu", "num_threads": 1, "lrn": None}
 DATA = GLYPHS | {"classes": ["a", "b", "c"], "test_images": 4}
 LABELS = np.array([0, 1, 2, 2])
-
-
-def identity(_: object) -> dict[str, object]:
-    return IDENTITY
 
 
 def of(ablation: str, variant: str, seeds: int = 2) -> ensembles.Average:
@@ -47,7 +41,7 @@ def test_an_ensemble_is_the_net_of_its_seed_and_nets_of_seeds_a_hundred_apart():
     ]
     one = load_ablation("ensemble").variants["one"]
     assert [m.run_id for m in average.members] == [
-        run_id(one, seed, IDENTITY) for seed in (1, 101, 201)
+        run_id(one, seed, identity(one)) for seed in (1, 101, 201)
     ]
     assert {m.keep_views for m in average.members} == {("centre",)}
 
@@ -83,10 +77,10 @@ def made(store: RunStore, *kept: list[list[float]] | None) -> RunRecord:
     """The average of nets with these outputs on four images of three classes; None: diverged."""
     variant = {2: "two", 3: "three"}[len(kept)]
     average = of("ensemble", variant)
-    net = make("one", 1, data=DATA, model={"parameters": 10, "flops": 20})
     for member, each in zip(average.members, kept, strict=True):
         status = "finished" if each else "diverged"
-        net = replace(net, status=status, run_id=member.run_id)
+        size = {"parameters": 10, "flops": 20}
+        net = of_run(member, data=DATA, status=status, model=size)
         record.write(net, store.record_path(member))
         if each:
             arrays = {"centre": np.array(each, np.float32)}

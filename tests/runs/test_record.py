@@ -14,13 +14,11 @@ from alexbench.config.paths import PACKAGE
 from alexbench.errors import BadInput, RunFailed
 from alexbench.runs import record
 from alexbench.runs.store import KINDS
-from tests.records import CIFAR10, GLYPHS, MACHINE, make
+from tests.records import CIFAR10, GLYPHS, MACHINE, make, whole
 
 
 def test_what_is_written_is_read_back_to_the_last_bit(tmp_path: Path) -> None:
-    written = make(
-        test_errors=(100 / 3, 0.1 + 0.2), confusion=[[3, 1], [0, 4]], tuned={"a.b": 1e-4}
-    )
+    written = make(test_errors=(100 / 3, 0.1 + 0.2), lr=0.1 + 0.2, tuned={"train.lr": 0.1 + 0.2})
     record.write(written, tmp_path / "runs" / "a.json")
     assert record.read(tmp_path / "runs" / "a.json") == written
 
@@ -135,11 +133,13 @@ def test_what_is_no_record_is_refused_in_one_line_and_the_rest_is_read(
 
 
 def test_a_file_whose_name_says_another_run_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "none-seed0-0123456789.json"
-    record.write(make(run_id="0123456789" + "a" * 54), path)
-    assert record.read(path).run_id == "0123456789" + "a" * 54
-    record.write(make(run_id="1123456789" + "a" * 54), path)
-    with pytest.raises(BadInput, match=r"0123456789\.json: is the record of run 1123456789"):
+    first, second = make(seed=0), make(seed=1)
+    path = tmp_path / f"none-seed0-{first.run_id[:10]}.json"
+    record.write(first, path)
+    assert record.read(path) == first
+    record.write(second, path)
+    named = f"none-seed1-{second.run_id[:10]}"
+    with pytest.raises(BadInput, match=rf"\.json: is the record of run {named}; delete it"):
         record.read(path)
 
 
@@ -149,16 +149,19 @@ def test_a_missing_file_is_bad_input_that_names_it(tmp_path: Path) -> None:
 
 
 def write_dated(path: Path, date: str, variant: str, seed: int, **others: Any) -> None:
-    record.write(make(variant, seed, environment=MACHINE | {"date": date}, **others), path)
+    record.write(
+        make(variant, seed, environment=MACHINE | {"date": f"{date}T00:00:00+00:00"}, **others),
+        path,
+    )
 
 
-@pytest.mark.parametrize(("date", "kept"), [("2026-01", [0, 1]), ("2026-03", [2])])
+@pytest.mark.parametrize(("date", "kept"), [("2026-01-01", [0, 1]), ("2026-03-01", [2])])
 def test_the_data_of_the_newest_record_win_whatever_its_name(
     tmp_path: Path, date: str, kept: list[int]
 ) -> None:
     other = GLYPHS | {"sha256": "cd" * 32}
     for seed in range(2):
-        write_dated(tmp_path / f"{seed}.json", "2026-02", "none", seed)
+        write_dated(tmp_path / f"{seed}.json", "2026-02-01", "none", seed)
     write_dated(tmp_path / "2.json", date, "none", 2, data=other)
     records, refusals = record.read_folder(tmp_path)
     assert [found.seed for found in records] == kept
@@ -171,15 +174,15 @@ def test_the_data_of_the_newest_record_win_whatever_its_name(
     ]
 
 
-@pytest.mark.parametrize(("date", "kept"), [("2026-01", [0, 1]), ("2026-03", [2])])
+@pytest.mark.parametrize(("date", "kept"), [("2026-01-01", [0, 1]), ("2026-03-01", [2])])
 @pytest.mark.parametrize("lr", [0.001, 0.5])
 def test_the_configuration_of_the_newest_record_wins_within_its_variant(
     tmp_path: Path, date: str, kept: list[int], lr: float
 ) -> None:
     for seed in range(2):
-        write_dated(tmp_path / f"{seed}.json", "2026-02", "both", seed)
+        write_dated(tmp_path / f"{seed}.json", "2026-02-01", "both", seed)
     write_dated(tmp_path / "2.json", date, "both", 2, lr=lr)
-    write_dated(tmp_path / "other variant.json", "2026-04", "none", 0, lr=0.7)
+    write_dated(tmp_path / "other variant.json", "2026-04-01", "none", 0, lr=0.7)
     records, refusals = record.read_folder(tmp_path)
     assert [found.seed for found in records if found.variant == "both"] == kept
     assert [found.seed for found in records if found.variant == "none"] == [0]
@@ -193,9 +196,9 @@ def test_the_configuration_of_the_newest_record_wins_within_its_variant(
 
 def test_a_record_of_other_data_has_no_say_in_the_configuration(tmp_path: Path) -> None:
     other = GLYPHS | {"sha256": "cd" * 32}
-    write_dated(tmp_path / "0.json", "2026-02", "both", 0)
-    write_dated(tmp_path / "1.json", "2026-03", "both", 1, data=other, lr=0.5)
-    write_dated(tmp_path / "2.json", "2026-04", "none", 0)
+    write_dated(tmp_path / "0.json", "2026-02-01", "both", 0)
+    write_dated(tmp_path / "1.json", "2026-03-01", "both", 1, data=other, lr=0.5)
+    write_dated(tmp_path / "2.json", "2026-04-01", "none", 0)
     records, refusals = record.read_folder(tmp_path)
     assert [(found.variant, found.seed) for found in records] == [("both", 0), ("none", 0)]
     assert len(refusals) == 1
@@ -203,7 +206,7 @@ def test_a_record_of_other_data_has_no_say_in_the_configuration(tmp_path: Path) 
 
 def test_tuning_records_may_differ_in_what_they_tried(tmp_path: Path) -> None:
     for index, lr in enumerate((0.1, 0.2, 0.3)):
-        tried = make(seed=1000, lr=lr, purpose="tune", run_id=str(index))
+        tried = make(seed=1000, lr=lr, purpose="tune")
         record.write(tried, tmp_path / f"{index}.json")
     records, refusals = record.read_folder(tmp_path)
     assert len(records) == 3
@@ -220,9 +223,10 @@ def test_every_committed_record_is_read_and_written_again_to_the_byte(tmp_path: 
 
 def test_a_second_record_of_one_seed_is_refused(tmp_path: Path) -> None:
     record.write(make(seed=0), tmp_path / "a.json")
-    record.write(make(seed=0, run_id="another"), tmp_path / "b.json")
+    two_threads = MACHINE | {"num_threads": 2}
+    record.write(make(seed=0, environment=two_threads), tmp_path / "b.json")
     records, refusals = record.read_folder(tmp_path)
-    assert [found.run_id for found in records] == ["none-0"]
+    assert [found.run_id for found in records] == [make(seed=0).run_id]
     assert "b.json: variant 'none', seed 0 is already told by a.json" in refusals[0]
 
 
@@ -238,11 +242,10 @@ def test_two_thousand_records_are_read_in_well_under_twenty_seconds(tmp_path: Pa
     typical = make(
         test_errors=np.linspace(80, 20, 20).tolist(),
         data=CIFAR10,
-        confusion=np.arange(100).reshape(10, 10).tolist(),
     )
     for seed in range(200):
         path = tmp_path / f"{seed}.json"
-        path.write_text(record._dumps(dataclasses.replace(typical, seed=seed)))
+        path.write_text(record._dumps(whole(dataclasses.replace(typical, seed=seed))))
     began = time.perf_counter()
     records, _ = record.read_folder(tmp_path)
     assert len(records) == 200

@@ -12,7 +12,7 @@ from alexbench.runs import record
 from alexbench.runs.record import RunRecord
 from alexbench.runs.run import Run
 from alexbench.runs.store import RunStore
-from tests.records import MACHINE, make
+from tests.records import MACHINE, of_run
 from tests.sweeps import ABLATION, prepare, runs_of
 
 TUNED = ABLATION.replace(
@@ -66,7 +66,8 @@ def test_what_another_ablation_has_trained_and_tuned_is_copied_and_not_trained_a
 
 @pytest.fixture
 def run(tmp_path) -> Run:
-    return runs_of(prepare(tmp_path, seeds=1))[0]
+    planned = runs_of(prepare(tmp_path, seeds=1))[0]
+    return replace(planned, run_id=of_run(planned).run_id)
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def stores(tmp_path) -> tuple[RunStore, RunStore]:
 def test_a_copy_of_a_copy_says_what_it_was_trained_for(run, stores):
     own, other = stores
     environment = MACHINE | {"trained_for": "lrn/laptop"}
-    done = make(ablation="other", run_id=run.run_id, environment=environment)
+    done = of_run(run, ablation="other", environment=environment)
     record.write(done, other.record_path(run))
     assert own.copy_known([run]) == ["lrn/laptop"]
     assert own.copy_known([run]) == []  # it is there
@@ -94,7 +95,7 @@ def test_a_copy_of_a_copy_says_what_it_was_trained_for(run, stores):
 )
 def test_only_a_trained_record_of_that_id_in_its_own_place_is_taken(run, stores, difference):
     own, other = stores
-    done = make(ablation="other", run_id=run.run_id)
+    done = of_run(run, ablation="other")
     record.write(replace(done, **difference), other.record_path(run))
     assert own.known([run]) == {}
     assert own.copy_known([run]) == []
@@ -102,7 +103,7 @@ def test_only_a_trained_record_of_that_id_in_its_own_place_is_taken(run, stores,
 
 def test_runs_that_keep_outputs_or_are_timed_alone_are_always_trained(run, stores):
     own, other = stores
-    record.write(make(ablation="other", run_id=run.run_id), other.record_path(run))
+    record.write(of_run(run, ablation="other"), other.record_path(run))
     train = run.config.train.model_copy(update={"alone": True})
     timed = replace(run, config=run.config.model_copy(update={"train": train}))
     assert own.copy_known([replace(run, keep_views=("centre",)), timed]) == []
@@ -111,7 +112,7 @@ def test_runs_that_keep_outputs_or_are_timed_alone_are_always_trained(run, store
 
 def test_nothing_is_copied_when_told_so(tmp_path, run, stores):
     own, other = stores
-    record.write(make(ablation="other", run_id=run.run_id), other.record_path(run))
+    record.write(of_run(run, ablation="other"), other.record_path(run))
     prepared = prepare(tmp_path, seeds=1, reuse=False)
     sweep.carry_out(prepared)
     assert "trained_for" not in record.read(own.record_path(run)).environment

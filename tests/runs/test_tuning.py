@@ -11,10 +11,7 @@ from alexbench.runs import record
 from alexbench.runs.run import Run
 from alexbench.runs.store import RunStore
 from alexbench.runs.tuning import extend, round_to_digits, tune
-from tests.records import make
-
-IDENTITY = {"data_sha256": "abc"}
-
+from tests.records import identity, of_run
 
 GRID = {"train.lr": [0.025, 0.05, 0.1]}
 
@@ -27,8 +24,8 @@ def trainer(store: RunStore, error_at: dict[str, float]) -> tuple[list[float], o
         for run in runs:
             tried.append(run.config.train.lr)
             distance = abs(math.log(run.config.train.lr / error_at[run.variant]))
-            done = make(run.variant, run.seed, [min(90, 10 + 10 * distance)])
-            record.write(replace(done, purpose="tune", run_id=run.run_id), store.record_path(run))
+            errors = [min(90, 10 + 10 * distance)] * run.config.train.epochs
+            record.write(of_run(run, errors), store.record_path(run))
 
     return tried, execute
 
@@ -37,7 +34,7 @@ def trainer(store: RunStore, error_at: dict[str, float]) -> tuple[list[float], o
 def test_each_variant_gets_the_best_value_of_a_grid_that_brackets_it(tmp_path, best, expected):
     ablation = replace(load_ablation("pooling"), tune=GRID)
     _, execute = trainer(RunStore(tmp_path), {"overlapping": best, "non_overlapping": 0.05})
-    chosen = tune(ablation, lambda _: IDENTITY, RunStore(tmp_path), execute, print)
+    chosen = tune(ablation, identity, RunStore(tmp_path), execute, print)
     assert chosen["non_overlapping"] == {"train.lr": 0.05}
     assert chosen["overlapping"]["train.lr"] == pytest.approx(expected, rel=0.05)
 
@@ -46,7 +43,7 @@ def test_a_best_value_that_no_extension_could_bracket_is_said_aloud(tmp_path, ca
     _, execute = trainer(RunStore(tmp_path), {"overlapping": 100.0, "non_overlapping": 0.05})
     chosen = tune(
         replace(load_ablation("pooling"), tune=GRID),
-        lambda _: IDENTITY,
+        identity,
         RunStore(tmp_path),
         execute,
         print,
@@ -61,7 +58,7 @@ def test_a_variant_that_was_tuned_earlier_is_not_tuned_again(tmp_path):
     earlier = {"overlapping": {"train.lr": 0.3}, "non_overlapping": {"train.lr": 0.4}}
     tried, execute = trainer(RunStore(tmp_path), {})
     ablation = replace(load_ablation("pooling"), tuned=earlier)
-    assert tune(ablation, lambda _: IDENTITY, RunStore(tmp_path), execute, print) == earlier
+    assert tune(ablation, identity, RunStore(tmp_path), execute, print) == earlier
     assert tried == []
 
 

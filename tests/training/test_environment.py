@@ -6,6 +6,7 @@ import sys
 
 import torch
 
+from alexbench.config.schema import TrainConfig
 from alexbench.training import environment
 
 
@@ -26,6 +27,33 @@ def test_processors_of_one_name_with_other_instructions_are_two_processors():
 def test_an_installed_package_does_not_claim_that_nothing_was_changed(monkeypatch):
     monkeypatch.setenv("GIT_DIR", "/dev/null")  # as where there is no checkout
     environment.git.cache_clear()
-    told = environment.describe(torch.device("cpu"), "ieee", jobs=1)
+    told = environment.describe(torch.device("cpu"), TrainConfig(), jobs=1)
     environment.git.cache_clear()
     assert (told["commit"], told["dirty"]) == (None, None)
+
+
+BARE = """
+import importlib.metadata, sys
+from pathlib import Path
+own = importlib.metadata.version
+def version(name):
+    if name == "alexbench":
+        raise importlib.metadata.PackageNotFoundError(name)
+    return own(name)
+importlib.metadata.version = version  # as where only the tree is on the path
+from alexbench.config.schema import TrainConfig
+from alexbench.training import environment
+environment.git = lambda *arguments: None  # and where there is no git
+print(environment.own_version(), environment.commit())
+"""
+
+
+def test_a_tree_that_is_not_installed_has_its_version_and_the_commit_that_it_is_told():
+    told = subprocess.run(
+        [sys.executable, "-c", BARE],
+        env=os.environ | {"ALEXBENCH_COMMIT": "0123abc"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert told == ["0.2.0", "0123abc"]

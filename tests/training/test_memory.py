@@ -4,7 +4,13 @@ import torch
 from torch import nn
 
 from alexbench import models
-from alexbench.training.memory import peak_memory_bytes, run_bytes, step_bytes
+from alexbench.training.memory import (
+    WORKSPACE_BYTES,
+    gpu_bytes,
+    peak_memory_bytes,
+    saved_bytes,
+    step_bytes,
+)
 from tests.tiny import CPU, tiny_config, tiny_data
 
 
@@ -37,10 +43,17 @@ def test_a_tensor_that_two_layers_keep_counts_once():
     assert peak_memory_bytes(Twice(), config, CPU) == 3 * 4 + 2 * 48 + 2 * 48
 
 
-def test_a_run_holds_its_step_and_the_images_of_both_splits():
-    config, data = tiny_config(), tiny_data(images=48)
-    step = peak_memory_bytes(models.build(config.model, 3, 16, seed=1), config, CPU)
-    assert run_bytes(config, data) == step + (48 + 24) * 18 * 18 * 3
+def test_a_gpu_holds_a_step_or_an_evaluation_the_images_and_the_libraries_memory():
+    data = tiny_data(images=48)
+    images = (48 + 24) * 18 * 18 * 3
+    few, many = (tiny_config(train={"batch_size": size}) for size in (16, 4000))
+    net = models.build(few.model, 3, 16, seed=1)
+    # 500 images an evaluation are more than a batch of 16 and its gradients ...
+    kept_of_one = saved_bytes(net, few) / 16
+    assert gpu_bytes(few, data) == int(500 * kept_of_one) + images + WORKSPACE_BYTES
+    # ... and fewer than one of 4000, where each activation has a gradient as well
+    step = peak_memory_bytes(net, many, CPU) + 4000 * kept_of_one
+    assert gpu_bytes(many, data) == int(step) + images + WORKSPACE_BYTES
 
 
 def test_dropout_keeps_its_masks_and_products():

@@ -71,9 +71,10 @@ def test_a_run_can_stop_at_its_target():
 @pytest.mark.parametrize(("target_pass", "epochs"), [("clean", 2), ("running", 3)])
 def test_the_target_is_for_the_error_that_the_recipe_names(target_pass, epochs):
     recipe = TrainConfig(target_train_error=25.0, stop_at_target=True, target_pass=target_pass)
+    losses = {"train_loss": 1.0, "test_loss": 1.0}
     clean, running = (40.0, 25.0, 20.0), (60.0, 40.0, 25.0)
     history = [
-        {"train_loss": 1.0, "train_error": c, "running_train_error": r, "test_error": 50.0}
+        losses | {"train_error": c, "running_train_error": r, "test_error": 50.0}
         for c, r in zip(clean, running, strict=True)
     ]
     assert [ended(history[:n], recipe) for n in range(1, epochs)] == [None] * (epochs - 1)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from alexbench.bench.gate.processes import CLOCKS, GateWorker, run_rounds, servers, workers
-from alexbench.bench.gate.revisions import check_clean, revision_tree
+from alexbench.bench.gate.revisions import check_clean, is_tree, revision_tree
 from alexbench.bench.gate.verdict import FLOORS, Rounds, Verdict, judge
 from alexbench.config.paths import PACKAGE
 from alexbench.errors import BadInput, RunFailed
@@ -85,6 +85,7 @@ def gate(
 ) -> GateReport:
     """Compare the working tree with a git revision of it. Raises BadInput and RunFailed.
 
+    base: a revision, or the path of another tree, which needs no git.
     rounds: of the first look. A suspected regression gets as many again, and then twice as many.
     allow_missing: a case that the base cannot run is no failure.
     """
@@ -93,7 +94,7 @@ def gate(
     if rounds < 5:
         raise BadInput(f"--rounds {rounds}: needs 5 or more")
     head = repository or PACKAGE.parent
-    if not allow_dirty:
+    if not (allow_dirty or is_tree(base)):
         check_clean(head)
     (device, *_) = devices(device)
     with revision_tree(base, head) as base_tree:

@@ -1,5 +1,6 @@
 """Child processes with one revision each, and rounds of calls to all of them in turn."""
 
+import os
 import random
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -39,7 +40,9 @@ class Server:
 
     def __init__(self, tree: Path, device: str, scratch: str) -> None:
         self.tree = tree
-        environment = {**ENVIRONMENT, "PYTHONPATH": str(tree), "TMPDIR": scratch}
+        paths = os.pathsep.join(filter(None, [str(tree), os.environ.get("PYTHONPATH")]))
+        # the tree's alexbench comes first
+        environment = {**ENVIRONMENT, "PYTHONPATH": paths, "TMPDIR": scratch}
         self.child = Child(str(SCRIPT), device, environment=environment, folder=tree)
 
     def ask(self, **request: object) -> dict[str, Any]:

@@ -1,19 +1,26 @@
 """The trees that the gate compares: the checkout as it stands, and a revision of its history."""
 
 import io
-import subprocess
+import os
 import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from alexbench.config.git import git
 from alexbench.errors import BadInput
 
 
 @contextmanager
 def revision_tree(revision: str, repository: Path) -> Iterator[Path]:
-    """The package of that revision in a temporary folder; the repository is only read."""
+    """The package of that revision in a temporary folder; the repository is only read.
+
+    A folder in place of a revision is such a tree itself, where there is no git.
+    """
+    if is_tree(revision):
+        yield Path(revision).resolve()
+        return
     commit = git(repository, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
     if commit is None:
         raise BadInput(
@@ -29,6 +36,12 @@ def revision_tree(revision: str, repository: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
+def is_tree(revision: str) -> bool:
+    """Whether it is a folder with the package in it: as a path, so that no branch is meant."""
+    looks_like_path = revision.startswith((".", os.sep)) or os.sep in revision
+    return looks_like_path and Path(revision, "alexbench", "__init__.py").is_file()
+
+
 def check_clean(repository: Path) -> None:
     """Refuse a tree that belongs to no commit. Raises BadInput."""
     status = git(repository, "status", "--porcelain", "--untracked-files=no", "--", "alexbench")
@@ -39,12 +52,3 @@ def check_clean(repository: Path) -> None:
             f"{repository}: {len(changed)} changed file(s) in alexbench/, the first is "
             f"{changed[0][3:]}: commit or stash them, or give --allow-dirty"
         )
-
-
-def git(repository: Path, *arguments: str) -> bytes | None:
-    """What git prints; None where it fails."""
-    try:
-        done = subprocess.run(["git", "-C", str(repository), *arguments], capture_output=True)
-    except OSError:
-        return None
-    return done.stdout if done.returncode == 0 else None

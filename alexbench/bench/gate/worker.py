@@ -23,7 +23,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -32,16 +32,24 @@ Call = Callable[[], object]
 CHANNELS_LAST = torch.channels_last
 
 
-def loaded(device: torch.device, small: int, large: int) -> int:
-    """A batch size: small on one CPU thread, large enough on CUDA to load the device."""
+Shape = tuple[int, int, int, int]
+Size = TypeVar("Size")
+
+
+def loaded(device: torch.device, small: Size, large: Size) -> Size:
+    """The size of a case. On one CPU thread ten calls, a sample, take 5 to 20 ms.
+
+    A GPU has to be busy for longer than the host takes to launch its kernels (some 70 of a step,
+    5 us each): else the host is what is timed.
+    """
     return large if device.type == "cuda" else small
 
 
-def lrn(device: torch.device, implementation: str, batch: int) -> Call:
-    """Forward and backward of LRN at batch x 64 x 16 x 16."""
+def lrn(device: torch.device, implementation: str, shape: Shape) -> Call:
+    """Forward and backward of LRN."""
     from alexbench.kernels import local_response_norm
 
-    x, g = (torch.randn(batch, 64, 16, 16, device=device) for _ in "xg")
+    x, g = (torch.randn(shape, device=device) for _ in "xg")
     x = x.contiguous(memory_format=CHANNELS_LAST).requires_grad_()
     g = g.contiguous(memory_format=CHANNELS_LAST)
 
@@ -65,7 +73,7 @@ def augment(device: torch.device) -> Call:
     from alexbench.config.schema import AugmentConfig, DataConfig
     from alexbench.data import Pixels
 
-    split = held(loaded(device, 128, 2048))
+    split = held(loaded(device, 128, 8192))
     crops = AugmentConfig(crop_size=32, padding=4)
     pixels = Pixels(split, DataConfig(image_size=32), crops, device)
     generator, images = torch.Generator().manual_seed(0), split.images.to(device)
@@ -90,11 +98,11 @@ def begun(device: torch.device, model: dict[str, Any]) -> Any:
     return start(config, 10, 0, device)
 
 
-def step(device: torch.device, model: dict[str, Any]) -> Call:
+def step(device: torch.device, model: dict[str, Any], batch: int) -> Call:
     """A training step on images of 32 x 32."""
     from alexbench.training.train import train_step
 
-    state, batch = begun(device, model), loaded(device, 1, 128)
+    state = begun(device, model)
     state.net.train()
     inputs = torch.randn(batch, 3, 32, 32, device=device).contiguous(memory_format=CHANNELS_LAST)
     labels = torch.zeros(batch, dtype=torch.int64, device=device)
@@ -121,15 +129,21 @@ def checkpoint(device: torch.device) -> Call:
     return lambda: kept.keep(state)
 
 
-SMALL = {"name": "alexnet_small", "width": 0.125, "init": "fan_in"}
-# On one CPU thread ten calls, a sample, take 5 to 20 ms.
+def step_alexnet_small(device: torch.device) -> Call:
+    """A training step of alexnet_small, on CUDA at full width."""
+    width = loaded(device, 0.125, 1.0)
+    model = {"name": "alexnet_small", "width": width, "init": "fan_in"}
+    return step(device, model, loaded(device, 1, 1024))
+
+
+LARGE: Shape = (128, 96, 55, 55)
 CASES: dict[str, Callable[[torch.device], Call]] = {
-    "lrn_auto": lambda device: lrn(device, "auto", loaded(device, 16, 256)),
-    "lrn_banded": lambda device: lrn(device, "banded", loaded(device, 4, 256)),
+    "lrn_auto": lambda device: lrn(device, "auto", loaded(device, (16, 64, 16, 16), LARGE)),
+    "lrn_banded": lambda device: lrn(device, "banded", loaded(device, (4, 64, 16, 16), LARGE)),
     "augment": augment,
     "batches": batches,
-    "step_cifar4": lambda device: step(device, {"name": "cifar4"}),
-    "step_alexnet_small": lambda device: step(device, SMALL),
+    "step_cifar4": lambda device: step(device, {"name": "cifar4"}, loaded(device, 1, 2048)),
+    "step_alexnet_small": step_alexnet_small,
     "evaluation": evaluation,
     "checkpoint": checkpoint,
 }
@@ -187,6 +201,8 @@ def queued() -> float:
 
 def serve(pipe: Connection, device: torch.device, cases: list[str], counting: bool) -> None:
     """The life of a fork: make the cases, say what they count, then time calls."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # for events and for Triton
     calls: dict[str, Call] = {}
     counted: dict[str, dict[str, int]] = {}
     broken: dict[str, str] = {}

@@ -187,3 +187,22 @@ def test_the_worker_stands_alone_but_for_its_counters():
     worker = Path(PACKAGE / "bench" / "gate" / "worker.py").read_text()
     top = [line for line in worker.splitlines() if line.startswith(("from ", "import "))]
     assert not [line for line in top if "alexbench" in line]
+
+
+def test_a_folder_in_place_of_a_revision_needs_no_git_and_keeps_the_callers_path(
+    tmp_path, monkeypatch
+):
+    ignore = shutil.ignore_patterns("__pycache__")
+    for name in ("base", "head"):
+        shutil.copytree(PACKAGE, tmp_path / name / "alexbench", ignore=ignore)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "carried.py").write_text("here = True\n")
+    layers = tmp_path / "head" / "alexbench" / "data" / "augment.py"
+    layers.write_text("import carried\n" + layers.read_text())
+    base = tmp_path / "base" / "alexbench" / "data" / "augment.py"
+    base.write_text("import carried\n" + base.read_text())
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "elsewhere"))
+    head = tmp_path / "head"
+    report = gate(str(tmp_path / "base"), "cpu", rounds=5, cases=["augment"], repository=head)
+    assert list(report.timings["case"]) == ["augment"]
+    assert len(report.counters) == 0

@@ -1,0 +1,115 @@
+"""What a GPU did while it was measured: clock, power, temperature, and why it was slowed down.
+
+From NVIDIA's library by nvidia-ml-py (``pip install 'alexbench[gpu]'``); without either, nothing.
+"""
+
+import contextlib
+import importlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+import torch
+
+HERTZ = 10.0
+STEADY = 0.03  # a clock that varies by less, as a share of its median, is steady
+# bits of nvmlClocksThrottleReasons that mean: slower than the clock that was asked for
+SLOWED = {
+    0x4: "power cap",
+    0x8: "hardware slowdown",
+    0x20: "temperature, by software",
+    0x40: "temperature, by hardware",
+    0x80: "power brake",
+}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The state of a GPU at one moment."""
+
+    seconds: float  # on the monotonic clock
+    megahertz: int  # of the multiprocessors
+    watts: float
+    celsius: int
+    reasons: int  # bits, see SLOWED
+
+
+Read = Callable[[], Reading]
+
+
+def reader(device: torch.device) -> Read | None:
+    """What reads the state of a device; None for a CPU, and where NVIDIA's library is not."""
+    if device.type != "cuda":
+        return None
+    try:
+        nvml = importlib.import_module("pynvml")
+        nvml.nvmlInit()
+        uuid = torch.cuda.get_device_properties(device).uuid
+        handle = nvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
+    except Exception:  # NVMLError is no RuntimeError, and has a class for each cause
+        return None
+
+    def read() -> Reading:
+        return Reading(
+            seconds=time.monotonic(),
+            megahertz=nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM),
+            watts=nvml.nvmlDeviceGetPowerUsage(handle) / 1000,
+            celsius=nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU),
+            reasons=nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle),
+        )
+
+    return read
+
+
+class Telemetry:
+    """Reads a GPU ten times a second while a block runs; without a reader there are no readings."""
+
+    def __init__(self, read: Read | None, hertz: float = HERTZ) -> None:
+        self.read, self.pause = read, 1 / hertz
+        self.readings: list[Reading] = []
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self.watch, daemon=True)
+
+    def watch(self) -> None:
+        """Read until asked to stop; a reading that fails is left out."""
+        assert self.read
+        while True:
+            with contextlib.suppress(Exception):
+                self.readings.append(self.read())
+            if self.stop.wait(self.pause):
+                return
+
+    def __enter__(self) -> "Telemetry":
+        if self.read:
+            self.thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop.set()
+        if self.read:
+            self.thread.join()
+
+
+def judge(readings: Sequence[Reading]) -> str:
+    """In words whether the GPU kept its speed: "steady at 1755 MHz", or what was against it."""
+    if not readings:
+        return "not read"
+    clocks = np.array([reading.megahertz for reading in readings])
+    median = float(np.median(clocks))
+    spread = float(clocks.max() - clocks.min()) / median
+    steady = f"steady at {median:.0f} MHz"
+    words = [steady if spread < STEADY else f"from {clocks.min()} to {clocks.max()} MHz"]
+    slowed = 0
+    for reading in readings:
+        slowed |= reading.reasons
+    if causes := [cause for bit, cause in SLOWED.items() if slowed & bit]:
+        words.append(f"slowed by {', '.join(causes)}")
+    return "; ".join(words)

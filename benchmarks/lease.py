@@ -1,0 +1,229 @@
+"""Ten minutes on a borrowed GPU: python benchmarks/lease.py OUT, as ``make lease`` says.
+
+Each phase is a process of its own with a deadline; what it found is written before the next one
+starts, and its failure or its end by the deadline stops no other. OUT has at most 8 files. On a
+machine without a GPU the phases that need one are skipped, and say so.
+"""
+
+import argparse
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+TREE = Path(__file__).parents[1]
+TOTAL_SECONDS = 570  # of the lender's 600
+MOST_FILES = 8
+ALEXBENCH = (sys.executable, "-m", "alexbench")
+PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+TINY = ("train.epochs=1", "train.lr=0.05", "data.train_images=260", "data.test_images=52")
+Command = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One measurement: its commands, one after the other, and when they must be done."""
+
+    name: str
+    seconds: float
+    commands: tuple[Command, ...]
+    needs_gpu: bool = True
+
+
+@dataclass
+class Outcome:
+    """How a phase ended: done, failed, deadline, skipped; and after how many seconds."""
+
+    name: str
+    status: str
+    seconds: float = 0.0
+    why: str = ""
+
+
+def phases(out: Path, work: Path, images: str | None) -> list[Phase]:
+    """Everything to do, in the order of its worth. images: the folder of CIFAR-10, if it is here.
+
+    work: a folder for what does not come back as it is: records, tables, caches.
+    """
+    records, bench = str(work / "results"), str(work / "bench")
+    data = ("--data-root", images) if images else ()
+    common = ("--results", records, *data)
+    report = (*ALEXBENCH, "report", "--results", records)
+    two = ("--seeds", "1", "--set", "train.exchange=gloo", "--set", "train.epochs=3")
+    real = tuple(
+        (*ALEXBENCH, "run", name, "--profile", "cifar10", "--seeds", "2", *common, *settings())
+        for name in ("lrn", "relu")
+    )
+    gate = (*ALEXBENCH, "gate", "--base", str(TREE), "--rounds", "10")
+    speed = (sys.executable, "-m", "benchmarks.throughput", "--device", "cuda")
+    lrn = (*ALEXBENCH, "bench", "lrn", "--device", "cuda", "--compiled")
+    select = "alexnet or vgg_a or cifar4 or convnet_benchmarks"
+    return [
+        Phase("smoke", 240, (smoke(work),), needs_gpu=False),
+        Phase("tests", 60, ((*PYTEST, "-m", "gpu", f"--junitxml={out / 'tests.xml'}", "tests"),)),
+        Phase("lrn", 60, (lrn, (*lrn, "--memory-format", "nchw"))),
+        Phase("throughput", 60, ((*speed, "--csv", str(out / "throughput.csv")),)),
+        Phase(
+            "bench",
+            100,
+            ((*ALEXBENCH, "bench", "--select", select, "--rounds", "5", "--results", bench),),
+        ),
+        Phase("runs", 150, (*real, report)),
+        Phase("two_processes", 40, ((*ALEXBENCH, "run", "two_gpu", *common, *two),)),
+        Phase("gate", 40, (gate,)),
+    ]
+
+
+def settings() -> Command:
+    """A short schedule at one rate, as tuning would take the rest's time; the step as a graph."""
+    wanted = (
+        "train.epochs=20",
+        "train.lr_drop_epochs=[16,18]",
+        "train.lr=0.02",
+        "train.cuda_graph=true",
+    )
+    return tuple(word for setting in wanted for word in ("--set", setting))
+
+
+def smoke(work: Path) -> Command:
+    """A run so small that it says only whether the tree works here, not installed."""
+    words = [word for setting in TINY for word in ("--set", setting)]
+    where = ("--results", str(work / "smoke"), "--seeds", "1", "--jobs", "1", "--device", "cpu")
+    return (*ALEXBENCH, "run", "lrn", *where, *words)
+
+
+def perform(phase: Phase, log: Path, left: float) -> Outcome:
+    """Run a phase's commands; past its deadline, or that of the lease, all their processes end."""
+    began = time.monotonic()
+    deadline = began + min(phase.seconds, left)
+    for command in phase.commands:
+        with log.open("a", encoding="utf-8") as file:
+            print(f"\n=== {phase.name}: {' '.join(command)}", file=file, flush=True)
+            process = subprocess.Popen(
+                command, stdout=file, stderr=subprocess.STDOUT, cwd=TREE, start_new_session=True
+            )
+            try:
+                status = process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                end(process)
+                seconds = time.monotonic() - began
+                return Outcome(phase.name, "deadline", seconds, " ".join(command[2:5]))
+        if status:
+            seconds, why = time.monotonic() - began, f"exit status {status}: {command[2:5]}"
+            return Outcome(phase.name, "failed", seconds, why)
+    return Outcome(phase.name, "done", time.monotonic() - began)
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """Ask a session to leave, as a run then writes a checkpoint; then kill it."""
+    for number, patience in ((signal.SIGINT, 5.0), (signal.SIGKILL, 5.0)):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(patience)
+            return
+
+
+def facts() -> dict[str, Any]:
+    """The machine and its software."""
+    import torch
+
+    from alexbench.training import environment
+
+    on_cuda = torch.cuda.is_available()
+    told: dict[str, Any] = {
+        "commit": environment.commit(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "processor": environment.processor(),
+        "cores": os.cpu_count(),
+        "gpu": environment.gpu(torch.device("cuda:0")) if on_cuda else None,
+    }
+    if on_cuda:
+        found = torch.cuda.get_device_properties(0)
+        told |= {"gpu_bytes": found.total_memory, "capability": f"{found.major}.{found.minor}"}
+    return told
+
+
+def unpack_images(archive: Path, work: Path) -> str | None:
+    """The folder of CIFAR-10's images, out of the archive that was carried; None without one."""
+    if not archive.is_file():
+        return None
+    with tarfile.open(archive) as tar:
+        tar.extractall(work / "images", filter="data")
+    return str(work / "images")
+
+
+def keep(out: Path, work: Path) -> None:
+    """Write what is there so far as few files: records that ``alexbench report`` takes, tables."""
+    for name in ("results", "bench"):
+        if (work / name).is_dir():
+            unfinished = out / f"{name}.partial"
+            with tarfile.open(unfinished, "w:gz") as tar:
+                tar.add(work / name, name)
+            unfinished.replace(out / f"{name}.tar.gz")
+
+
+def write_readings(readings: list[Any], path: Path) -> None:
+    """The telemetry as a table: a row a reading."""
+    lines = [",".join(map(str, asdict(reading).values())) for reading in readings]
+    header = "seconds,megahertz,watts,celsius,reasons"
+    path.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+
+
+def lease(out: Path, archive: Path, say: Callable[[str], None]) -> list[Outcome]:
+    """Perform every phase; returns how each ended. Files in ``out`` are whole after each phase."""
+    began = time.monotonic()
+    out.mkdir(parents=True, exist_ok=True)
+    told = facts()
+    say(json.dumps(told, indent=1))
+    import torch
+
+    from alexbench.bench.telemetry import Telemetry, judge, reader
+
+    device = torch.device("cuda:0" if told["gpu"] else "cpu")
+    outcomes: list[Outcome] = []
+    with tempfile.TemporaryDirectory(prefix="lease-") as folder, Telemetry(reader(device)) as gpu:
+        work = Path(folder)
+        os.environ["ALEXBENCH_CACHE"] = str(work / "cache")
+        images = unpack_images(archive, work)
+        for phase in phases(out, work, images):
+            left = TOTAL_SECONDS - (time.monotonic() - began)
+            if phase.needs_gpu and not told["gpu"]:
+                outcome = Outcome(phase.name, "skipped", why="needs a GPU, and there is none here")
+            elif left <= 0:
+                outcome = Outcome(phase.name, "skipped", why="no time is left")
+            else:
+                outcome = perform(phase, out / "log.txt", left)
+            outcomes.append(outcome)
+            say(f"{outcome.name}: {outcome.status} {outcome.why} ({outcome.seconds:.0f} s)")
+            keep(out, work)
+            state = {"facts": told, "clock": judge(gpu.readings)}
+            content = state | {"phases": [asdict(each) for each in outcomes]}
+            (out / "phases.json").write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+            write_readings(gpu.readings, out / "telemetry.csv")
+    assert len(list(out.iterdir())) <= MOST_FILES
+    return outcomes
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path, help="folder for the results, at most 8 files")
+    default = TREE / ".lease" / "cifar10-jpeg.tar.gz"
+    parser.add_argument("--images", type=Path, default=default, help="CIFAR-10 as JPEG, tar.gz")
+    asked = parser.parse_args()
+    lease(asked.out.resolve(), asked.images, lambda line: print(line, flush=True))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""Which runs' times may be compared: those of one machine, of which a GPU's says more."""
+
+from alexbench.analysis.pairs import comparable
+from alexbench.config.metrics import METRICS
+from tests import records
+
+GPU = {"torch": "2.14.1", "cuda": "13.0", "cudnn": 92400, "driver": "580.1"}
+
+
+def on_gpu(**versions):
+    environment = {**records.MACHINE, "device": "NVIDIA H100", "versions": GPU | versions}
+    return records.make(environment=environment)
+
+
+def test_times_on_a_gpu_need_one_driver_and_one_torch():
+    seconds, error = METRICS["step_seconds"], METRICS["test_error"]
+    assert comparable(seconds, on_gpu(), on_gpu())
+    for name in GPU:
+        assert not comparable(seconds, on_gpu(), on_gpu(**{name: "other"}))
+        assert comparable(error, on_gpu(), on_gpu(**{name: "other"}))
+
+
+def test_times_on_a_processor_are_compared_as_before():
+    one, other = ({**records.MACHINE, "versions": {"torch": name}} for name in ("2.13", "2.14"))
+    runs = [records.make(environment=each) for each in (one, other)]
+    assert comparable(METRICS["step_seconds"], *runs)

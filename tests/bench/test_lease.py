@@ -1,0 +1,87 @@
+"""The ten minutes on a borrowed GPU, on a machine that has none: every phase ends, and says how."""
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks.lease import MOST_FILES, Phase, keep, perform, phases
+
+TREE = Path(__file__).parents[2]
+
+
+def python(code: str) -> tuple[str, ...]:
+    return (sys.executable, "-c", code)
+
+
+def test_a_phase_ends_by_its_deadline_with_all_its_processes(tmp_path):
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time;"
+    code += " print(1, flush=True); time.sleep(600)'])"
+    began = time.monotonic()
+    outcome = perform(Phase("long", 1.0, (python(code),)), tmp_path / "log", left=500)
+    assert outcome.status == "deadline"
+    assert time.monotonic() - began < 30
+    assert perform(Phase("late", 500, (python(code),)), tmp_path / "log", 0.5).status == "deadline"
+
+
+def test_a_failed_command_ends_its_phase_with_its_status_and_the_log_has_its_words(tmp_path):
+    commands = (python("print('first')"), python("import sys; sys.exit('broken')"), python("1"))
+    outcome = perform(Phase("bad", 60, commands), tmp_path / "log", left=500)
+    assert (outcome.status, outcome.why[:13]) == ("failed", "exit status 1")
+    log = (tmp_path / "log").read_text()
+    assert "first" in log
+    assert "broken" in log
+    assert perform(Phase("good", 60, commands[:1]), tmp_path / "log", 500).status == "done"
+
+
+def test_the_phases_take_ten_minutes_at_most_and_every_command_is_one_of_ours(tmp_path):
+    planned = phases(tmp_path, tmp_path, "images")
+    assert sum(phase.seconds for phase in planned if phase.needs_gpu) <= 570
+    for command in (command for phase in planned for command in phase.commands):
+        assert command[:2] == (sys.executable, "-m")
+        assert (TREE / command[2].replace(".", "/")).exists() or command[2] in (
+            "benchmarks.throughput",
+            "pytest",
+        )
+
+
+def test_what_comes_back_is_whole_archives(tmp_path):
+    out, work = tmp_path / "out", tmp_path / "work"
+    (work / "results" / "lrn").mkdir(parents=True)
+    (work / "results" / "lrn" / "a.json").write_text("{}")
+    out.mkdir()
+    keep(out, work)
+    keep(out, work)
+    assert [path.name for path in out.iterdir()] == ["results.tar.gz"]
+    with tarfile.open(out / "results.tar.gz") as tar:
+        assert "results/lrn/a.json" in tar.getnames()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, which has other tests")
+def test_without_a_gpu_and_without_installation_it_runs_through_and_says_what_it_skips(tmp_path):
+    out = tmp_path / "out"
+    done = subprocess.run(
+        [sys.executable, str(TREE / "benchmarks" / "lease.py"), str(out), "--images", "none"],
+        env={**os.environ, "PYTHONPATH": str(TREE), "ALEXBENCH_COMMIT": "abc"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    ended = json.loads((out / "phases.json").read_text())
+    states = {phase["name"]: phase["status"] for phase in ended["phases"]}
+    assert states.pop("smoke") == "done", (out / "log.txt").read_text()
+    assert set(states.values()) == {"skipped"}
+    assert len(states) >= 7
+    for name in states:
+        assert f"{name}: skipped needs a GPU, and there is none here" in done.stdout
+    assert len(list(out.iterdir())) <= MOST_FILES
+    assert (ended["facts"]["gpu"], ended["clock"]) == (None, "not read")

@@ -1,0 +1,95 @@
+"""What a training step asks of the host, counted on the meta device: copies that block, and waits.
+
+The meta device stands for a GPU: every operator goes by, and nothing is computed.
+"""
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from alexbench.config.schema import AugmentConfig, DataConfig
+from alexbench.data import Pixels
+from alexbench.data.batches import one_ahead
+from alexbench.data.dataset import HeldSplit
+from alexbench.data.transfer import send
+from alexbench.training.optimizer import build_optimizer
+from alexbench.training.train import start, train_step
+from tests.tiny import CPU, tiny_config
+
+META = torch.device("meta")
+WAITS = ("aten::nonzero", "aten::_local_scalar_dense", "aten::item", "aten::masked_select")
+
+
+class Watch(TorchDispatchMode):
+    """Copies from the host by whether they may go on in the background, and operators that wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocking, self.queued, self.waits = [], [], []
+
+    def __torch_dispatch__(self, operator, types, arguments=(), named=None):
+        named = named or {}
+        tensors = [each for each in arguments if isinstance(each, torch.Tensor)]
+        name = operator.name().split(".")[0]
+        to_device = name == "aten::_to_copy" and named.get("device") == META
+        if to_device and tensors[0].device.type == "cpu":
+            (self.queued if named.get("non_blocking") else self.blocking).append(operator)
+        if name in WAITS and tensors[0].device.type == "meta":
+            self.waits.append(name)
+        return operator(*arguments, **named)
+
+
+def augmented(**keys):
+    split = HeldSplit(torch.zeros(9, 18, 18, 3, dtype=torch.uint8), torch.zeros(9).long())
+    config = AugmentConfig(crop_size=16, **keys)
+    pixels = Pixels(split, DataConfig(name="glyphs", image_size=18), config, META)
+    images = split.images.to(META)
+    with Watch() as seen:
+        pixels.augment(images, torch.Generator().manual_seed(0))
+    return seen
+
+
+def test_augmentation_sends_what_chance_decided_without_a_wait():
+    seen = augmented(pca_colour="none")
+    assert (len(seen.queued), seen.blocking, seen.waits) == (2, [], [])  # places, mirrored images
+    seen = augmented(pca_colour="paper")
+    assert (len(seen.queued), seen.blocking, seen.waits) == (3, [], [])
+
+
+def test_the_step_itself_asks_nothing_of_the_host():
+    state = start(tiny_config(), 3, 0, CPU)
+    state.net.to(META)
+    state.optimizer = build_optimizer(state.net, tiny_config().train)
+    inputs, labels = torch.empty(16, 3, 16, 16, device=META), torch.zeros(16, device=META).long()
+    with Watch() as seen:
+        train_step(state, inputs, labels)
+    assert (seen.queued, seen.blocking, seen.waits) == ([], [], [])
+
+
+def test_the_watch_sees_a_copy_that_blocks_and_a_wait():
+    host, device = torch.ones(3), torch.ones(3, device=META)
+    with Watch() as seen:
+        host.to(META)
+        send(host, META)
+        try:
+            device.nonzero()
+        except (NotImplementedError, RuntimeError):
+            pass
+    assert (len(seen.blocking), len(seen.queued), len(seen.waits)) == (1, 1, 1)
+
+
+def test_on_the_cpu_nothing_is_copied():
+    host = torch.ones(3)
+    assert send(host, CPU) is host
+
+
+def test_a_batch_is_handed_out_once_the_next_one_is_on_its_way():
+    made = []
+
+    def make():
+        for number in range(3):
+            made.append(number)
+            yield number
+
+    handed = [(item, len(made)) for item in one_ahead(make())]
+    assert handed == [(0, 2), (1, 3), (2, 3)]
+    assert list(one_ahead(iter([]))) == []
