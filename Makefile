@@ -7,8 +7,8 @@ TORCH ?= torch==2.14.1 torchvision==0.29.1
 
 # For benchmarks/lease.py on a bare machine: CIFAR-10 as JPEG, and what its Python 3.12 lacks.
 IMAGES ?= ../shared/data/cifar10-jpeg.tar.gz
-WHEELS := pydantic pydantic-core annotated-types typing-inspection typing-extensions omegaconf \
-	antlr4-python3-runtime==4.9.3 nvidia-ml-py
+WHEELS := pydantic pydantic-core annotated-types typing-inspection typing-extensions \
+	nvidia-ml-py
 LEASE_MIB := 64
 
 .PHONY: run test test-lowest check docs results lease
@@ -30,7 +30,7 @@ test-lowest:  ## the same at the exact lower bounds of pyproject.toml, in an env
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(LOWEST)/lowest.txt
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(LOWEST)/lowest.txt \
 		--editable . 'pytest>=8.3' 'jsonschema>=4.23' 'statsmodels>=0.14'
-	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -q --benchmark-disable $(LOWEST_TESTS)
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -q --benchmark-disable -W default::DeprecationWarning $(LOWEST_TESTS)
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -57,6 +57,7 @@ Results = Annotated[str, typer.Option(help="The folder of records and tables.")]
 Jobs = Annotated[
     str, typer.Option(help="Runs at one time: auto (as cores or GPUs allow) or 1, 2, ...")
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DEFAULTS = RunOptions()
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads of each job.")]
 
@@ -156,6 +157,7 @@ def plan(
     results: Results = "results",
     jobs: Jobs = "auto",
     threads: Threads = None,
+    as_json: AsJson = False,
 ) -> None:
     """Print the runs of an ablation with their state, size and time; train nothing."""
     from alexbench.launch import estimate, sweep
@@ -165,6 +167,13 @@ def plan(
     settled, to_tune = estimate.settled(prepared)
     found = estimate.done_and_not(prepared, settled)
     rows = estimate.rows(prepared, settled, found)
+    if as_json:
+        runs = json.loads(rows.to_json(orient="records"))
+        print_json(
+            {"ablation": settled.name, "profile": settled.profile, "to_tune": to_tune}
+            | {"runs": runs}
+        )
+        return
     print_rows(estimate.readable(rows), settled.title)
     for line in estimate.seeds_to_settle(settled, found):
         typer.echo(line)
@@ -214,9 +223,25 @@ def scale(
 
 
 @app.command(name="list")
-def list_() -> None:
+def list_(as_json: AsJson = False) -> None:
     """Print the shipped ablations with their questions and claims."""
     rows = [load_ablation(name) for name in shipped_ablations()]
+    if as_json:
+        print_json(
+            [
+                {
+                    "ablation": row.name,
+                    "file": row.file,
+                    "title": row.title,
+                    "question": row.question,
+                    "claims": list(row.claims),
+                    "variants": list(row.every_variant),
+                    "metrics": list(row.metrics),
+                }
+                for row in rows
+            ]
+        )
+        return
     columns = ["ablation", "question", "claims"]
     print_table(
         columns, [[row.name, row.question, ", ".join(row.claims)] for row in rows], "Ablations"
@@ -293,6 +318,11 @@ def claims(
     say(terminal.table(scorecard.readable(lines), terminal.width()))
     for note in scorecard.notes(card) if card else []:
         say(f"\n{note}")
+
+
+def print_json(content: object) -> None:
+    """Print JSON."""
+    typer.echo(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False))
 
 
 def warn(line: str) -> None:

@@ -1,10 +1,14 @@
 """The commands that measure kernels and compare their throughput with an earlier revision's."""
 
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alexbench.cli.app import Device, Results, print_rows
+from alexbench.cli.app import AsJson, Device, Results, print_json, print_rows
 from alexbench.errors import BadInput
 
 if TYPE_CHECKING:
@@ -73,16 +77,35 @@ def gate(
     allow_missing: Annotated[
         bool, typer.Option(help="Accept cases that the base cannot run.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare this tree's throughput with a git revision's. Exit status 1 for a regression."""
     from alexbench.bench.gate.gate import gate as compare
 
     report = compare(base, device, rounds, allow_dirty=allow_dirty, allow_missing=allow_missing)
-    print_rows(report.timings, f"Against {base}")
-    print_counters(report.counters)
-    for line in report.lines():
-        typer.echo(line)
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):  # of the job, in GitHub's workflows
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(gate_markdown(report.timings, report.counters, base, report.lines()))
+    if as_json:
+        tables = {"timings": report.timings, "counters": report.counters}
+        told = {name: json.loads(table.to_json(orient="records")) for name, table in tables.items()}
+        print_json({"base": base, **told, "lines": report.lines()})
+    else:
+        print_rows(report.timings, f"Against {base}")
+        print_counters(report.counters)
+        for line in report.lines():
+            typer.echo(line)
     report.raise_for_failures()
+
+
+def gate_markdown(
+    timings: "pd.DataFrame", counters: "pd.DataFrame", base: str, lines: Sequence[str]
+) -> str:
+    """The report of the gate in Markdown."""
+    parts = [f"### Throughput against `{base}`", timings.to_markdown(index=False, floatfmt=".3f")]
+    if len(counters):
+        parts += ["Counters that differ:", counters.to_markdown(index=False)]
+    return "\n\n".join([*parts, *lines]) + "\n"
 
 
 def print_counters(counters: "pd.DataFrame") -> None:

@@ -114,7 +114,6 @@ def load_ablation(
     overrides = variants_of(file, own_part, path, profile)
     (tune, reason), part = tuning_of(parts, fixed), f"{path}: profiles.{profile}"
     neighbours = first_said(parts, "tune_neighbours") or 0
-    baseline = own_part.baseline or file.baseline
     shared = shared_layers(scale, file, own_part, path)
     own_layers = {
         variant: [
@@ -131,7 +130,7 @@ def load_ablation(
         profile=profile,
         regime=scale.regime,
         claims=own_claims(file, own_part, path),
-        baseline=baseline,
+        baseline=own_part.baseline or file.baseline,
         metrics=(*file.metrics, *own_part.extra_metrics),
         seeds=seeds if seeds is not None else first_said(parts, "seeds") or 1,
         other_seeds=first_said(parts, "other_seeds"),
@@ -247,8 +246,8 @@ def wrong_name(path: Path, variant: str) -> str:
     """What is wrong with a variant's name; nothing where it can be that of a file."""
     if not NAME.fullmatch(variant):
         return (
-            f"{path}: variant '{shown(variant)}': a name begins with a letter or digit, and has "
-            "letters, digits and _ . + - only"
+            f"{path}: variant '{shown(variant)}': a name has letters, digits and _ . + - "
+            "only, and begins with a letter or digit"
         )
     if len(variant) > LONGEST_NAME:
         return (
@@ -473,8 +472,8 @@ def expand(file: AblationFile, path: Path) -> dict[str, Overrides]:
         name = "-".join(map(in_name, cell))
         if name in variants:
             raise BadInput(
-                f"{path}: matrix: two cells have the name '{shown(name)}': a value is given "
-                "twice, or two values are written alike; give variants in place of the matrix"
+                f"{path}: matrix: two cells have one name, '{shown(name)}': a value is "
+                "given twice, or two values are written alike; give variants in place of the matrix"
             )
         variants[name] = dict(zip(file.matrix, cell, strict=True))
     return variants

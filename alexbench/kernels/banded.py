@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from alexbench.kernels.slices import gradient_of
 from alexbench.kernels.window import Window
 
 # Of columns at a time: the temporaries of one chunk stay in the cache.
@@ -85,10 +85,11 @@ class Banded(torch.autograd.Function):
         return y
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         x, root = ctx.saved_tensors
         window: Window = ctx.window
+        if torch.is_grad_enabled():  # create_graph: it will be differentiated again
+            return gradient_of(x, gradient, window), None
         gradient, dx = gradient.contiguous(), torch.empty_like(x)
         before, after = window.reach(x.shape[1])
         pieces = chunks(x)

@@ -4,8 +4,8 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from alexbench.kernels.slices import gradient_of
 from alexbench.kernels.window import Window
 
 
@@ -26,7 +26,8 @@ class Fused(torch.autograd.Function):
         return kernel(x, None, window)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (x,) = ctx.saved_tensors
+        if torch.is_grad_enabled():  # create_graph: it will be differentiated again
+            return gradient_of(x, gradient, ctx.window), None, None
         return ctx.kernel(x, gradient.contiguous(), ctx.window), None, None

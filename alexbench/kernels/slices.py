@@ -20,13 +20,28 @@ def inverse_power(denominator: Tensor, beta: float) -> Tensor:
 
 def slices(x: Tensor, window: Window) -> Tensor:
     """Normalize columns (rows, C) or (images, C, pixels) along dim 1."""
-    channels = x.shape[1]
-    before, after = window.reach(channels)
-    squares = pad(x * x, (before, after) if x.dim() == 2 else (0, 0, before, after))
-    total = squares.narrow(1, 0, channels)
-    for shift in range(1, before + after + 1):
-        total = total + squares.narrow(1, shift, channels)
+    total = window_sums(x * x, *window.reach(x.shape[1]))
     return x * inverse_power(window.k + window.scale * total, window.beta)
+
+
+def window_sums(values: Tensor, before: int, after: int) -> Tensor:
+    """Sums over windows of ``before + 1 + after`` channels, clipped at both ends."""
+    channels = values.shape[1]
+    padded = pad(values, (before, after) if values.dim() == 2 else (0, 0, before, after))
+    total = padded.narrow(1, 0, channels)
+    for shift in range(1, before + after + 1):
+        total = total + padded.narrow(1, shift, channels)
+    return total
+
+
+def gradient_of(x: Tensor, gradient: Tensor, window: Window) -> Tensor:
+    """The gradient of columns ``x`` in operators that can be differentiated again."""
+    before, after = window.reach(x.shape[1])
+    denominator = window.k + window.scale * window_sums(x * x, before, after)
+    direct = gradient * inverse_power(denominator, window.beta)
+    # the transposed window: the channels whose own window has this one
+    sums = window_sums(direct * x / denominator, after, before)
+    return direct - 2 * window.beta * window.scale * x * sums
 
 
 @cache

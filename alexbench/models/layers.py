@@ -17,11 +17,19 @@ class ScaledTanh(nn.Module):
 class LocalResponseNorm(nn.Module):
     """x / (k + alpha/size * sum of x^2 over size neighbouring kernels)^beta (section 3.3).
 
-    alpha has torch's meaning; the paper's formula is alpha = paper_alpha * size. A window never
-    crosses from one of the ``columns`` into the next: each device normalized what it had.
+    Takes the place of ``torch.nn.LocalResponseNorm``: same parameters, defaults and values. The
+    paper's formula is alpha = paper_alpha * size. A window never crosses from one of the
+    ``columns`` into the next: each device normalized what it had.
     """
 
-    def __init__(self, size: int, alpha: float, beta: float, k: float, columns: int) -> None:
+    def __init__(
+        self,
+        size: int,
+        alpha: float = 1e-4,
+        beta: float = 0.75,
+        k: float = 1.0,
+        columns: int = 1,
+    ) -> None:
         super().__init__()
         self.size, self.alpha, self.beta, self.k, self.columns = size, alpha, beta, k, columns
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 from typing_extensions import TypedDict
 
 from alexbench.errors import BadInput
@@ -65,7 +65,7 @@ class Benchmark(TypedDict):
     stats: Samples
 
 
-class Machine(TypedDict):
+class MeasuringMachine(TypedDict):
     """The machine that measured."""
 
     alexbench: Annotated[dict[str, Name | int | float], Field(min_length=1)]
@@ -74,11 +74,11 @@ class Machine(TypedDict):
 class Stored(TypedDict):
     """What pytest-benchmark stored, as far as it is read here."""
 
-    machine_info: Machine
+    machine_info: MeasuringMachine
     benchmarks: Annotated[list[Benchmark], Field(min_length=1)]
 
 
-_ADAPTER = TypeAdapter(Stored, config=ConfigDict(allow_inf_nan=False))
+_ADAPTER = TypeAdapter(Stored)
 
 
 def rows(stored: Any) -> pd.DataFrame:
@@ -146,6 +146,17 @@ def named(machine: dict[str, Any]) -> str:
     return str(machine["device"])
 
 
+def read(measured: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The rows of what pytest-benchmark measured, and its machine; raises BadInput."""
+    try:
+        content = measured.read_bytes() if measured.is_file() else b""
+        _ADAPTER.validate_json(content)
+        stored = json.loads(content)
+        return rows(stored), stored["machine_info"]["alexbench"]
+    except (OSError, ValueError, RecursionError):
+        raise BadInput(f"{measured}: is not what `alexbench bench` wrote; move it away") from None
+
+
 def write(measured: Path) -> list[Path]:
     """Write CSV, Markdown and roofline beside what pytest-benchmark measured; returns their paths.
 
@@ -153,14 +164,7 @@ def write(measured: Path) -> list[Path]:
     """
     from alexbench.report import figures, roofline
 
-    try:
-        content = measured.read_bytes() if measured.is_file() else b""
-        _ADAPTER.validate_json(content)
-        stored = json.loads(content)
-        table, machine = rows(stored), stored["machine_info"]["alexbench"]
-    except (OSError, ValueError, RecursionError):
-        raise BadInput(f"{measured}: is not what `alexbench bench` wrote; move it away") from None
-    assert not table.isna().any(axis=None), "a blank in the table"
+    table, machine = read(measured)
     paths = [measured.with_suffix(suffix) for suffix in (".csv", ".md", ".png")]
     cells = table.map(lambda cell: literal(cell) if isinstance(cell, str) else cell)
     text = cells.to_csv(index=False, float_format="%.6g", lineterminator="\n")

@@ -86,10 +86,9 @@ def train(
 ) -> Outcome:
     """Train one net, and measure it after every epoch.
 
-    A loss or weights that are not finite, and a loss beyond LARGEST_LOSS, end the run with the
-    status ``diverged``: a result, not an error.
-    With checkpoints the run goes on where the last one was made, on a CPU to the bits it would have
-    had; on CUDA, where some kernels add in any order, to other last bits.
+    A loss or weights that are not finite, and a loss beyond LARGEST_LOSS, end the run as diverged:
+    a result, not an error. With checkpoints it goes on where the last one was made, on a CPU to the
+    bits it would have had; on CUDA, where some kernels add in any order, to other last bits.
     group: the processes that train it together; all of them call this, and have one outcome.
     """
     recipe, count = config.train, len(data.train.labels)

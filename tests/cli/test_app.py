@@ -7,8 +7,10 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from alexbench.cli.bench import gate_markdown
 from alexbench.config.describe import knobs
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -180,3 +182,25 @@ sys.exit(str({{"torch", "pandas", "numpy"}} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stderr == "set()\n"
+
+
+def test_list_and_plan_give_json(tmp_path):
+    listed = json.loads(alexbench("list", "--json").stdout)
+    assert {"ablation", "question", "claims", "variants"} <= set(listed[0])
+    sizes = ["--set", "data.train_images=52", "--set", "data.test_images=26"]
+    done = alexbench("plan", "lrn", "--seeds", "1", *sizes, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    planned = json.loads(done.stdout)
+    assert (planned["ablation"], planned["profile"]) == ("lrn", "laptop")
+    assert {run["state"] for run in planned["runs"]} == {"to do"}
+    assert len(planned["runs"]) == 5
+
+
+def test_the_gate_is_a_markdown_table_for_the_summary_of_a_job():
+    timings = pd.DataFrame([{"case": "lrn", "ratio": 1.25, "verdict": "fail"}])
+    counters = pd.DataFrame([{"case": "lrn", "counter": "allocations", "base": 1, "head": 2}])
+    text = gate_markdown(timings, counters, "main", ["throughput: 0 pass, 1 fail"])
+    assert "### Throughput against `main`" in text
+    assert "| lrn    |   1.250 | fail      |" in text
+    assert "allocations" in text
+    assert text.endswith("throughput: 0 pass, 1 fail\n")
