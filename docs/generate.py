@@ -171,11 +171,9 @@ def findings() -> str:
 def make_run() -> str:
     """The end of what `make run` prints, from the committed records of the same runs."""
     ablation = load_ablation("lrn", "laptop")
-    comparison = next(
-        table
-        for folder, table in build.read_tables(RESULTS)
-        if folder == RESULTS / "lrn" / "laptop"
-    )
+    comparison = dict(build.read_tables(RESULTS)).get(RESULTS / "lrn" / "laptop")
+    if comparison is None:
+        sys.exit("results/lrn/laptop has no comparison of this alexbench: `make results` first")
     printed = io.StringIO()
     os.environ["COLUMNS"] = str(WIDTH)
     with contextlib.redirect_stdout(printed):
