@@ -31,6 +31,11 @@ def keep(root: Path, verify: bool = False, data: DataConfig = DATA) -> list[str]
     return told
 
 
+def written(told: list[str]) -> list[str]:
+    """What was told between the size and the end; how long it takes is the machine's."""
+    return [line.partition(" files written, ")[0] for line in told[1:-1]]
+
+
 def loaded(root: Path, data: DataConfig = DATA) -> StreamedSplit:
     split = load_folder(root, data, root.parent / "cache").train
     assert isinstance(split, StreamedSplit)
@@ -91,7 +96,7 @@ def test_the_size_is_said_before_it_starts_and_what_is_there_is_not_made_again(t
     root = write_folder(tmp_path / "pets")
     told = keep(root)
     assert "10 images of 8 x 8 pixels: 0.0 GB in" in told[0]
-    assert told[1:-1] == [f"{n} of 3 files written, 0:00:00 to go" for n in (1, 2, 3)]
+    assert written(told) == ["1 of 3", "2 of 3", "3 of 3"]
     assert len(keep(root)) == 2
 
 
@@ -105,7 +110,7 @@ def test_making_goes_on_where_it_was_ended(tmp_path: Path):
     with pytest.raises(KeyboardInterrupt):
         keep_decoded(root, DATA, tmp_path / "cache", end_after_the_first)
     assert loaded(root).shards is None  # half a set is no set
-    assert keep(root)[1:-1] == [f"{n} of 2 files written, 0:00:00 to go" for n in (1, 2)]
+    assert written(keep(root)) == ["1 of 2", "2 of 2"]
     assert loaded(root).shards is not None
 
 
@@ -132,7 +137,7 @@ def test_checksums_find_what_was_damaged_and_it_is_made_again(tmp_path: Path):
     assert index["shards"][path.name]["sha256"] == hashlib.sha256(whole).hexdigest()
     path.write_bytes(whole[:-1] + b"x")
     assert len(keep(root)) == 2  # sizes alone do not tell
-    assert keep(root, verify=True)[1] == "1 of 1 files written, 0:00:00 to go"
+    assert written(keep(root, verify=True)) == ["1 of 1"]
     assert path.read_bytes() == whole
 
 

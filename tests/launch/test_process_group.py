@@ -110,7 +110,7 @@ def test_what_another_process_sends_is_never_code():
         def __reduce__(self):
             return print, ("run",)
 
-    for made in (pickle.dumps(Code()), torch_bytes(Code())):
+    for made in (pickle.dumps(Code(), protocol=2), torch_bytes(Code())):
         with pytest.raises((pickle.UnpicklingError, RuntimeError)):
             unpacked(torch.frombuffer(bytearray(made), dtype=torch.uint8))
 
