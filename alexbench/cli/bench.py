@@ -66,11 +66,14 @@ def gate(
     allow_dirty: Annotated[
         bool, typer.Option(help="Accept uncommitted changes in this tree.")
     ] = False,
+    allow_missing: Annotated[
+        bool, typer.Option(help="Accept cases that the base cannot run.")
+    ] = False,
 ) -> None:
     """Compare this tree's throughput with a git revision's. Exit status 1 for a regression."""
     from alexbench.bench.gate.gate import gate as compare
 
-    report = compare(base, device, rounds, allow_dirty=allow_dirty)
+    report = compare(base, device, rounds, allow_dirty=allow_dirty, allow_missing=allow_missing)
     print_rows(report.timings, f"Against {base}")
     print_counters(report.counters)
     for line in report.lines():

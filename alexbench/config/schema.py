@@ -21,6 +21,15 @@ from pydantic import (
     model_validator,
 )
 
+# Bounds beyond every use that leave nothing absurd to be built.
+MOST_SEEDS = 1000  # of a variant: tuning's own seeds begin there
+Side = Annotated[int, Field(gt=0, le=4096)]  # pixels
+Border = Annotated[int, Field(ge=0, le=4096)]  # pixels; 0: none
+Count = Annotated[int, Field(gt=0, le=10**6)]  # of epochs, kernels, units, images of a batch
+CountOrNone = Annotated[int, Field(ge=0, le=10**6)]
+Images = Annotated[int, Field(gt=0, le=10**9)]
+Width = Annotated[float, Field(gt=0, le=16)]
+Seeds = Annotated[int, Field(gt=0, le=MOST_SEEDS)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Percent = Annotated[float, Field(gt=0, lt=100)]
 DropFactor = Annotated[float, Field(gt=1)]
@@ -28,7 +37,8 @@ LONGEST_TEXT = 2000  # characters of what a file says
 Overrides = dict[str, Any]  # "section.key" -> value
 # one "section.key" and the values to try
 Grid = Annotated[
-    dict[str, Annotated[list[float], Field(min_length=1)]], Field(min_length=1, max_length=1)
+    dict[str, Annotated[list[float], Field(min_length=1, max_length=1000)]],
+    Field(min_length=1, max_length=1),
 ]
 
 
@@ -73,10 +83,10 @@ class DataConfig(Section):
     name: Literal["glyphs", "cifar10", "imagefolder"] = "imagefolder"
     # images are stored with this side in pixels: the shortest side is resized to it, then the
     # centre is cropped (section 2)
-    image_size: PositiveInt = 256
+    image_size: Side = 256
     # how many images of each split are used: the first ones, class by class in turn; None: all
-    train_images: PositiveInt | None = None
-    test_images: PositiveInt | None = None
+    train_images: Images | None = None
+    test_images: Images | None = None
     undecodable: Literal["refuse", "skip"] = "refuse"
     # the mean of the training images that is subtracted from every image
     mean: Literal["per_pixel", "per_channel", "none"] = "per_pixel"
@@ -86,9 +96,9 @@ class DataConfig(Section):
 class AugmentConfig(Section):
     """Random changes of each training image in each batch (section 4.1)."""
 
-    crop_size: PositiveInt = 224  # side of the crop in pixels
+    crop_size: Side = 224  # side of the crop in pixels
     # pixels of zeros around the image, added after the mean is subtracted
-    padding: NonNegativeInt = 0
+    padding: Border = 0
     crops: bool = True  # true: crops at random positions; false: the centre crop
     mirror: bool = True  # half of the crops are mirrored
     # colour noise along the principal components: paper scales it by their eigenvalues, as_run by
@@ -123,12 +133,12 @@ class ModelConfig(Section):
         "vgg_e",
     ] = "alexnet"
     form: Literal["paper", "as_run"] = "paper"  # as_run: the defaults are those of AS_RUN
-    width: PositiveFloat = 1.0  # kernels and FC units, as a multiple of the paper's
+    width: Width = 1.0  # kernels and FC units, as a multiple of the paper's
     activation: Literal["relu", "tanh", "scaled_tanh"] = "relu"  # scaled_tanh: 1.7159 tanh(2x/3)
     # which layers have local response normalization; gain_only: conv1 and conv2, which divide by
     # k**beta alone
     lrn: Literal["none", "conv1", "conv2", "both", "gain_only"] = "both"
-    lrn_size: PositiveInt = 5
+    lrn_size: Count = 5
     lrn_alpha: NonNegativeFloat = 1e-4
     lrn_beta: NonNegativeFloat = 0.75
     lrn_k: PositiveFloat = 2.0
@@ -151,16 +161,16 @@ class ModelConfig(Section):
     # output sizes of pools: up keeps windows that reach beyond the edge (released code), down drops
     # them (libraries)
     rounding: Literal["up", "down"] = "up"
-    adaptive_pool: NonNegativeInt = 0  # output side of an average pool before fc6; 0: none
-    resize: NonNegativeInt = 0  # the net resizes its inputs to this side in pixels; 0: it does not
+    adaptive_pool: Border = 0  # output side of an average pool before fc6; 0: none
+    resize: Border = 0  # the net resizes its inputs to this side in pixels; 0: it does not
     # standard deviations of the first weights: paper 0.01 everywhere, as_run the released ones,
     # fan_in gain / sqrt(inputs that are not dropped)
     init: Literal["paper", "as_run", "fan_in"] = "paper"
     # first biases of conv2, conv4, conv5 and the hidden FC layers; others begin at 0 (section 5)
     bias_init: float = 1.0
-    hidden_units: NonNegativeInt = 0  # cifar4: units of a hidden FC layer (26% recipe: 64); 0: none
+    hidden_units: CountOrNone = 0  # cifar4: units of a hidden FC layer (26% recipe: 64); 0: none
     # cifar_local: kernels of local3 (64 in the 11% recipe, 32 in the 13% one)
-    local_kernels: PositiveInt = 64
+    local_kernels: Count = 64
 
     @model_validator(mode="before")
     @classmethod
@@ -178,8 +188,8 @@ class ModelConfig(Section):
 class TrainConfig(Section):
     """How the net is trained (section 5)."""
 
-    epochs: PositiveInt = 90
-    batch_size: PositiveInt = 128
+    epochs: Count = 90
+    batch_size: Count = 128
     optimizer: Literal["sgd", "adam"] = "sgd"
     lr: PositiveFloat = 0.01
     momentum: Fraction = 0.9
@@ -198,11 +208,11 @@ class TrainConfig(Section):
     schedule: Literal["constant", "step", "stairs", "plateau", "linear", "cosine"] = "plateau"
     # stairs: the epochs are divided into equal parts; from each to the next lr falls by the same
     # factor, and by stairs_ratio in all
-    stairs: Annotated[int, Field(ge=2)] = 4
+    stairs: Annotated[int, Field(ge=2, le=10**6)] = 4
     stairs_ratio: DropFactor = 250.0
     lr_drop_factor: DropFactor = 10.0  # step and plateau divide lr by it
     lr_drop_epochs: Epochs = ()  # step: after these epochs
-    plateau_drops: PositiveInt = 3  # plateau: at most so many drops ...
+    plateau_drops: Count = 3  # plateau: at most so many drops ...
     plateau_patience: PositiveInt = 5  # ... each after so many epochs without a lower test error
     # training ends after so many epochs without a lower test error; 0: never
     stop_patience: NonNegativeInt = 0
@@ -216,7 +226,7 @@ class TrainConfig(Section):
     # processes; data_parallel: each batch is divided among train.replicas processes; hybrid: as
     # data_parallel, with the FC layers divided among the processes
     placement: Literal["one", "two", "processes", "data_parallel", "hybrid"] = "one"
-    replicas: PositiveInt = 1  # processes of data_parallel and hybrid
+    replicas: Annotated[int, Field(gt=0, le=1024)] = 1  # processes of data_parallel and hybrid
     alone: bool = False  # no other run at the same time, for questions of time
 
 
@@ -287,12 +297,12 @@ Claims = dict[str, Annotated[tuple[ClaimUse, ...], BeforeValidator(as_uses)]]
 class ProfilePart(Section):
     """What a profile file and an ablation's part for a profile may say."""
 
-    seeds: PositiveInt | None = None  # seeds 0 .. seeds - 1 of every variant
-    other_seeds: PositiveInt | None = None  # at most so many of variants that no claim is about
+    seeds: Seeds | None = None  # seeds 0 .. seeds - 1 of every variant
+    other_seeds: Seeds | None = None  # at most so many of variants that no claim is about
     config: Overrides = {}
     tune: Grid | Literal["none"] | None = None  # none needs a tune_reason
     tune_reason: Said | None = None
-    tune_seeds: PositiveInt | None = None
+    tune_seeds: Seeds | None = None
     tuned: dict[str, Overrides] = {}  # variant -> values chosen by earlier tuning
     # so many measured rates on either side of the tuned one, sqrt(2) apart; 0: at one rate
     tune_neighbours: Annotated[int, Field(ge=0, le=3)] | None = None
