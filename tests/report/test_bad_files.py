@@ -5,12 +5,14 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from alexbench.config.paths import shipped_folder
 from alexbench.errors import BadInput, RunFailed
 from alexbench.report import build, csv_files
 from alexbench.report.rebuild import again
+from alexbench.runs import pictures
 from alexbench.runs.record import RunRecord
 from tests.records import LRN, make, whole, with_delta, write_records
 
@@ -29,7 +31,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
-def report(results: Path, **options: object) -> tuple[list[str], str]:
+def report(results: Path) -> tuple[list[str], str]:
     """The warnings of `alexbench report`, and the error that it ends with."""
     heard: list[str] = []
     try:
@@ -39,13 +41,20 @@ def report(results: Path, **options: object) -> tuple[list[str], str]:
     return heard, ""
 
 
-@pytest.fixture
-def results(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two ablations with their reports."""
-    write_records(with_delta(-1.4), tmp_path / "lrn" / "laptop")
-    write_records(of_pooling(), tmp_path / "pooling" / "laptop")
-    assert report(tmp_path) == ([], "")
-    return tmp_path
+    folder = tmp_path_factory.mktemp("made")
+    write_records(with_delta(-1.4), folder / "lrn" / "laptop")
+    write_records(of_pooling(), folder / "pooling" / "laptop")
+    assert report(folder) == ([], "")
+    return folder
+
+
+@pytest.fixture
+def results(tmp_path: Path, made: Path) -> Path:
+    """A copy of them."""
+    return shutil.copytree(made, tmp_path / "results")
 
 
 def test_a_bad_record_costs_itself_and_no_other_report_changes(results: Path) -> None:
@@ -103,27 +112,42 @@ def test_a_file_that_cannot_be_written_costs_itself(results: Path) -> None:
     assert {"report.md", "report.html", "comparison.csv"} <= set(after)
 
 
-@pytest.mark.parametrize("content", [*BAD, '{"kernels": ["QUJD"]}'])
-def test_bad_pictures_are_named_and_the_report_is_made(tmp_path: Path, content: str) -> None:
+def test_bad_pictures_are_named_and_the_report_is_made(tmp_path: Path) -> None:
     folder = write_records(with_delta(-1.4), tmp_path)
     (folder / "pictures").mkdir()
-    (folder / "pictures" / "none-seed0.json").write_text(content)
+    for index, content in enumerate([*BAD, '{"kernels": ["QUJD"]}']):
+        (folder / "pictures" / f"none-seed{index}.json").write_text(content)
     heard: list[str] = []
-    build.write(LRN, "laptop", folder, heard.append, ["html"])
-    assert heard == [f"{folder}/pictures/none-seed0.json: is not a file of pictures; delete it"]
-    assert (folder / "report.html").is_file()
+    build.write(LRN, "laptop", folder, heard.append, ["csv"])
+    assert heard == [
+        f"{folder}/pictures/none-seed{index}.json: is not a file of pictures; delete it"
+        for index in range(len(BAD) + 1)
+    ]
+    assert (folder / "comparison.csv").is_file()
 
 
-@pytest.mark.parametrize("content", [*BAD, '{"benchmarks": [], "machine_info": {}}'])
-def test_a_bad_benchmark_file_is_named_and_the_others_make_their_tables(
-    tmp_path: Path, content: str
-) -> None:
+def test_a_picture_that_is_no_png_is_refused(tmp_path: Path) -> None:
+    good = pictures.to_png(np.zeros((4, 4, 3), np.uint8))
+    kept = pictures.Pictures("id", "none", 0, [good], [])
+    for kernels, name in (([good], "none-seed0"), (["QUJD"], "none-seed0"), ([good], "none-seed1")):
+        shutil.rmtree(tmp_path / "pictures", ignore_errors=True)
+        pictures.write(dataclasses.replace(kept, kernels=kernels), tmp_path, pictures.EMBEDDED)
+        found, refusals = pictures.read_folder(tmp_path, {"id": name})
+        right = (kernels, name) == ([good], "none-seed0")
+        assert (len(found), len(refusals)) == (int(right), int(not right))
+
+
+def test_a_bad_benchmark_file_is_named_and_the_others_make_their_tables(tmp_path: Path) -> None:
     good = min(shipped_folder("results").glob("benchmarks/*.json"))
     (tmp_path / "benchmarks").mkdir()
     shutil.copy(good, tmp_path / "benchmarks" / "z.json")
-    (tmp_path / "benchmarks" / "a.json").write_text(content)
-    with pytest.raises(BadInput, match=r"a\.json: is not what `alexbench bench` wrote"):
+    bad = [*BAD, '{"benchmarks": [], "machine_info": {}}']
+    for index, content in enumerate(bad):
+        (tmp_path / "benchmarks" / f"a{index}.json").write_text(content)
+    with pytest.raises(BadInput) as caught:
         list(again(tmp_path, [], None, [], lambda line: None))
+    said = "json: is not what `alexbench bench` wrote; move it away"
+    assert str(caught.value).count(said) == len(bad)
     assert (tmp_path / "benchmarks" / "z.csv").is_file()
 
 
@@ -133,5 +157,7 @@ def test_null_numbers_of_a_run_that_diverged_make_a_report(tmp_path: Path) -> No
     keys = ("train_loss", "test_loss", "running_train_error", "train_error", "test_error")
     diverged.history[-1].update(dict.fromkeys((*keys, "top5_error")))
     heard: list[str] = []
-    build.write(LRN, "laptop", write_records([*records, diverged], tmp_path), heard.append)
+    build.write(
+        LRN, "laptop", write_records([*records, diverged], tmp_path), heard.append, ["csv", "html"]
+    )
     assert heard == []
