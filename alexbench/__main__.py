@@ -1,5 +1,6 @@
 """``python -m alexbench``: the command line, with errors as one line and an exit status."""
 
+import io
 import os
 import sys
 
@@ -20,6 +21,10 @@ app.command()(compare)
 
 def main() -> None:
     """Run a command. Exit status 2 for bad input, 1 for a failed run."""
+    os.environ["MPLBACKEND"] = "agg"  # a notebook's own is not for files
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a letter that it lacks is shown by its number
+            stream.reconfigure(errors="backslashreplace")
     try:
         if torchrun_is_on():
             under_torchrun()
@@ -28,6 +33,9 @@ def main() -> None:
     except (BadInput, RunFailed) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
+    except MemoryError:
+        print("error: out of memory: finished runs are kept", file=sys.stderr)
+        sys.exit(RunFailed.exit_status)
 
 
 def command_line() -> int:

@@ -11,8 +11,9 @@ from alexbench.report import build, kernel_table
 
 RESULTS = Path(__file__).parent.parent / "results"
 FOLDERS = sorted(path.parent for path in RESULTS.glob("*/*/runs"))
-TABLES = ("summary.csv", "comparison.csv", "report.md", "report.tex")
-FIGURES = ("curves.png", "kernels.png")
+TABLES = ("summary.csv", "comparison.csv", "arms.csv", "runs.csv", "report.md", "report.tex")
+VECTORS = ("forest.svg", "rates.svg", "curves.svg")
+FIGURES = ("forest.png", "rates.png", "curves.png", "kernels.png")
 TOLERANCE = 5  # RMS, of 255; one seed's errors moved by two points give 13 to 33
 MEASURED = sorted(RESULTS.glob("benchmarks/*.json"))
 
@@ -37,7 +38,7 @@ def test_every_table_has_its_records_beside_it() -> None:
 def test_the_committed_tables_are_made_from_the_committed_records(
     folder: Path, tmp_path: Path
 ) -> None:
-    for kind in ("runs", "tuning", "pictures"):
+    for kind in ("runs", "tuning", "pictures", "members"):
         if (folder / kind).exists():
             shutil.copytree(folder / kind, tmp_path / kind)
     ablation = load_ablation(folder.parent.name, folder.name.partition(",")[0])
@@ -48,6 +49,10 @@ def test_the_committed_tables_are_made_from_the_committed_records(
         committed = folder / name
         if committed.exists() or name in ("summary.csv", "comparison.csv", "report.md"):
             assert (tmp_path / name).read_bytes() == committed.read_bytes(), name
+    for name in VECTORS:
+        assert (folder / name).exists() == (tmp_path / name).exists()
+        if (folder / name).exists():
+            assert (tmp_path / name).read_bytes() == (folder / name).read_bytes(), name
     for name in FIGURES:
         assert (folder / name).exists() == (tmp_path / name).exists()
         if (folder / name).exists():

@@ -1,14 +1,15 @@
 """``alexbench bench``: run the benchmarks, and make their table and figure."""
 
 import json
-import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from alexbench.bench.machine import machine_name
 from alexbench.config.paths import shipped_folder
 from alexbench.errors import BadInput, RunFailed
+from alexbench.launch.child import surroundings
 from alexbench.launch.slots import cores, devices
 from alexbench.report import kernel_table
 
@@ -37,7 +38,17 @@ def run_suite(
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput(f"{target}: cannot be written: {error.strerror}") from None
-    unfinished = target / "unfinished"
+    with tempfile.TemporaryDirectory(prefix="unfinished-", dir=target) as scratch:
+        unfinished = Path(scratch, "measured.json")
+        measure(folder, unfinished, (device, threads, rounds), select)
+        machine = json.loads(unfinished.read_text())["machine_info"]["alexbench"]
+        measured = unfinished.replace(target / f"{machine_name(machine)}.json")
+    return [measured, *kernel_table.write(measured)]
+
+
+def measure(folder: Path, unfinished: Path, how: tuple[str, int, int], select: str | None) -> None:
+    """Run the benchmarks in ``folder``; how: device, threads, rounds. Raises as above."""
+    device, threads, rounds = how
     command = [
         *(sys.executable, "-m", "pytest", str(folder), f"--rootdir={folder}", "-q", "--no-header"),
         *("-o", "addopts=", "-o", "python_files=bench_*.py", "-p", "no:cacheprovider"),
@@ -45,13 +56,18 @@ def run_suite(
         *("-W", "ignore::pytest_benchmark.logger.PytestBenchmarkWarning"),
         *("--benchmark-quiet", f"--benchmark-json={unfinished}"),
     ]
-    environment = {**os.environ, "TORCH_CPP_LOG_LEVEL": "ERROR", "OMP_NUM_THREADS": str(threads)}
-    environment.pop("PYTEST_XDIST_WORKER", None)  # in one, pytest-benchmark would not measure
+    environment = {
+        **surroundings(),
+        "TORCH_CPP_LOG_LEVEL": "ERROR",
+        "OMP_NUM_THREADS": str(threads),
+    }
+    # in a worker of xdist pytest-benchmark would not measure; the others are for other tests
+    for name in ("PYTEST_XDIST_WORKER", "PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
+        environment.pop(name, None)
     done = subprocess.run(command, env=environment)
     if done.returncode == 5 or (done.returncode == 0 and not unfinished.exists()):
         raise BadInput(f"--select {select}: matches no benchmark in {folder}")
+    if done.returncode == 4:
+        raise BadInput(f"--select {select}: pytest does not understand it, see above")
     if done.returncode != 0:
         raise RunFailed("a benchmark failed, see above; the table was not written")
-    machine = json.loads(unfinished.read_text())["machine_info"]["alexbench"]
-    measured = unfinished.replace(target / f"{machine_name(machine)}.json")
-    return [measured, *kernel_table.write(measured)]

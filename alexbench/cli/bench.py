@@ -72,12 +72,15 @@ def gate(
     allow_dirty: Annotated[
         bool, typer.Option(help="Accept uncommitted changes in this tree.")
     ] = False,
+    allow_missing: Annotated[
+        bool, typer.Option(help="Accept cases that the base cannot run.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare this tree's throughput with a git revision's. Exit status 1 for a regression."""
     from alexbench.bench.gate.gate import gate as compare
 
-    report = compare(base, device, rounds, allow_dirty=allow_dirty)
+    report = compare(base, device, rounds, allow_dirty=allow_dirty, allow_missing=allow_missing)
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):  # of the job, in GitHub's workflows
         with Path(summary).open("a", encoding="utf-8") as file:
             file.write(gate_markdown(report.timings, report.counters, base, report.lines()))

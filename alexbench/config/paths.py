@@ -4,6 +4,8 @@ import os
 import sys
 from pathlib import Path
 
+from alexbench.errors import BadInput
+
 PACKAGE = Path(__file__).parents[1]
 
 
@@ -22,13 +24,36 @@ def cache_folder() -> Path:
     """Where decoded images and the compiled kernel are kept.
 
     $ALEXBENCH_CACHE, or the platform's folder for caches. An empty variable counts as not set.
+    Raises BadInput where the user has no home folder.
     """
     if own := os.environ.get("ALEXBENCH_CACHE"):
         return Path(own)
     if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+        base = Path(os.environ.get("LOCALAPPDATA") or home() / "AppData" / "Local")
     elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
+        base = home() / "Library" / "Caches"
     else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        base = Path(os.environ.get("XDG_CACHE_HOME") or home() / ".cache")
     return base / "alexbench"
+
+
+def home() -> Path:
+    """The user's home folder. Raises BadInput where there is none."""
+    try:
+        found = Path.home()
+    except RuntimeError:
+        found = Path()
+    if not found.is_absolute():
+        raise BadInput("no home folder for the cache: set ALEXBENCH_CACHE, or HOME")
+    return found
+
+
+def make_private(folder: Path) -> None:
+    """Create a folder that other users may not write to. Raises OSError."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def writable_by_others(folder: Path) -> bool:
+    """Whether another user than this one and root may change what is in a folder."""
+    status = folder.stat()
+    return status.st_uid not in (0, os.geteuid()) or bool(status.st_mode & 0o022)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from alexbench.data.dataset import HeldSplit, Split, StreamedSplit
+from alexbench.data.shards import image_bytes
 from alexbench.data.stream import Decode, in_threads, in_workers
 from alexbench.errors import RunFailed
 
@@ -34,7 +35,12 @@ def stream(
     files, chunks = split.files, order.split(batch_size)
     pin_memory = device.type == "cuda"
     if split.shards is None:
-        loaded = in_workers(Decode(files, split.image_size), chunks, pin_memory)
+        loaded = in_workers(
+            Decode(files, split.image_size),
+            chunks,
+            batch_size * image_bytes(split.image_size),
+            pin_memory,
+        )
     else:
         loaded = in_threads(split.shards, chunks, pin_memory)
     for chunk, (images, good) in zip(chunks, loaded, strict=True):

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
+from alexbench.config.disk import open_regular, read_bytes
 from alexbench.config.schema import DataConfig
 from alexbench.data.dataset import Dataset, HeldSplit, hold
 from alexbench.data.files import balanced
@@ -19,6 +21,8 @@ CLASSES = tuple("airplane automobile bird cat deer dog frog horse ship truck".sp
 SIZE = 32
 BINARY = "cifar-10-batches-bin"
 PYTHON = "cifar-10-batches-py"
+SPLITS = ("train", "test")
+JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
 TRAIN_FILES = tuple(f"data_batch_{batch}.bin" for batch in range(1, 6))
 TEST_FILE = "test_batch.bin"
 WHAT_TO_DO = (
@@ -67,15 +71,31 @@ def image_folder(root: Path, data: DataConfig, cache: Path) -> Dataset:
         raise BadInput(
             f"{root}: has {len(found.classes)} classes, CIFAR-10 has {', '.join(CLASSES)}"
         )
-    jpeg = any(root.glob("train/*/*.jp*g"))
+    jpeg = any(path.suffix.lower() in JPEG for path in root.glob("train/*/*"))
+    for path in (path for split in SPLITS for name in CLASSES for path in first(root, split, name)):
+        try:
+            with open_regular(path) as file, Image.open(file) as image:
+                size = image.size
+        except OSError:
+            continue  # skipped, as data.undecodable says
+        if size != (SIZE, SIZE):
+            raise BadInput(
+                f"{path}: has {size[0]} x {size[1]} pixels, CIFAR-10 has {SIZE} x {SIZE}: "
+                "data.name imagefolder reads images of any size"
+            )
     return replace(found, source="image folder (JPEG copy)") if jpeg else found
+
+
+def first(root: Path, split: str, name: str) -> list[Path]:
+    """The first image of a class, if there is one."""
+    return sorted(path for path in (root / split / name).glob("*") if path.name[0] != ".")[:1]
 
 
 def binary(folder: Path, data: DataConfig) -> Dataset:
     """The binary layout: records of a label and 32 x 32 red, green and blue bytes."""
     paths = [folder / name for name in (*TRAIN_FILES, TEST_FILE)]
     try:
-        parts = [np.fromfile(path, dtype=np.uint8) for path in paths]
+        parts = [np.frombuffer(read_bytes(path), dtype=np.uint8) for path in paths]
     except OSError as error:
         raise BadInput(f"{error.filename}: {error.strerror}: CIFAR-10 has six such files") from None
     size = 1 + 3 * SIZE**2

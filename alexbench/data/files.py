@@ -123,9 +123,16 @@ def find(folder: Path) -> tuple[tuple[str, ...], Files]:
 
 
 def subfolders(folder: Path) -> list[bytes]:
-    """The names of the folders in a folder, sorted; hidden ones are left out."""
+    """The names of the folders in a folder, sorted; hidden ones are left out.
+
+    Raises BadInput for a link to nothing: a class that is on a disk which is not there.
+    """
     with os.scandir(os.fsencode(folder)) as entries:
-        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith(b"."))
+        visible = [entry for entry in entries if not entry.name.startswith(b".")]
+    for entry in visible:
+        if entry.is_symlink() and not os.path.exists(entry.path):
+            raise BadInput(f"{printable(entry.path)}: is a link to nothing: mend it or remove it")
+    return sorted(entry.name for entry in visible if entry.is_dir())
 
 
 def class_files(folder: Path, name: bytes) -> list[bytes]:

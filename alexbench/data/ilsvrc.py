@@ -7,12 +7,13 @@ LOC_synset_mapping.txt and LOC_val_solution.csv. Both are looked for in PLACES b
 
 import csv
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import scipy.io
 
+from alexbench.config.disk import open_regular, read_text
 from alexbench.errors import BadInput
 
 META, GROUND_TRUTH = "meta.mat", "ILSVRC2012_validation_ground_truth.txt"
@@ -56,19 +57,31 @@ def read_words(path: Path) -> dict[str, str]:
     """Synset -> its words, of either form."""
     if path.name == META:
         return dict(read_meta(path).values())
-    lines = read_lines(path)
-    return {synset: words for synset, _, words in (line.partition(" ") for line in lines)}
+    pairs = (line.partition(" ")[::2] for line in read_lines(path) if line.strip())
+    return without_contradiction(path, pairs)
+
+
+def without_contradiction(path: Path, pairs: Iterable[Sequence[str]]) -> dict[str, str]:
+    """The pairs as a mapping. Raises BadInput where a name has two values."""
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if found.setdefault(name, value) != value:
+            raise BadInput(f"{path}: {name!r} is {found[name]!r} in one line, {value!r} in another")
+    return found
 
 
 def read_meta(path: Path) -> dict[int, tuple[str, str]]:
     """ILSVRC2012_ID -> synset and words, of the classes: the synsets without children."""
     try:
-        synsets = np.atleast_1d(scipy.io.loadmat(path, squeeze_me=True)["synsets"])
-        return {
-            int(row["ILSVRC2012_ID"]): (str(row["WNID"]), str(row["words"]))
-            for row in synsets
-            if int(row["num_children"]) == 0
+        with open_regular(path) as file:
+            content = scipy.io.loadmat(file, squeeze_me=True)  # type: ignore[arg-type]
+        synsets = np.atleast_1d(content["synsets"])
+        classes = [row for row in synsets if int(row["num_children"]) == 0]
+        found = {
+            int(row["ILSVRC2012_ID"]): (str(row["WNID"]), str(row["words"])) for row in classes
         }
+        assert len(found) == len(classes), "an id twice"
+        return found
     except Exception:  # damaged .mat files raise nearly every type that there is
         raise BadInput(f"{path}: is not the meta.mat of the ILSVRC-2012 kit") from None
 
@@ -76,7 +89,7 @@ def read_meta(path: Path) -> dict[int, tuple[str, str]]:
 def read_lines(path: Path) -> list[str]:
     """The lines of a text file; raises BadInput if it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        return read_text(path, "utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: cannot be read: {error}") from None
 
@@ -115,8 +128,12 @@ def by_line(truth: Path, meta: Path, folder: Path, images: int) -> list[str]:
 
 def by_name(solution: Path, folder: Path, names: Sequence[str]) -> list[str]:
     """Synsets by the LOC file: rows ``image,synset box synset box ...``, in any order."""
-    rows = [row for row in csv.reader(read_lines(solution)[1:]) if row]
-    synsets = {row[0]: row[1].partition(" ")[0] for row in rows if len(row) > 1}
+    try:
+        rows = [row for row in csv.reader(read_lines(solution)[1:]) if row]
+    except csv.Error as error:
+        raise BadInput(f"{solution}: cannot be read: {error}") from None
+    labels = ((row[0], row[1].partition(" ")[0]) for row in rows if len(row) > 1)
+    synsets = without_contradiction(solution, labels)
     if len(synsets) != len(names):
         raise BadInput(
             f"{solution}: {len(synsets):,} labels for the {len(names):,} images in {folder}"

@@ -1,7 +1,6 @@
 """Images from any tree train/<class>/*, val|test/<class>/*, held in memory or streamed."""
 
 import hashlib
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,15 +12,14 @@ from torch import Tensor
 from alexbench.config.schema import DataConfig
 from alexbench.data import shards
 from alexbench.data.cache import Arrays, cached
-from alexbench.data.dataset import Dataset, HeldSplit, StreamedSplit, hold
+from alexbench.data.dataset import Dataset, HeldSplit, StreamedSplit, hold, most_held_bytes
 from alexbench.data.files import Files, Folder, open_folder, printable
 from alexbench.data.moments import Moments, no_moments
 from alexbench.data.shards import Shards
 from alexbench.data.stream import Decode, Survey, in_workers
 from alexbench.errors import BadInput
 
-HELD_GIB = 4.0  # of decoded images in memory; more than that is streamed
-CACHE_VERSION = 1  # of the decoding: change it with the code that makes pixels
+CACHE_VERSION = 2  # of the decoding: change it with the code that makes pixels
 FILES_A_TASK = 200
 SPLITS = ("train", "test")  # also where the folder is called val
 MOMENTS = ("images", "pixel_sum", "product_sum")  # the fields of Moments
@@ -45,11 +43,7 @@ def load_folder(
 def fits(folder: Folder, data: DataConfig, memory_limit_bytes: float | None = None) -> bool:
     """Whether the decoded images may be held in memory: by $ALEXBENCH_HELD_GIB if it is set."""
     if memory_limit_bytes is None:
-        setting = os.environ.get("ALEXBENCH_HELD_GIB", str(HELD_GIB))
-        try:
-            memory_limit_bytes = float(setting) * 2**30
-        except ValueError:
-            raise BadInput(f"ALEXBENCH_HELD_GIB: {setting!r} is not a number of GiB") from None
+        memory_limit_bytes = most_held_bytes()
     images = len(folder.train.names) + len(folder.test.names)
     return images * shards.image_bytes(data.image_size) <= memory_limit_bytes
 
@@ -103,16 +97,21 @@ def streamed(folder: Folder, root: Path, data: DataConfig, cache: Path) -> Datas
     arrays = cached(path, known, lambda: each(survey, folder, side))
     train_good, test_good = (torch.from_numpy(arrays[f"{name}_good"]) for name in SPLITS)
     whole = shards.complete(place, known)
+    listed = folder
     folder, skipped = without_undecodable(folder, train_good, test_good, root, data)
     train, test = (
         StreamedSplit(
             files,
             side,
             Moments(*(torch.from_numpy(arrays[f"{name}_{key}"]) for key in MOMENTS)),
-            Shards(place, name, side, good.nonzero().squeeze(1)) if whole else None,
+            Shards(place, known, name, every, side, good.nonzero().squeeze(1)) if whole else None,
         )
-        for name, files, good in zip(
-            SPLITS, (folder.train, folder.test), (train_good, test_good), strict=True
+        for name, every, files, good in zip(
+            SPLITS,
+            (listed.train, listed.test),
+            (folder.train, folder.test),
+            (train_good, test_good),
+            strict=True,
         )
     )
     identity = (side, folder.train.digest(times=False), folder.test.digest(times=False))
@@ -152,7 +151,8 @@ def decoded(files: Files, side: int) -> Arrays:
     images = torch.zeros(len(files.names), side, side, 3, dtype=torch.uint8)
     good = torch.zeros(len(files.names), dtype=torch.bool)
     chunks = torch.arange(len(good)).split(FILES_A_TASK)
-    for chunk, (pixels, could) in zip(chunks, in_workers(Decode(files, side), chunks), strict=True):
+    found = in_workers(Decode(files, side), chunks, FILES_A_TASK * shards.image_bytes(side))
+    for chunk, (pixels, could) in zip(chunks, found, strict=True):
         images[chunk], good[chunk] = pixels, could
     return {"images": images.numpy(), "good": good.numpy()}
 
@@ -163,7 +163,8 @@ def survey(files: Files, side: int) -> Arrays:
     chunks = torch.arange(len(files.names)).split(FILES_A_TASK)
     good = torch.zeros(len(files.names), dtype=torch.bool)
     total = no_moments(side)
-    for chunk, (found, could) in zip(chunks, in_workers(Survey(files, side), chunks), strict=True):
+    looked = in_workers(Survey(files, side), chunks, shards.MOMENT_BYTES * side**2)
+    for chunk, (found, could) in zip(chunks, looked, strict=True):
         total += found
         good[chunk] = could
     return {"good": good.numpy(), **{key: getattr(total, key).numpy() for key in MOMENTS}}

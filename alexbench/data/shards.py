@@ -1,14 +1,19 @@
 """Decoded images on disk, made once on request: then no training run decodes a file again.
 
-A folder of .npy files of (n, S, S, 3) uint8, each beside an .npz that says its SHA-256, which of
-its images could not be decoded and the moments of the others; and index.json, written last.
+A folder of .npy files of (n, S, S, 3) uint8, each beside an .npz that says its SHA-256, a checksum
+of each image, which of them could not be decoded and the moments of the others; and index.json,
+written last. An image is verified when a process first reads it.
 """
 
+import contextlib
 import functools
 import hashlib
 import json
+import os
 import shutil
+import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -20,17 +25,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from alexbench.config.disk import open_regular, read_text
 from alexbench.data import cache
+from alexbench.data.decode import decode
 from alexbench.data.files import Files
 from alexbench.data.moments import Moments, moments, no_moments
 from alexbench.data.stream import Decode, in_workers
 from alexbench.errors import BadInput, RunFailed
-from alexbench.runs.files import open_whole, write_text_safely
+from alexbench.runs.files import open_whole, reason, write_text_safely
 
 Job = tuple[str, int, Tensor]  # a shard: its split, its number, the places of its images
 SHARD_BYTES = 2**30  # what a kill loses at most; a few hundred files for all of ImageNet
 IMAGES_A_TASK = 64
 INDEX = "index.json"
+DIGEST_BYTES = 4  # of the checksum of one image, which is verified when it is first read
+MOMENT_BYTES = 64  # a pixel, of the moments of images: roughly
+AGAIN = "alexbench data cache makes it again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +48,9 @@ class Shards:
     """The decoded images of one split, by their places among all its files."""
 
     folder: Path
+    fingerprint: str
     split: str
+    files: Files  # those that were decoded
     image_size: int
     places: Tensor  # (N,) int64
 
@@ -50,15 +62,71 @@ class Shards:
         side, size = self.image_size, shard_images(self.image_size)
         images = np.empty((len(indices), side, side, 3), dtype=np.uint8)
         for at, place in enumerate(self.places[indices].tolist()):
-            images[at] = mapped(shard_path(self.folder, self.split, place // size))[place % size]
+            path = shard_path(self.folder, self.split, place // size)
+            shard = opened(path, self.fingerprint)
+            images[at] = shard.images[place % size]
+            if shard.verified[place % size]:
+                continue
+            if digest(images[at]) != bytes(shard.digests[place % size]):
+                images[at] = self.again(place, shard)
+            shard.verified[place % size] = True
         return torch.from_numpy(images), torch.ones(len(indices), dtype=torch.bool)
+
+    def again(self, place: int, shard: "Shard") -> NDArray[np.uint8]:
+        """A damaged image (S, S, 3), decoded from its file, and put back where it was.
+
+        Raises RunFailed where its file no longer gives what it gave.
+        """
+        shard.tell()
+        source, number = self.files.path(place), place % shard_images(self.image_size)
+        pixels = decode(source, self.image_size)
+        if pixels is None or digest(pixels) != bytes(shard.digests[number]):
+            raise RunFailed(
+                f"{shard.path}: image {number} is damaged, and {source} is not what it was: "
+                "alexbench data cache decodes it again"
+            )
+        with contextlib.suppress(OSError), open(shard.path, "r+b") as file:
+            file.seek(-(len(shard.images) - number) * pixels.nbytes, os.SEEK_END)
+            file.write(pixels.data)
+        return pixels
+
+
+@dataclass(eq=False)
+class Shard:
+    """One file of images: as the system pages them in, and which of them are known to be whole."""
+
+    path: Path
+    images: NDArray[np.uint8]  # (n, S, S, 3)
+    digests: NDArray[np.uint8]  # (n, DIGEST_BYTES)
+    verified: NDArray[np.bool_]  # (n,)
+    told: bool = False
+
+    def tell(self) -> None:
+        """Say once that it is damaged."""
+        if not self.told:
+            self.told = True
+            print(
+                f"alexbench: {self.path}: damaged: its bad images are decoded again",
+                file=sys.stderr,
+            )
 
 
 @functools.cache
-def mapped(path: Path) -> NDArray[np.uint8]:
-    """The images of a shard as the operating system pages them in."""
-    images: NDArray[np.uint8] = np.load(path, mmap_mode="r")
-    return images
+def opened(path: Path, fingerprint: str) -> Shard:
+    """A shard that ``complete`` found. Raises RunFailed where it went since."""
+    about = cache.read(path.with_suffix(".npz"), fingerprint)
+    try:
+        images: NDArray[np.uint8] = np.load(path, mmap_mode="r")
+    except (OSError, ValueError) as error:
+        raise RunFailed(f"{path}: cannot be read ({reason(error)}): {AGAIN}") from None
+    if about is None or images.ndim != 4 or len(about["digests"]) != len(images):
+        raise RunFailed(f"{path}: is not what its .npz says: {AGAIN}")
+    return Shard(path, images, about["digests"], np.zeros(len(images), dtype=np.bool_))
+
+
+def digest(image: NDArray[np.uint8]) -> bytes:
+    """The CRC-32 of an image's pixels: a third of the time of a SHA-256, against decay and cuts."""
+    return zlib.crc32(image.data).to_bytes(DIGEST_BYTES, "little")
 
 
 def shard_images(side: int) -> int:
@@ -84,13 +152,15 @@ def cuts(count: int, side: int) -> list[Tensor]:
 def complete(folder: Path, fingerprint: str) -> bool:
     """Whether the folder holds every image of what ``fingerprint`` names."""
     try:
-        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        index = json.loads(read_text(folder / INDEX))
         sizes = {name: (folder / name).stat().st_size for name in index["shards"]}
-    except (OSError, ValueError, KeyError):
+        known = {name: shard["bytes"] for name, shard in index["shards"].items()}
+        same: bool = index["fingerprint"] == fingerprint
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False
-    return index["fingerprint"] == fingerprint and sizes == {
-        name: shard["bytes"] for name, shard in index["shards"].items()
-    }
+    return (
+        same and sizes == known and all(made(folder / name, fingerprint, False) for name in known)
+    )
 
 
 def make(
@@ -158,18 +228,25 @@ def made(path: Path, fingerprint: str, verify: bool) -> bool:
     about = cache.read(path.with_suffix(".npz"), fingerprint)
     if about is None or not path.is_file() or path.stat().st_size != int(about["bytes"]):
         return False
-    return not verify or sha256_of(path) == str(about["sha256"])
+    try:
+        whole = np.load(path, mmap_mode="r").shape[0] == len(about["digests"])
+    except (OSError, ValueError, EOFError, IndexError):
+        whole = False
+    if not whole or (verify and sha256_of(path) != str(about["sha256"])):
+        print(f"alexbench: {path}: damaged: made again", file=sys.stderr)
+        return False
+    return True
 
 
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file in hex."""
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def make_shard(path: Path, fingerprint: str, files: Files, places: Tensor, side: int) -> None:
     """Decode the images at ``places`` into one file; its .npz, written after it, makes it count."""
-    good, total = [], no_moments(side)
+    good, digests, total = [], [], no_moments(side)
     with open_whole(path) as file:
         shape = (len(places), side, side, 3)
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
@@ -177,11 +254,13 @@ def make_shard(path: Path, fingerprint: str, files: Files, places: Tensor, side:
         for images, could, found in decoded(files, places, side):
             file.write(images.numpy().data)  # not by a map: a full disk would kill the process
             good.append(could)
+            digests += [digest(image) for image in images.numpy()]
             total += found
     about = {
         "sha256": np.array(sha256_of(path)),
         "bytes": np.array(path.stat().st_size),
         "good": torch.cat(good).numpy(),
+        "digests": np.frombuffer(b"".join(digests), np.uint8).reshape(-1, DIGEST_BYTES),
         **{key: value.numpy() for key, value in vars(total).items()},
     }
     cache.write(path.with_suffix(".npz"), fingerprint, about)
@@ -189,7 +268,8 @@ def make_shard(path: Path, fingerprint: str, files: Files, places: Tensor, side:
 
 def decoded(files: Files, places: Tensor, side: int) -> Iterator[tuple[Tensor, Tensor, Moments]]:
     """Batches of images, which of them are good, and their moments, in order."""
-    return in_workers(DecodeAndSum(files, side), places.split(IMAGES_A_TASK))
+    result_bytes = IMAGES_A_TASK * image_bytes(side) + MOMENT_BYTES * side**2
+    return in_workers(DecodeAndSum(files, side), places.split(IMAGES_A_TASK), result_bytes)
 
 
 class DecodeAndSum:
@@ -210,6 +290,7 @@ def finish(folder: Path, fingerprint: str, paths: dict[tuple[str, int], Path]) -
     for (split, _), path in paths.items():
         about = cache.read(path.with_suffix(".npz"), fingerprint)
         assert about is not None
+        del about["digests"]
         listed[path.name] = {"bytes": int(about.pop("bytes")), "sha256": str(about.pop("sha256"))}
         for key, value in about.items():
             survey.setdefault(f"{split}_{key}", []).append(value)

@@ -1,12 +1,16 @@
 """Images read ahead of their use: decoded by worker processes, or only copied by threads."""
 
 import contextlib
+import functools
+import math
+import os
 import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,9 +20,11 @@ from torch.utils.data import DataLoader, Dataset
 from alexbench.data.decode import decode
 from alexbench.data.files import Files
 from alexbench.data.moments import Moments, moments
+from alexbench.errors import BadInput, RunFailed
 
 Work = TypeVar("Work")
 PREFETCH_BATCHES = 2  # a worker
+SHARED_MEMORY = Path("/dev/shm")
 
 
 class Decode:
@@ -73,13 +79,39 @@ def num_workers(chunks: int) -> int:
     return 0 if workers == 1 else workers
 
 
+class Guarded:
+    """Calls a function, and hands back what it raises for the user in place of a result.
+
+    DataLoader would put the traceback of a worker process into the error's message.
+    """
+
+    def __init__(self, function: Callable[[Tensor], Work]) -> None:
+        self.function = function
+
+    def __call__(self, indices: Tensor) -> Any:
+        try:
+            return self.function(indices)
+        except (BadInput, RunFailed) as error:
+            return error
+
+
 def in_workers(
-    function: Callable[[Tensor], Work], chunks: Sequence[Tensor], pin_memory: bool = False
+    function: Callable[[Tensor], Work],
+    chunks: Sequence[Tensor],
+    result_bytes: int,
+    pin_memory: bool = False,
 ) -> Iterator[Work]:
-    """Results of the chunks in their order, made by processes."""
+    """Results of the chunks in their order, made by processes; by threads where these lack room.
+
+    result_bytes: of one result, which a process hands over in shared memory. Raises RunFailed where
+    a process dies.
+    """
     workers = num_workers(len(chunks))
-    loader: DataLoader[Work] = DataLoader(
-        Tasks(function, chunks),
+    if workers and result_bytes * workers * (1 + PREFETCH_BATCHES) > shared_memory():
+        tell_of_shared_memory()
+        return in_threads(function, chunks, pin_memory)
+    loader: DataLoader[Any] = DataLoader(
+        Tasks(Guarded(function), chunks),
         batch_size=None,
         num_workers=workers,
         # Python 3.14 starts a new interpreter for each worker: 10 s a pass, and a script without a
@@ -92,7 +124,43 @@ def in_workers(
     with warnings.catch_warnings(), no_stdin():
         # Python 3.12 warns of every fork beside threads; the workers use none of their locks
         warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
-        return iter(loader)
+        return unguarded(iter(loader))
+
+
+def unguarded(results: Iterator[Any]) -> Iterator[Any]:
+    """The results, raising those that are errors; RunFailed where a worker died."""
+    while True:
+        try:
+            result = next(results)
+        except StopIteration:
+            return
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            why = str(error).partition("\n")[0]
+            raise RunFailed(f"images: {why}: was the machine out of memory?") from None
+        if isinstance(result, Exception):
+            raise result
+        yield result
+
+
+def shared_memory() -> float:
+    """Free bytes of shared memory; infinite where the system does not keep it in a folder."""
+    try:
+        status = os.statvfs(SHARED_MEMORY)
+    except OSError:
+        return math.inf
+    return status.f_bavail * status.f_frsize
+
+
+@functools.cache
+def tell_of_shared_memory() -> None:
+    """Say once that images are decoded by threads."""
+    print(
+        f"alexbench: {SHARED_MEMORY} has {shared_memory() / 2**20:.0f} MiB free: images are "
+        "decoded by threads, which is slower (a container: raise --shm-size)",
+        file=sys.stderr,
+    )
 
 
 @contextlib.contextmanager
@@ -106,25 +174,24 @@ def no_stdin() -> Iterator[None]:
 
 
 def in_threads(
-    read: Callable[[Tensor], tuple[Tensor, Tensor]],
-    chunks: Sequence[Tensor],
-    pin_memory: bool = False,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Images of the chunks in their order, read by threads.
+    read: Callable[[Tensor], Work], chunks: Sequence[Tensor], pin_memory: bool = False
+) -> Iterator[Work]:
+    """Results of the chunks in their order, made by threads.
 
     Where nothing is decoded, nothing holds the interpreter's lock for long, and handing images from
     process to process costs more than reading them: 1.3 to 11 times, measured on a busy machine.
+    pin_memory: of the first part of each result.
     """
 
-    def one(chunk: Tensor) -> tuple[Tensor, Tensor]:
-        images, good = read(chunk)
-        return images.pin_memory() if pin_memory else images, good
+    def one(chunk: Tensor) -> Work:
+        result: Any = read(chunk)
+        return (result[0].pin_memory(), *result[1:]) if pin_memory else result  # type: ignore[return-value]
 
     workers = num_workers(len(chunks))
     if not workers:
         yield from map(one, chunks)
         return
-    waiting: deque[Future[tuple[Tensor, Tensor]]] = deque()
+    waiting: deque[Future[Work]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         for chunk in chunks:
             waiting.append(pool.submit(one, chunk))

@@ -15,10 +15,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from alexbench.config.paths import cache_folder
+from alexbench.config.disk import open_whole, read_bytes
+from alexbench.config.paths import cache_folder, make_private, writable_by_others
 from alexbench.kernels.fused import Fused
 from alexbench.kernels.window import Window
 
+DIGEST_BYTES = hashlib.sha256().digest_size
 SOURCE = Path(__file__).with_name("lrn.cpp")
 FLAGS = [
     *("-std=c++17", "-O3", "-march=native", "-fPIC", "-fopenmp"),
@@ -79,10 +81,45 @@ def why_unavailable() -> str | None:
 def library() -> ctypes.CDLL:
     """Load the kernel, building it first where the cache does not hold it. Raises Unavailable."""
     path = cache_folder() / f"lrn-{identity()}.so"
+    if private(path.parent) and whole(path):
+        with suppress(OSError):  # of another system: built anew
+            return ctypes.CDLL(str(path))
+    return build(path)
+
+
+def private(folder: Path) -> bool:
+    """Whether only this user may write to the folder, which is made where it is missing.
+
+    Code from a folder where others may write is never loaded. One line says so.
+    """
     try:
-        return ctypes.CDLL(str(path))
-    except OSError:  # not built yet, or damaged
-        return build(path)
+        make_private(folder)
+        if not writable_by_others(folder):
+            return True
+    except OSError:
+        return False
+    tell(
+        f"{folder} can be written by others, so that no code is loaded from there and each process "
+        "builds its own: chmod go-w it, or set ALEXBENCH_CACHE"
+    )
+    return False
+
+
+def whole(path: Path) -> bool:
+    """Whether a built kernel is there with the checksum at its end; one line says a wrong one."""
+    try:
+        content = read_bytes(path)
+    except OSError:
+        return False
+    if hashlib.sha256(content[:-DIGEST_BYTES]).digest() == content[-DIGEST_BYTES:]:
+        return True
+    tell(f"{path}: damaged: built again")
+    return False
+
+
+def tell(line: str) -> None:
+    """Print a line to stderr."""
+    print(f"alexbench: {line}", file=sys.stderr)
 
 
 def identity() -> str:
@@ -95,23 +132,22 @@ def identity() -> str:
 
 
 def build(path: Path) -> ctypes.CDLL:
-    """Compile and load the kernel, keep it at ``path`` if that can be written, and say so.
+    """Compile and load the kernel, keep it at ``path`` if only this user writes there, and say so.
 
-    Processes that build at once do not meet: each writes a file of its own and renames it.
-    Raises Unavailable.
+    Processes that build at once do not meet: each writes a file of its own and renames it. The
+    file ends with its SHA-256, which a loader of libraries passes over. Raises Unavailable.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(prefix="build-", dir=path.parent)
-    except OSError:
-        folder = tempfile.TemporaryDirectory(prefix="alexbench-")
-    with folder as name:
+    with tempfile.TemporaryDirectory(prefix="alexbench-") as name:
         built = Path(name) / path.name
         command = compiler()
-        print("alexbench: building the LRN kernel for this processor, once", file=sys.stderr)
+        tell("building the LRN kernel for this processor, once")
         compile_source(command, built)
+        content = built.read_bytes()
         with suppress(OSError):
-            built = built.replace(path)
+            if not writable_by_others(path.parent):
+                with open_whole(path) as file:
+                    file.write(content + hashlib.sha256(content).digest())
+                built = path
         try:
             return ctypes.CDLL(str(built))
         except OSError as error:  # for one, an OpenMP runtime that is not torch's

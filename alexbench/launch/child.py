@@ -38,7 +38,7 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
-            env={**os.environ, **(environment or {})},
+            env={**surroundings(), **(environment or {})},
             cwd=folder,
             start_new_session=own_session,
         )
@@ -77,6 +77,21 @@ class Child:
         """Start a thread that reads from the child; ``end`` waits for it."""
         self.threads.append(threading.Thread(target=target, daemon=True))
         self.threads[-1].start()
+
+
+def surroundings() -> dict[str, str]:
+    """The environment of a child: this one's, less what would change or end its work.
+
+    It imports the parent's package, wherever another one is installed. It draws without a window or
+    a notebook. Its messages are UTF-8.
+    """
+    path = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(path),
+        "PYTHONIOENCODING": "utf-8",
+        "MPLBACKEND": "agg",
+    }
 
 
 def end(

@@ -1,13 +1,16 @@
 """Which devices a sweep may use, and how many threads each of its jobs gets."""
 
+import math
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 
 from alexbench.config.execution import Slot
 from alexbench.errors import BadInput
 
+MOST_JOBS = 4096  # beyond every machine
 CONTEXT_BYTES = 700_000_000  # what CUDA and its libraries take for each process
 USED_SHARE = 0.9  # of the free memory: the allocator rounds up
 
@@ -18,8 +21,53 @@ def use_threads(threads: int | None) -> None:
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Processor cores that this process may use: by its affinity, and by its container's quota."""
+    allowed = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    return max(1, math.ceil(min(allowed, cpu_quota())))
+
+
+def cpu_quota(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> float:
+    """Processors' worth of time that the control groups of this process allow; or infinity.
+
+    root: where they are mounted. own: which they are: lines ``number:controllers:path``, without
+    controllers in version 2. The limits of all groups above hold as well.
+    """
+    found = [math.inf]
+    for line in lines_of(own):
+        _, controllers, path = (*line.split(":", 2), "", "")[:3]
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        mounted = root / controllers if controllers else root
+        for place in (mounted, root / "cpu") if controllers else (mounted,):
+            group = place / path.lstrip("/")
+            for folder in [group, *group.parents]:
+                if not folder.is_relative_to(place):
+                    break
+                found.append(quota_of(folder))
+    return min(found)
+
+
+def quota_of(group: Path) -> float:
+    """The quota of one control group, of either version; infinity where it has none."""
+    limits = " ".join(lines_of(group / "cpu.max")).split() or [
+        *lines_of(group / "cpu.cfs_quota_us"),
+        *lines_of(group / "cpu.cfs_period_us"),
+    ]
+    try:
+        quota, period = map(int, limits)
+    except ValueError:  # max, or no such files
+        return math.inf
+    return quota / period if quota > 0 and period > 0 else math.inf
+
+
+def lines_of(path: Path) -> list[str]:
+    """The lines of a file of the system; none where it cannot be read."""
+    try:
+        return path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
 
 
 def find_slots(
@@ -43,6 +91,8 @@ def find_slots(
     """
     if (threads is not None and threads < 1) or (jobs is not None and jobs < 1):
         raise BadInput("--jobs and --threads should be 1 or more")
+    if (jobs or 0) > MOST_JOBS or (threads or 0) > MOST_JOBS:
+        raise BadInput(f"--jobs and --threads should be at most {MOST_JOBS}")
     names = devices(device)
     on_cpu = set(names) == {"cpu"}
     if names == ["cpu"]:

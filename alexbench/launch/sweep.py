@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from alexbench.config import placement
 from alexbench.config.ablation import Ablation, load_ablation, with_tuned
 from alexbench.config.execution import RunOptions, Slot, execution
-from alexbench.config.schema import Config, Overrides, TrainConfig
+from alexbench.config.schema import MOST_SEEDS, Config, Overrides, TrainConfig
 from alexbench.errors import BadInput, RunFailed, one_line
 from alexbench.launch.events import Perform
 from alexbench.launch.inspector import (
@@ -107,8 +107,8 @@ def prepare(
     ablation: a path, a shipped name, or what a file would hold.
     """
     seeds, asked = options.seeds, options.run
-    if seeds is not None and seeds < 1:
-        raise BadInput(f"seeds: {seeds} is not allowed, it should be 1 or more")
+    if seeds is not None and not 1 <= seeds <= MOST_SEEDS:
+        raise BadInput(f"seeds: {seeds} is not allowed, it should be from 1 to {MOST_SEEDS}")
     loaded = load_ablation(ablation, profile, seeds, options.settings)
     check_launcher(options.jobs, asked)
     inspector = Inspector(here="torch" in sys.modules)

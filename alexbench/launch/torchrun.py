@@ -19,7 +19,7 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined]
 from alexbench.config.execution import Slot
 from alexbench.config.placement import num_processes
 from alexbench.errors import BadInput
-from alexbench.parallel.group import LONGEST_WAIT
+from alexbench.parallel.group import LONGEST_WAIT, is_here, store_here, talk_at_home
 from alexbench.parallel.group import group as joined
 from alexbench.parallel.placed import ProcessGroup
 from alexbench.runs import record
@@ -38,6 +38,10 @@ def find() -> tuple[TCPStore, ProcessGroup]:
     group = ProcessGroup(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     leads = group.rank == 0 and not agent_has_it
+    if os.environ.get("LOCAL_WORLD_SIZE") == os.environ["WORLD_SIZE"]:
+        talk_at_home()
+    if leads and is_here(address):
+        return store_here(port), group
     return TCPStore(address, port, is_master=leads, timeout=LONGEST_WAIT), group
 
 

@@ -1,5 +1,6 @@
 """Meeting the other processes of a run."""
 
+import io
 import os
 import socket
 import sys
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
+from torch import Tensor
 from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
 
 from alexbench.errors import BadInput
@@ -25,26 +27,38 @@ def open_store() -> TCPStore:
     Raises BadInput for a port that cannot be used.
     """
     text = os.environ.get("MASTER_PORT", "0")
-    if not (text.isdigit() and int(text) < 2**16):
+    if not (text.isdecimal() and int(text) < 2**16):
         raise BadInput(f"MASTER_PORT is {text!r}, which is no port: leave it out for any free one")
-    port = int(text)
-    if port:
-        refuse_if_taken(port)
-    return TCPStore(HERE, port, is_master=True, wait_for_workers=False)
+    return store_here(int(text))
 
 
-def refuse_if_taken(port: int) -> None:
-    """Raises BadInput if nobody can listen at that port, before torch says so at length."""
-    with socket.socket() as probe:
+def store_here(port: int, timeout: timedelta = LONGEST_WAIT) -> TCPStore:
+    """A store that listens on loopback alone; port 0: any free one. Raises BadInput."""
+    with socket.socket() as listening:
         if sys.platform != "win32":  # as torch does: a port that was just left can be used
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HERE, port))
+            listening.bind((HERE, port))
+            listening.listen()
         except OSError as error:
             raise BadInput(
                 f"MASTER_PORT {port} cannot be used ({error.strerror}): choose another, or leave "
                 "it out for any free one"
             ) from None
+        port = listening.getsockname()[1]
+        return TCPStore(  # torch would listen on all interfaces
+            HERE,
+            port,
+            is_master=True,
+            wait_for_workers=False,
+            timeout=timeout,
+            master_listen_fd=listening.detach(),
+        )
+
+
+def is_here(address: str) -> bool:
+    """Whether an address is this machine's own, which no other machine can reach."""
+    return address == "localhost" or address == "::1" or address.startswith("127.")
 
 
 def find_store(port: int) -> TCPStore:
@@ -76,23 +90,75 @@ def group(store: Store, name: str, rank: int, size: int, device: torch.device) -
 
 
 def from_first(rank: int, size: int, make: Callable[[], Made]) -> Made:
-    """The result of ``make`` in the first process, for all; ValueError in all if it fails."""
+    """The result of ``make`` in the first process, for all; ValueError in all if it fails.
+
+    The result is made of tensors, numbers, texts, lists and mappings: it is sent as a checkpoint is
+    stored, and nothing else that another process may send is ever unpickled.
+    """
     if size == 1:
         return make()
-    told: list[Any] = [None]
+    content = torch.empty(0, dtype=torch.uint8)
     if rank == 0:
         try:
-            told = [(make(), None)]
+            told: tuple[Any, str | None] = (make(), None)
         except Exception as error:
-            told = [(None, str(error) or type(error).__name__)]
-    dist.broadcast_object_list(told, src=0)
-    made, complaint = told[0]
+            told = (None, str(error) or type(error).__name__)
+        buffer = io.BytesIO()
+        torch.save(told, buffer)
+        content = torch.frombuffer(buffer.getbuffer(), dtype=torch.uint8)
+    made, complaint = unpacked(broadcast(content))
     if complaint is not None:
         raise ValueError(complaint)
     return made  # type: ignore[no-any-return]
 
 
+def unpacked(content: Tensor) -> Any:
+    """What ``torch.save`` made bytes (n,) of; raises for anything that would run code."""
+    return torch.load(io.BytesIO(content.numpy().data), map_location="cpu", weights_only=True)
+
+
+def broadcast(content: Tensor) -> Tensor:
+    """The first process's bytes (n,) uint8, in all processes, on the CPU."""
+    device = wire()
+    length = torch.tensor(len(content), device=device)
+    dist.broadcast(length, src=0)
+    sent = content.to(device) if dist.get_rank() == 0 else content.new_empty(int(length)).to(device)
+    dist.broadcast(sent, src=0)
+    return sent.cpu()
+
+
+def all_parts(own: Tensor) -> list[Tensor]:
+    """The tensors of all processes, on the CPU; they may differ in their number of rows."""
+    own = own.to(wire())
+    counts = [
+        torch.zeros((), dtype=torch.int64, device=own.device) for _ in range(dist.get_world_size())
+    ]
+    dist.all_gather(counts, torch.tensor(len(own), device=own.device))
+    padded = own.new_zeros(max(map(int, counts)), *own.shape[1:])
+    padded[: len(own)] = own
+    parts = [torch.empty_like(padded) for _ in counts]
+    dist.all_gather(parts, padded)
+    return [part[: int(count)].cpu() for part, count in zip(parts, counts, strict=True)]
+
+
+def in_all(true: bool) -> bool:
+    """Whether it is true in every process of the group, if there is one. Collective."""
+    if not dist.is_initialized():
+        return true
+    count = torch.tensor(int(true), device=wire())
+    dist.all_reduce(count)
+    return int(count) == dist.get_world_size()
+
+
+def wire() -> torch.device:
+    """The device whose tensors the group exchanges."""
+    if dist.get_backend() == "nccl":
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("cpu")
+
+
 def talk_at_home() -> None:
-    """Let gloo use this machine's own interface, where its name may not resolve."""
+    """Let gloo and NCCL use loopback alone: no other machine is in the group."""
     if sys.platform in ("linux", "darwin"):
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo" if sys.platform == "linux" else "lo0")
+        loopback = "lo" if sys.platform == "linux" else "lo0"
+        os.environ.update(GLOO_SOCKET_IFNAME=loopback, NCCL_SOCKET_IFNAME=loopback)

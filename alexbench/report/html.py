@@ -189,9 +189,10 @@ def number(shown: str, value: float) -> Cell:
 def verdict_cell(row: ComparisonRow) -> Cell:
     """Returns the verdict in its colour and shape."""
     look = LOOKS.get(row.verdict)
+    word, _, note = text.word(row).partition(", ")
     if look is None:
-        return Cell(text.word(row))
-    return Cell(text.word(row), tone=look.tone, sign=look.sign)
+        return Cell(word, note=note)
+    return Cell(word, tone=look.tone, sign=look.sign, note=note)
 
 
 COMPARISON: dict[str, Callable[[ComparisonRow], Cell]] = {

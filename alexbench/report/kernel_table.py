@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 from typing_extensions import TypedDict
 
 from alexbench.errors import BadInput
@@ -65,10 +65,20 @@ class Benchmark(TypedDict):
     stats: Samples
 
 
+class Setup(TypedDict):
+    """The device, and what else the machine says of itself."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+
+    processor: Name
+    device: Name
+    num_threads: Annotated[int, Field(ge=1)]
+
+
 class MeasuredOn(TypedDict):
     """The machine that measured."""
 
-    alexbench: Annotated[dict[str, Name | int | float], Field(min_length=1)]
+    alexbench: Setup
 
 
 class Stored(TypedDict):
@@ -150,6 +160,13 @@ def read(measured: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
         raise BadInput(f"{measured}: is not what `alexbench bench` wrote; move it away") from None
 
 
+def named(machine: dict[str, Any]) -> str:
+    """The name of a machine: its GPU, or its processor and threads."""
+    if machine["device"] == "cpu":
+        return f"{machine['processor']}, {machine['num_threads']} threads"
+    return str(machine["device"])
+
+
 def write(measured: Path) -> list[Path]:
     """Write CSV, Markdown and roofline beside what pytest-benchmark measured; returns their paths.
 
@@ -164,7 +181,7 @@ def write(measured: Path) -> list[Path]:
     written = Written([], [])
     written.by(lambda: written_text(text, paths[0]))
     written.by(lambda: written_text(markdown(table, machine), paths[1]))
-    written.by(lambda: figures.save_png(roofline.draw(table), paths[2]))
+    written.by(lambda: figures.save_png(roofline.draw(table, named(machine)), paths[2]))
     return written.whole()
 
 

@@ -20,7 +20,7 @@ ROW, HEAD = 0.185, 0.36  # inches: a row, and the title above a block
 AXIS = (4.15, 2.15)  # inches: where the axis begins, and how wide it is
 WORD, CLAIM_AT, WHAT, MEASURED, CLAIMED, N = 0.24, 1.24, 2.28, 6.4, 7.72, 9.1
 SHARES, POINTS = (-4.0, 5.0), (-4.0, 4.0)  # what lies beyond is a chevron with its number
-MOST_LETTERS = 33
+MOST_LETTERS = 31
 HALF = 0.5  # of the claim: what lies within counts as nothing
 
 

@@ -1,43 +1,26 @@
 """Files that are written whole or not at all, and npz files that may be damaged."""
 
-import contextlib
-import os
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
+from alexbench.config.disk import open_regular, open_whole, read_bytes, read_text
 from alexbench.errors import BadInput, RunFailed
 
-
-@contextmanager
-def open_whole(path: Path, suffix: str = ".partial") -> Iterator[IO[bytes]]:
-    """Open a temporary file beside ``path``; after the block, fsync it and rename it to ``path``.
-
-    suffix: of the temporary file. After an error, ``path`` is as before. Raises OSError.
-    """
-    partial = path.with_name(path.name + suffix)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the rename survives a power cut
-    finally:
-        os.close(folder)
+__all__ = [
+    "open_npz",
+    "open_whole",
+    "read_bytes",
+    "read_text",
+    "reason",
+    "write_safely",
+    "write_text_safely",
+]
 
 
 def write_safely(pieces: Iterable[bytes | memoryview], path: Path) -> None:
@@ -65,7 +48,10 @@ def reason(error: Exception) -> str:
 def open_npz(path: Path) -> Iterator[NpzFile]:
     """Open an npz file; raises BadInput where it, or an array read in the block, is damaged."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with open_regular(path) as file, np.load(file, allow_pickle=False) as arrays:
             yield arrays
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (
+        *(OSError, ValueError, EOFError, KeyError, RuntimeError, MemoryError),
+        *(zipfile.BadZipFile, zlib.error),
+    ) as error:
         raise BadInput(f"{path}: cannot be read ({reason(error)})") from error

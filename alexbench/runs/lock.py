@@ -14,6 +14,8 @@ from pathlib import Path
 
 from alexbench.errors import RunFailed
 
+FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK  # no link, and no wait for a FIFO
+
 
 @contextmanager
 def lock(path: Path, wait: bool = False) -> Iterator[bool]:
@@ -41,7 +43,7 @@ def acquire(path: Path, wait: bool) -> int | None:
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            descriptor = os.open(path, FLAGS, 0o644)
         except FileNotFoundError:
             continue  # the folder was empty, and tidied away in between
         try:

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 from pydantic import ConfigDict, Field, NonNegativeInt, TypeAdapter, ValidationError
 
-from alexbench.runs.files import write_text_safely
+from alexbench.runs.files import read_bytes, write_text_safely
 
 EMBEDDED = "embedded"  # the source of the letters that alexbench draws itself
 SIDE = 64  # pixels: larger test images are reduced to it
@@ -148,7 +148,7 @@ def read_folder(folder: Path, names: Mapping[str, str | None]) -> tuple[list[Pic
     for kind, found in kept.items():
         for path in sorted((folder / kind).glob("*.json")):
             try:
-                each = _ADAPTER.validate_json(path.read_bytes())
+                each = _ADAPTER.validate_json(read_bytes(path))
                 if each.run_id in names:
                     check(each, path.stem, names[each.run_id] or path.stem)
                     found.append(each)

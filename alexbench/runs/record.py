@@ -57,7 +57,7 @@ def write(record: RunRecord, path: Path) -> None:
 def read(path: Path) -> RunRecord:
     """Return the record in ``path``, checked whole; BadInput in one line if it is none."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = files.read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: cannot be read ({files.reason(error)})") from error
     try:

@@ -78,7 +78,7 @@ class RunStore:
     def read_failure(self, run: Run) -> Failure | None:
         """Why the run failed when it was last tried; None if it did not, or cannot be read."""
         try:
-            return _ADAPTER.validate_json(self.failure_path(run).read_bytes())
+            return _ADAPTER.validate_json(files.read_bytes(self.failure_path(run)))
         except (OSError, ValidationError):
             return None
 

@@ -16,7 +16,7 @@ import torch
 
 from alexbench.parallel.group import from_first
 from alexbench.parallel.placed import ALONE, ProcessGroup
-from alexbench.runs.files import write_safely
+from alexbench.runs.files import read_bytes, write_safely
 from alexbench.training.state import State, capture, now, restore
 
 KEPT = 2  # the newest, and the one before it in case that the newest is damaged
@@ -60,7 +60,8 @@ class Checkpoints:
 
     def resume(self, start: Callable[[], State]) -> State:
         """The state of the newest checkpoint that is whole; without one, as ``start`` makes it."""
-        for path in reversed(self.from_first(self.paths)):
+        for name in reversed(self.from_first(lambda: [path.name for path in self.paths()])):
+            path = self.folder / name
             self.next_number = max(self.next_number, number(path) + 1)
             state = start()
             try:
@@ -123,7 +124,7 @@ def write(path: Path, run_id: str, content: dict[str, Any]) -> None:
 
 def read(path: Path, run_id: str) -> dict[str, Any]:
     """The content that ``write`` stored; raises for any other file, and never runs its code."""
-    data = memoryview(path.read_bytes())
+    data = memoryview(read_bytes(path))
     content, digest = data[:-DIGEST_BYTES], data[-DIGEST_BYTES:]
     if hashlib.sha256(content).digest() != digest:
         raise ValueError("its SHA-256 is wrong")

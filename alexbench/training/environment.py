@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from alexbench.config import git as config_git
 from alexbench.config.paths import checkout
 from alexbench.runs.record import Environment
 
@@ -22,13 +23,8 @@ def git(*arguments: str) -> str | None:
     folder = checkout()
     if folder is None:
         return None  # installed: a repository around it is somebody else's
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()
+    found = config_git.git(folder, *arguments)
+    return None if found is None else found.decode(errors="replace").strip()
 
 
 def processor() -> str:

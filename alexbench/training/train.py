@@ -20,11 +20,12 @@ from alexbench.training.optimizer import build_optimizer, learning_rate, set_lea
 from alexbench.training.random_streams import spawn
 from alexbench.training.saturation import saturated_percent
 from alexbench.training.state import Row, Running, State, now
-from alexbench.training.weights import gather
+from alexbench.training.weights import finite, gather
 
 # called after each batch: epochs done with their fraction, training images a second, the history
 ProgressCallback = Callable[[float, float, Sequence[Row]], None]
 Status = Literal["finished", "diverged"]
+LARGEST_LOSS = 1e6  # nats; of 15,000 epochs on record the largest has 67, and came back from it
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ def train(
 ) -> Outcome:
     """Train one net, and measure it after every epoch.
 
-    A loss that is not finite ends the run with the status ``diverged``: a result, not an error.
+    A loss or weights that are not finite, and a loss beyond LARGEST_LOSS, end the run with the
+    status ``diverged``: a result, not an error.
     With checkpoints the run goes on where the last one was made, to the bits it would have had.
     group: the processes that train it together; all of them call this, and have one outcome.
     """
@@ -79,7 +81,7 @@ def train(
         on_progress(len(state.history) + state.running.images / count, speed, state.history)
         return checkpoints.keep(state) if checkpoints else 0.0
 
-    while not (status := ended(state.history, recipe)):
+    while not (status := ended(state.history, recipe, state.net)):
         state.net.train()
         epoch, steps = len(state.history), math.ceil(count / recipe.batch_size)
         test_errors = [row["test_error"] for row in state.history]
@@ -112,12 +114,19 @@ def train(
     return Outcome(status, state.history, scores, net)
 
 
-def ended(history: Sequence[Row], recipe: TrainConfig) -> Status | None:
-    """How a run with this history has ended; None while there is an epoch to train."""
+def ended(
+    history: Sequence[Row], recipe: TrainConfig, net: nn.Module | None = None
+) -> Status | None:
+    """How a run with this history and net has ended; None while there is an epoch to train.
+
+    Losses tell of the time before the last step, so that the weights after it are looked at too.
+    """
     if not history:
         return None
     last = history[-1]
-    if not math.isfinite(last["train_loss"]):
+    if not all(0 <= last[loss] <= LARGEST_LOSS for loss in ("train_loss", "test_loss")):
+        return "diverged"
+    if net is not None and not finite(net):
         return "diverged"
     error = last["running_train_error" if recipe.target_pass == "running" else "train_error"]
     at_target = recipe.stop_at_target and reached(error, recipe.target_train_error)

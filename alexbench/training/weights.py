@@ -8,6 +8,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from alexbench.parallel.distributed import Column, Hybrid
+from alexbench.parallel.group import all_parts, in_all
 from alexbench.parallel.partition import rows
 from alexbench.parallel.two_devices import TwoDevices
 from alexbench.training.optimizer import Optimizer
@@ -48,14 +49,19 @@ def gather(net: nn.Module, of: Of = lambda weight: weight) -> dict[str, Tensor]:
         own = of(part.parameter).detach()
         wholes.setdefault(part.name, []).append(own)
         if part.size > 1 and own.dim() and not isinstance(net, TwoDevices):
-            wholes[part.name] = [torch.empty(0)] * part.size
-            dist.all_gather_object(wholes[part.name], own.cpu())
+            wholes[part.name] = all_parts(own)
     return {
         name: torch.cat([part.cpu() for part in found])
         if len(found) > 1 and found[0].dim()  # Adam's count of steps has no parts
         else found[0]
         for name, found in wholes.items()
     }
+
+
+@torch.no_grad()
+def finite(net: nn.Module) -> bool:
+    """Whether every weight of the net, in all of its processes, is a finite number. Collective."""
+    return in_all(all(bool(weight.isfinite().all()) for weight in net.parameters()))
 
 
 @torch.no_grad()

@@ -47,10 +47,56 @@ def test_report_makes_tables_and_figures_of_runs_and_kernels_again(tmp_path):
     done = alexbench("report", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     made = {Path(line).relative_to("results") for line in done.stdout.splitlines()}
-    assert {path.suffix for path in made} == {".csv", ".md", ".tex", ".png", ".html"}
+    suffixes = {".csv", ".md", ".tex", ".png", ".svg", ".pdf", ".html"}
+    assert {path.suffix for path in made} == suffixes
     for path in (each for each in made if each.suffix in (".csv", ".md")):
+        if path.name == "history.csv":
+            continue  # not committed
         assert (tmp_path / "results" / path).read_bytes() == (RESULTS / path).read_bytes()
-    assert {path.parts[0] for path in made} == {"weight_decay", "benchmarks", "index.html"}
+    scorecard = {f"scorecard.{form}" for form in ("svg", "png", "pdf")}
+    places = {"weight_decay", "benchmarks", "index.html", *scorecard}
+    assert {path.parts[0] for path in made} == places
+    assert done.stderr.startswith("weight_decay, laptop: inconclusive, at one rate: decay vs")
+    assert done.stderr.count("\n") == 1  # the result in one sentence
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A folder of results with one ablation under two profiles."""
+    for profile in ("laptop", "cifar10-short"):
+        place = tmp_path / "results" / "weight_decay" / profile
+        shutil.copytree(RESULTS / "weight_decay" / profile / "runs", place / "runs")
+    return tmp_path / "results"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "made"),
+    [
+        (("results/weight_decay/laptop",), {"laptop"}),
+        (("results/weight_decay/",), {"laptop", "cifar10-short"}),
+        (("weight_decay", "--profile", "cifar10-short"), {"cifar10-short"}),
+        (("--profile", "laptop"), {"laptop"}),
+    ],
+)
+def test_report_takes_a_folder_and_a_profile(results, arguments, made):
+    done = alexbench("report", *arguments, "--format", "latex", cwd=results.parent)
+    assert done.returncode == 0, done.stderr
+    assert {Path(line).parent.name for line in done.stdout.splitlines()} == made
+    assert {path.parent.name for path in results.rglob("report.tex")} == made
+
+
+def test_claims_prints_the_scorecard_and_everything_of_a_claim(results):
+    assert alexbench("report", "--format", "csv", cwd=results.parent).returncode == 0
+    done = alexbench("claims", cwd=results.parent)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("\n1 inconclusive; 6 runs, 0.8 core hours\n")
+    assert "weight_decay: decay vs no_decay, training error" in done.stdout
+    assert "Not tested: relu, two_gpu, " in done.stdout
+    everything = alexbench("claims", "weight_decay", "--json", cwd=results.parent)
+    rows = json.loads(everything.stdout)
+    assert [row["profile"] for row in rows] == ["cifar10-short", "laptop"]
+    narrowed = alexbench("claims", "weight_decay", "--json", "--profile=laptop", cwd=results.parent)
+    assert [row["profile"] for row in json.loads(narrowed.stdout)] == ["laptop"]
 
 
 def test_a_folder_without_a_report_is_named_after_the_reports_of_the_others(tmp_path):
@@ -71,6 +117,8 @@ def test_a_folder_without_a_report_is_named_after_the_reports_of_the_others(tmp_
         (("run", "lrn", "--set", "model.lnr=none"), "did you mean 'model.lrn'?"),
         (("run", "lrn", "--profile", "labtop"), "did you mean 'laptop'?"),
         (("report", "lnr"), "did you mean 'lrn'?"),
+        (("report", "."), ".: no records in this folder"),
+        (("claims", "lnr"), "did you mean 'lrn'?"),
         (("run", "lrn", "--slurm", "timeout_min=5"), "--slurm is for --launcher slurm"),
         (("run", "lrn", "--address", "auto"), "--address is for --launcher ray"),
         (("run", "lrn", "--jobs", "many"), "--jobs many: allowed are auto and whole numbers"),

@@ -118,7 +118,7 @@ def test_a_kill_while_writing_leaves_nothing_that_counts(tmp_path: Path, monkeyp
 
 
 def test_a_set_that_does_not_fit_on_the_disk_is_refused_before_it_starts(tmp_path: Path):
-    of_terabytes = DataConfig(name="imagefolder", image_size=10**8)
+    of_terabytes = DATA.model_copy(update={"image_size": 10**8})
     with pytest.raises(BadInput, match="do not fit in"):
         keep(write_folder(tmp_path / "pets"), data=of_terabytes)
 
@@ -180,3 +180,47 @@ def test_a_limit_that_is_no_number_is_refused(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("ALEXBENCH_HELD_GIB", "much")
     with pytest.raises(BadInput, match="ALEXBENCH_HELD_GIB: 'much' is not a number"):
         loaded(write_folder(tmp_path / "pets"))
+
+
+def test_a_damaged_image_is_found_when_it_is_first_read_and_decoded_again(tmp_path: Path, capsys):
+    root = write_folder(tmp_path / "pets")
+    keep(root)
+    path = files(root)[1]
+    whole, order = path.read_bytes(), list(range(6))
+    right = pixels(loaded(root), order)
+    shards.opened.cache_clear()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    capsys.readouterr()
+    assert torch.equal(pixels(loaded(root), order), right)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"alexbench: {path}: damaged: its bad images are decoded again"
+    assert path.read_bytes() == whole
+
+
+def test_a_damaged_image_whose_file_has_changed_ends_the_run(tmp_path: Path):
+    root = write_folder(tmp_path / "pets")
+    keep(root)
+    split, path = loaded(root), files(root)[1]
+    shards.opened.cache_clear()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    for image in (root / "train").rglob("*.png"):
+        noise(999, 8, 8).save(image)
+    with pytest.raises(RunFailed, match=r"image \d is damaged, and .*png is not what it was"):
+        pixels(split, list(range(6)))
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "1", '{"shards": 3}', "[" * 100_000])
+def test_an_index_of_anything_else_is_no_set(tmp_path: Path, content: str):
+    root = write_folder(tmp_path / "pets")
+    keep(root)
+    files(root, "index.json")[0].write_text(content)
+    assert loaded(root).shards is None
+
+
+def test_a_shard_with_a_damaged_head_is_no_part_of_a_set(tmp_path: Path):
+    root = write_folder(tmp_path / "pets")
+    keep(root)
+    path = files(root)[0]
+    path.write_bytes(b"x" * 128 + path.read_bytes()[128:])
+    assert loaded(root).shards is None

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -164,6 +165,19 @@ def test_latex_has_the_rules_of_booktabs_and_escapes_what_it_prints(tmp_path: Pa
     assert text.count("{") == text.count("}")
     for line in text.splitlines()[1:]:
         assert "%" not in line.replace(r"\%", "")
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="skipped: no pdflatex")
+def test_latex_fits_one_column_of_a_page_of_two(tmp_path: Path) -> None:
+    build.write(LRN, "laptop", write_records(with_delta(-1.4), tmp_path), formats=["latex"])
+    (tmp_path / "page.tex").write_text(
+        r"\documentclass[twocolumn]{article}\usepackage{booktabs,tabularx}"
+        r"\begin{document}\input{report.tex}\end{document}"
+    )
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert "Overfull" not in done.stdout
 
 
 def test_latex_prints_every_special_character_as_itself() -> None:

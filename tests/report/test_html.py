@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from alexbench.config import references
 from alexbench.config.ablation import load_ablation
-from alexbench.report import build
+from alexbench.report import build, index
 from alexbench.runs import pictures, record
 from tests.browser import Page, chromium, needs_chromium
 from tests.records import CIFAR10, GLYPHS, Question, make, use
@@ -143,6 +144,20 @@ def test_the_first_window_of_a_page_has_the_finding_the_verdict_and_the_figures(
         box = f"document.querySelector('{selector}').getBoundingClientRect()"
         assert browser.evaluate(f"{box}.top") > 0
         assert browser.evaluate(f"{box}.bottom") <= 900, selector
+
+
+def test_the_first_window_of_the_index_has_the_tally_and_twelve_claims(
+    browser: Page, tmp_path: Path
+) -> None:
+    text = index.render(RESULTS, build.read_tables(RESULTS))
+    (tmp_path / "index.html").write_text(text, encoding="utf-8")
+    browser.open(tmp_path / "index.html")
+    assert browser.evaluate("document.querySelector('.tally').getBoundingClientRect().top") > 0
+    above = (
+        "[...document.querySelectorAll('.panel-1 svg text')]"
+        ".filter((t) => t.getBoundingClientRect().bottom <= 900).map((t) => t.textContent)"
+    )
+    assert len({*references.claim_ids()} & {*browser.evaluate(above)}) >= 12
 
 
 def test_a_check_box_hides_an_arm_of_the_curves(browser: Page, results: Path) -> None:

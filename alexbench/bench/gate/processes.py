@@ -1,6 +1,7 @@
 """Child processes with one revision each, and rounds of calls to all of them in turn."""
 
 import random
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,6 +13,8 @@ from alexbench.launch.child import Child, describe
 
 SCRIPT = Path(__file__).with_name("worker.py")
 CALLS = 10  # in a sample
+CALLS_OF = {"checkpoint": 4}  # which waits for the disk
+CLOCKS = ("work", "wall")  # CPU or device time; what a user waits for
 ROLES = ("base", "base_again", "head")
 
 
@@ -29,11 +32,14 @@ ENVIRONMENT = {
 
 
 class Server:
-    """A revision, imported once: forks a process for each role and passes messages to it."""
+    """A revision, imported once: forks a process for each role and passes messages to it.
 
-    def __init__(self, tree: Path, device: str) -> None:
+    scratch: the folder for what the cases write.
+    """
+
+    def __init__(self, tree: Path, device: str, scratch: str) -> None:
         self.tree = tree
-        environment = {**ENVIRONMENT, "PYTHONPATH": str(tree)}
+        environment = {**ENVIRONMENT, "PYTHONPATH": str(tree), "TMPDIR": scratch}
         self.child = Child(str(SCRIPT), device, environment=environment, folder=tree)
 
     def ask(self, **request: object) -> dict[str, Any]:
@@ -56,10 +62,11 @@ class GateWorker:
         if Path(greeting["package"]).resolve() != server.tree.resolve():
             raise RunFailed(f"gate: wanted the package of {server.tree}, got {greeting['package']}")
         self.counters: dict[str, dict[str, int]] = greeting["counters"]
+        self.broken: dict[str, str] = greeting["broken"]  # case -> why it cannot be run
 
-    def seconds(self, case: str, calls: int) -> float:
-        """Seconds of so many calls of a case."""
-        return float(self.server.ask(role=self.role, case=case, calls=calls)["seconds"])
+    def seconds(self, case: str, calls: int) -> dict[str, float]:
+        """Seconds of so many calls of a case, by each of CLOCKS."""
+        return self.server.ask(role=self.role, case=case, calls=calls)
 
     def close(self) -> None:
         """End the fork."""
@@ -71,8 +78,9 @@ def servers(trees: dict[str, Path], device: str) -> Iterator[dict[str, Server]]:
     """A server for each name, ended afterwards whatever happens."""
     with ExitStack() as stack:
         started = {}
+        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="alexbench-gate-"))
         for name, tree in trees.items():
-            started[name] = Server(tree, device)
+            started[name] = Server(tree, device, scratch)
             stack.callback(started[name].child.end)
         yield started
 
@@ -100,14 +108,17 @@ def run_rounds(
     rounds: int,
     order: random.Random,
     slowdown: float = 1.0,
-) -> Rounds:
-    """Let every role run the case once a round, in random order.
+) -> dict[str, Rounds]:
+    """Let every role run the case once a round, in random order; the rounds by each of CLOCKS.
 
     slowdown: the head makes so many times the calls; how the gate tests itself.
     """
-    samples: dict[str, list[float]] = {role: [] for role in ROLES}
+    samples: dict[str, list[dict[str, float]]] = {role: [] for role in ROLES}
     for _ in range(rounds):
         for role in order.sample(ROLES, len(ROLES)):
-            calls = round(CALLS * (slowdown if role == "head" else 1))
+            calls = round(CALLS_OF.get(case, CALLS) * (slowdown if role == "head" else 1))
             samples[role].append(roles[role].seconds(case, calls))
-    return Rounds(**samples)
+    return {
+        clock: Rounds(**{role: [each[clock] for each in samples[role]] for role in ROLES})
+        for clock in CLOCKS
+    }

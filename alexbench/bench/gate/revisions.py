@@ -1,13 +1,13 @@
 """The trees that the gate compares: the checkout as it stands, and a revision of its history."""
 
 import io
-import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from alexbench.config.git import git
 from alexbench.errors import BadInput
 
 
@@ -39,12 +39,3 @@ def check_clean(repository: Path) -> None:
             f"{repository}: {len(changed)} changed file(s) in alexbench/, the first is "
             f"{changed[0][3:]}: commit or stash them, or give --allow-dirty"
         )
-
-
-def git(repository: Path, *arguments: str) -> bytes | None:
-    """What git prints; None where it fails."""
-    try:
-        done = subprocess.run(["git", "-C", str(repository), *arguments], capture_output=True)
-    except OSError:
-        return None
-    return done.stdout if done.returncode == 0 else None

@@ -15,7 +15,10 @@ Word = Literal["pass", "fail", "inconclusive"]
 
 @dataclass(frozen=True)
 class Rounds:
-    """Seconds of each round of one case: of base, of a second process of base, and of head."""
+    """Seconds of each round of one case by one clock.
+
+    Of base, of a second process of base, and of head.
+    """
 
     base: Sequence[float]
     base_again: Sequence[float]

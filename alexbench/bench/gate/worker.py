@@ -4,16 +4,18 @@ Run as a script, with the revision's tree on PYTHONPATH: ``alexbench`` is then t
 while this file and ``counters.py`` are the gate's own. Importing torch takes seconds; so that is
 done once, and each role of each look is a fork of it. Talks JSON, a line at a time:
 
-    {"open": role, "cases": [...], "counting": true} -> {"package": ..., "counters": {case: ...}}
-    {"role": role, "case": case, "calls": 10}        -> {"seconds": ...}
+    {"open": role, "cases": [...], "counting": true} -> {"package": ..., "counters": {case: ...},
+                                                         "broken": {case: error}}
+    {"role": role, "case": case, "calls": 10}        -> {"work": seconds, "wall": seconds}
     {"close": role}                                  -> {}
 
-A case whose API the revision does not have is left out of the first answer.
+A case that raises in this revision, as one does whose API it lacks, is in ``broken``.
 """
 
 import importlib.util
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
@@ -24,11 +26,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 Call = Callable[[], object]
 CHANNELS_LAST = torch.channels_last
+
+
+def loaded(device: torch.device, small: int, large: int) -> int:
+    """A batch size: small on one CPU thread, large enough on CUDA to load the device."""
+    return large if device.type == "cuda" else small
 
 
 def lrn(device: torch.device, implementation: str, batch: int) -> Call:
@@ -46,50 +52,86 @@ def lrn(device: torch.device, implementation: str, batch: int) -> Call:
     return call
 
 
-def augment(device: torch.device) -> Call:
-    """Crops and flips of 128 images of 32 x 32."""
-    from alexbench.config.schema import AugmentConfig, DataConfig
-    from alexbench.data import Pixels
+def held(images: int) -> Any:
+    """A split of so many images of 32 x 32, held in memory."""
     from alexbench.data.dataset import HeldSplit
 
-    images = torch.randint(256, (128, 32, 32, 3), dtype=torch.uint8)
-    split = HeldSplit(images, torch.zeros(128, dtype=torch.int64))
+    pixels = torch.randint(256, (images, 32, 32, 3), dtype=torch.uint8)
+    return HeldSplit(pixels, torch.arange(images) % 10)
+
+
+def augment(device: torch.device) -> Call:
+    """Crops and flips of images of 32 x 32."""
+    from alexbench.config.schema import AugmentConfig, DataConfig
+    from alexbench.data import Pixels
+
+    split = held(loaded(device, 128, 2048))
     crops = AugmentConfig(crop_size=32, padding=4)
     pixels = Pixels(split, DataConfig(image_size=32), crops, device)
-    generator, images = torch.Generator().manual_seed(0), images.to(device)
+    generator, images = torch.Generator().manual_seed(0), split.images.to(device)
     return lambda: pixels.augment(images, generator)
 
 
-def step(device: torch.device, model: dict[str, Any], batch: int) -> Call:
-    """A training step on images of 32 x 32."""
+def batches(device: torch.device) -> Call:
+    """An epoch of batches of 128 images in random order."""
+    from alexbench.data import batches as read
+
+    split = held(loaded(device, 1024, 16384))
+    order = torch.randperm(len(split.labels))
+    return lambda: [labels for _, labels in read(split, order, 128, device)]
+
+
+def begun(device: torch.device, model: dict[str, Any]) -> Any:
+    """A net on images of 32 x 32 and its optimizer, before the first step."""
     from alexbench.config.schema import AugmentConfig, Config, ModelConfig
-    from alexbench.training.train import start, train_step
+    from alexbench.training.train import start
 
     config = Config(model=ModelConfig(**model), augment=AugmentConfig(crop_size=32))
-    state = start(config, 10, 0, device)
+    return start(config, 10, 0, device)
+
+
+def step(device: torch.device, model: dict[str, Any]) -> Call:
+    """A training step on images of 32 x 32."""
+    from alexbench.training.train import train_step
+
+    state, batch = begun(device, model), loaded(device, 1, 128)
     state.net.train()
     inputs = torch.randn(batch, 3, 32, 32, device=device).contiguous(memory_format=CHANNELS_LAST)
     labels = torch.zeros(batch, dtype=torch.int64, device=device)
     return lambda: train_step(state, inputs, labels)
 
 
-def calibration(device: torch.device) -> Call:
-    """A convolution of torch's own: what the machine does whatever the revision."""
-    x = torch.randn(4, 32, 16, 16, device=device).contiguous(memory_format=CHANNELS_LAST)
-    weight = torch.randn(32, 32, 5, 5, device=device).contiguous(memory_format=CHANNELS_LAST)
-    return lambda: F.conv2d(x, weight, padding=2)
+def evaluation(device: torch.device) -> Call:
+    """The errors of a net on a split, as after each epoch."""
+    from alexbench.config.schema import AugmentConfig, DataConfig
+    from alexbench.data import Pixels
+    from alexbench.training.evaluate import evaluate
+
+    split, state = held(loaded(device, 4, 2000)), begun(device, {"name": "cifar4"})
+    pixels = Pixels(split, DataConfig(image_size=32), AugmentConfig(crop_size=32), device)
+    return lambda: evaluate(state.net, split, pixels)
 
 
+def checkpoint(device: torch.device) -> Call:
+    """A checkpoint of a small net, written to the disk."""
+    from alexbench.training.checkpoint import Checkpoints
+
+    state = begun(device, {"name": "cifar4"})
+    kept = Checkpoints(Path(tempfile.mkdtemp()), "gate", "0" * 64, seconds=0.0)
+    return lambda: kept.keep(state)
+
+
+SMALL = {"name": "alexnet_small", "width": 0.125, "init": "fan_in"}
 # On one CPU thread ten calls, a sample, take 5 to 20 ms.
 CASES: dict[str, Callable[[torch.device], Call]] = {
-    "lrn_auto": lambda device: lrn(device, "auto", 16),
-    "lrn_banded": lambda device: lrn(device, "banded", 4),
+    "lrn_auto": lambda device: lrn(device, "auto", loaded(device, 16, 256)),
+    "lrn_banded": lambda device: lrn(device, "banded", loaded(device, 4, 256)),
     "augment": augment,
-    "step_cifar4": lambda device: step(device, {"name": "cifar4"}, 1),
-    "step_alexnet_small": lambda device: step(
-        device, {"name": "alexnet_small", "width": 0.125, "init": "fan_in"}, 1
-    ),
-    "calibration": calibration,
+    "batches": batches,
+    "step_cifar4": lambda device: step(device, {"name": "cifar4"}),
+    "step_alexnet_small": lambda device: step(device, SMALL),
+    "evaluation": evaluation,
+    "checkpoint": checkpoint,
 }
 
 
@@ -114,38 +156,52 @@ def count(make: Callable[[], Call], device: torch.device) -> dict[str, int]:
     }
 
 
-def seconds(call: Call, calls: int, device: torch.device) -> float:
-    """CPU time of this thread, in which all the work is done; on CUDA device time."""
-    if device.type == "cuda":
+def seconds(call: Call, calls: int, device: torch.device) -> dict[str, float]:
+    """Seconds of so many calls: what a user waits for, and of that the work.
+
+    work: CPU time of this process with all its threads; on CUDA device time. wall: less the time
+    in the queue for a processor, which a busy neighbour makes.
+    """
+    on_cuda = device.type == "cuda"
+    if on_cuda:
         began, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        began.record()
-        for _ in range(calls):
-            call()
-        ended.record()
         torch.cuda.synchronize(device)
-        return float(began.elapsed_time(ended)) / 1000
-    start = time.thread_time()
+        began.record()
+    wall, work = time.perf_counter() - queued(), time.process_time()
     for _ in range(calls):
         call()
-    return time.thread_time() - start
+    if on_cuda:
+        ended.record()
+        torch.cuda.synchronize(device)
+    wall, work = time.perf_counter() - queued() - wall, time.process_time() - work
+    return {"work": float(began.elapsed_time(ended)) / 1000 if on_cuda else work, "wall": wall}
+
+
+def queued() -> float:
+    """Seconds that this thread has waited for a processor; 0 where the system does not tell."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
 
 
 def serve(pipe: Connection, device: torch.device, cases: list[str], counting: bool) -> None:
     """The life of a fork: make the cases, say what they count, then time calls."""
     calls: dict[str, Call] = {}
     counted: dict[str, dict[str, int]] = {}
+    broken: dict[str, str] = {}
     for name in cases:
         torch.manual_seed(0)
         try:
             calls[name] = CASES[name](device)
-        except (ImportError, TypeError, ValueError):  # an API of another time
-            continue
-        calls[name]()
-        counted[name] = count(partial(CASES[name], device), device) if counting else {}
-    pipe.send({"package": package(), "counters": counted})
+            calls[name]()
+            counted[name] = count(partial(CASES[name], device), device) if counting else {}
+        except Exception as error:  # an API of another time fails in nearly every way
+            broken[name] = f"{type(error).__name__}: {error}".partition("\n")[0]
+    pipe.send({"package": package(), "counters": counted, "broken": broken})
     while True:
         request = pipe.recv()
-        pipe.send({"seconds": seconds(calls[request["case"]], request["calls"], device)})
+        pipe.send(seconds(calls[request["case"]], request["calls"], device))
 
 
 def main(device: torch.device) -> None:

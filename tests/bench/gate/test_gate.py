@@ -3,15 +3,16 @@
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from alexbench.bench.gate.gate import GateReport, gate
+from alexbench.bench.gate.gate import GateReport, compare, gate
 from alexbench.config.paths import PACKAGE
 from alexbench.errors import BadInput, RunFailed
-from tests.bench.gate.self_test import raise_for_errors, self_test
+from tests.bench.gate.self_test import raise_for_errors, self_test, sleepy_test
 
 IDENTITY = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
 
@@ -34,14 +35,27 @@ def repository(tmp_path):
 @pytest.mark.timing
 def test_a_slower_head_fails_and_equal_code_does_not():
     table = self_test(slow_runs=1, equal_runs=1, cases=["lrn_auto"], rounds=12)
-    assert list(table["kind"]) == ["slow", "equal"]
-    assert table["fail"][1] == 0
+    assert list(table["kind"]) == ["slow", "slow", "equal", "equal"]
+    assert list(table["clock"]) == ["work", "wall"] * 2
+    assert table["fail"][2] == table["fail"][3] == 0
     assert table["pass"][0] == 0  # a fail, or on a machine with more noise than that, no verdict
 
 
 @pytest.mark.slow
 def test_of_ten_slower_heads_all_fail_and_of_twenty_equal_ones_none():
     raise_for_errors(self_test())
+
+
+@pytest.mark.timing
+def test_a_training_step_that_sleeps_fails_by_the_wall_time():
+    table = sleepy_test(runs=1, rounds=8).set_index("clock")
+    assert table["fail"]["wall"] == 1
+    assert table["fail"]["work"] == 0  # the processor has no more to do
+
+
+@pytest.mark.slow
+def test_of_ten_steps_that_sleep_all_fail():
+    assert sleepy_test(runs=10).set_index("clock")["fail"]["wall"] == 10
 
 
 @pytest.mark.slow
@@ -51,7 +65,13 @@ def test_a_busy_neighbour_makes_no_equal_head_fail():
 
 def test_the_self_test_fails_for_a_missed_slowdown_and_for_a_false_alarm():
     table = pd.DataFrame(
-        {"kind": ["slow", "equal"], "pass": [0, 20], "fail": [10, 0], "inconclusive": [0, 0]}
+        {
+            "kind": ["slow", "equal"],
+            "clock": ["work", "wall"],
+            "pass": [0, 20],
+            "fail": [10, 0],
+            "inconclusive": [0, 0],
+        }
     )
     raise_for_errors(table)
     for wrong, said in (
@@ -79,7 +99,7 @@ def test_what_the_head_does_more_is_found_without_a_clock(repository):
         report.raise_for_failures()
 
 
-def test_a_case_that_the_base_does_not_have_is_left_out_and_said(repository):
+def test_a_case_that_the_base_does_not_have_fails_aloud_unless_that_is_allowed(repository):
     shutil.rmtree(repository / "alexbench" / "data")
     git(repository, "commit", "--quiet", "--all", "--message", "without data")
     shutil.copytree(PACKAGE / "data", repository / "alexbench" / "data")
@@ -87,8 +107,30 @@ def test_a_case_that_the_base_does_not_have_is_left_out_and_said(repository):
     git(repository, "commit", "--quiet", "--message", "with data")
     cases = ["lrn_banded", "augment"]
     report = gate("HEAD~1", "cpu", rounds=5, cases=cases, repository=repository)
-    assert list(report.timings["case"]) == ["lrn_banded"]
-    assert report.lines()[0] == "not in the base, not compared: augment"
+    assert list(report.timings["case"]) == ["lrn_banded"] * 2
+    why = "ModuleNotFoundError: No module named 'alexbench.data'"
+    assert report.lines()[0] == f"not compared: augment: the base: {why}"
+    with pytest.raises(RunFailed, match="the base cannot run augment: --allow-missing if"):
+        report.raise_for_failures()
+    replace(report, allow_missing=True).raise_for_failures()
+
+
+def test_a_case_that_the_head_cannot_run_and_one_that_there_is_not_are_named(repository):
+    path = repository / "alexbench" / "training" / "evaluate.py"
+    path.write_text(path.read_text().replace("def evaluate(", "def examine("))
+    with pytest.raises(RunFailed, match=r"^gate: the head cannot run evaluation: ImportError: "):
+        gate("HEAD", "cpu", 5, ["evaluation"], allow_dirty=True, repository=repository)
+    with pytest.raises(BadInput, match=r"^gate: no case 'nothing'; there are lrn_auto, "):
+        gate("HEAD", "cpu", 5, ["nothing"], allow_dirty=True, repository=repository)
+
+
+def test_batches_evaluation_and_checkpoints_are_timed_by_both_clocks():
+    tree = PACKAGE.parent
+    cases = ["batches", "evaluation", "checkpoint"]
+    timings = compare(tree, tree, "cpu", 5, cases).timings
+    assert list(zip(timings["case"], timings["clock"], strict=True)) == [
+        (case, clock) for case in cases for clock in ("work", "wall")
+    ]
 
 
 def test_a_changed_tree_is_refused_and_names_the_file(repository):
@@ -115,16 +157,19 @@ def test_too_few_rounds_are_refused():
 
 
 def report(verdicts, counters=()):
-    rows = [{"case": f"c{i}", "ratio": 1.5, "verdict": word} for i, word in enumerate(verdicts)]
+    rows = [
+        {"case": f"c{i}", "clock": "wall", "ratio": 1.5, "verdict": word}
+        for i, word in enumerate(verdicts)
+    ]
     columns = ["case", "counter", "base", "head"]
-    return GateReport(pd.DataFrame(rows), pd.DataFrame(counters, columns=columns), ())
+    return GateReport(pd.DataFrame(rows), pd.DataFrame(counters, columns=columns), {})
 
 
 def test_inconclusive_is_said_loudly_and_is_no_failure():
     found = report(["pass", "inconclusive"])
     found.raise_for_failures()
     assert found.lines() == [
-        "INCONCLUSIVE: c1: too noisy here to say; not counted as a failure",
+        "INCONCLUSIVE: c1, wall: too noisy here to say; not counted as a failure",
         "throughput: 1 pass, 0 fail, 1 inconclusive; 0 counter(s) went up",
     ]
 
@@ -134,7 +179,7 @@ def test_failures_are_one_line():
     with pytest.raises(RunFailed) as caught:
         found.raise_for_failures()
     assert str(caught.value) == (
-        "throughput gate: c1 is 1.50 times as slow; c0 has flops 11 after 10"
+        "throughput gate: c1 is 1.50 times as slow (wall); c0 has flops 11 after 10"
     )
 
 
