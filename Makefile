@@ -29,7 +29,7 @@ test-lowest:  ## the same at the exact lower bounds of pyproject.toml, in an env
 	$(PYTHON) tests/lowest.py > $(LOWEST)/lowest.txt
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(LOWEST)/lowest.txt
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(LOWEST)/lowest.txt \
-		--editable . 'pytest>=8.3' 'jsonschema>=4.23' 'statsmodels>=0.14'
+		--editable . 'pytest>=8.3' 'hypothesis>=6.100' 'jsonschema>=4.23' 'statsmodels>=0.14'
 	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -q --benchmark-disable -W default::DeprecationWarning $(LOWEST_TESTS)
 
 check: $(INSTALLED)

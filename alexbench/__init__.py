@@ -71,18 +71,20 @@ def load(
     name: "str | os.PathLike[str]",
     profile: str = "laptop",
     *,
+    settings: Mapping[str, object] | Sequence[str] = (),
     results: "str | os.PathLike[str]" = "results",
 ) -> "Result":
     """Return the result of an ablation that was run: its records, tables and figures.
 
-    name: an ablation's name, or the path of its file. profile: the name of the folder below
-    ``results``, so with its settings: ``laptop,train.epochs=1``. Raises BadInput.
+    name: an ablation's name, or the path of its file. settings: those that it was run with. An own
+    ablation or profile is found by its name: its records carry the files. Raises BadInput.
     """
     from pathlib import Path
 
     from alexbench.report import result
 
-    return result.load(os.fspath(name), profile, Path(results))
+    texts = result.as_texts(settings)
+    return result.load(os.fspath(name), profile, texts, Path(results))
 
 
 def __getattr__(name: str) -> Any:

@@ -364,11 +364,10 @@ def print_rows(frame: "pd.DataFrame", title: str) -> None:
     typer.echo(f"\n{printable(title)}\n\n{table}\n")
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str) -> None:
-    """Print rows as plain text that neither wraps nor cuts a cell."""
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
+    """Print rows of texts as plain text that neither wraps nor cuts a cell."""
     from tabulate import tabulate
 
-    shown = [[printable(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
-    texts = [index for index in range(len(columns)) if any(isinstance(r[index], str) for r in rows)]
-    table = tabulate(shown, headers=columns, tablefmt="simple", disable_numparse=texts)
+    texts = [[printable(cell) for cell in row] for row in rows]
+    table = tabulate(texts, headers=columns, tablefmt="simple", disable_numparse=True)
     typer.echo(f"\n{printable(title)}\n\n{table}\n")

@@ -106,22 +106,14 @@ def load_ablation(
     """
     path, content, own = read_source(name, files)
     scale = find_scale(profile, files)
-    file, profile = validate(AblationFile, content, str(path)), scale.name
     refuse([wrong_file_name(path, "".join(own.values()))])
+    file, profile = validate(AblationFile, content, str(path)), scale.name
     own_part = part_for(file, profile, path)
     parts = (own_part, file, scale.part)  # the first that speaks decides
     fixed = parse_settings(settings)
     overrides = variants_of(file, own_part, path, profile)
-    (tune, reason), part = tuning_of(parts, fixed), f"{path}: profiles.{profile}"
+    tune, reason = tuning_of(parts, fixed)
     neighbours = first_said(parts, "tune_neighbours") or 0
-    shared = shared_layers(scale, file, own_part, path)
-    own_layers = {
-        variant: [
-            Layer(f"{path}: variant '{variant}'", values),
-            Layer(f"{part}: variants.{variant}", own_part.variants.get(variant, {})),
-        ]
-        for variant, values in overrides.items()
-    }
     ablation = Ablation(
         name=path.stem,
         file=str(path),
@@ -134,9 +126,7 @@ def load_ablation(
         metrics=(*file.metrics, *own_part.extra_metrics),
         seeds=seeds if seeds is not None else first_said(parts, "seeds") or 1,
         other_seeds=first_said(parts, "other_seeds"),
-        variants=resolve_each(
-            {name: [*shared, *own_layers[name], Layer("--set", fixed)] for name in overrides}
-        ),
+        variants=resolve_each(layers_of(overrides, scale, file, own_part, path, fixed)),
         tune=tune,
         tune_reason=reason,
         tune_seeds=first_said(parts, "tune_seeds") or (2 if neighbours else 1),
@@ -153,16 +143,34 @@ def load_ablation(
     return ablation
 
 
-def shared_layers(
-    scale: "Scale", file: AblationFile, part: AblationPart, path: Path
-) -> list[Layer]:
-    """The settings of every variant: of the profile, the regime, the file, and its part."""
-    return [
+def layers_of(
+    overrides: Mapping[str, Overrides],
+    scale: "Scale",
+    file: AblationFile,
+    part: AblationPart,
+    path: Path,
+    fixed: Overrides,
+) -> dict[str, list[Layer]]:
+    """The layers of each variant: profile, regime, file, its part, and the variant in both; --set.
+
+    overrides: what the file says of each variant.
+    """
+    place = f"{path}: profiles.{scale.name}"
+    shared = [
         Layer(scale.where, scale.part.config),
         Layer(f"ablations/regimes/{scale.regime}.yaml", load_regime(scale.regime).config),
         Layer(f"{path}: config", file.config),
-        Layer(f"{path}: profiles.{scale.name}.config", part.config),
+        Layer(f"{place}.config", part.config),
     ]
+    return {
+        variant: [
+            *shared,
+            Layer(f"{path}: variant '{variant}'", values),
+            Layer(f"{place}: variants.{variant}", part.variants.get(variant, {})),
+            Layer("--set", fixed),
+        ]
+        for variant, values in overrides.items()
+    }
 
 
 def resolve_each(layers: Mapping[str, Sequence[Layer]]) -> dict[str, Config]:

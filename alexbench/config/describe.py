@@ -88,7 +88,8 @@ def with_settings(schema: Any) -> Any:
         return [with_settings(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
-    if schema.get("type") == "object" and schema.get("additionalProperties") is True:
+    of_anything = schema.get("additionalProperties", True) is True and "properties" not in schema
+    if schema.get("type") == "object" and of_anything:
         kept = {key: schema[key] for key in ("description", "default") if key in schema}
         return kept | {"$ref": f"#/$defs/{SETTINGS}"}
     return {key: with_settings(value) for key, value in schema.items()}

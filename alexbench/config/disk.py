@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
-from typing import IO
+from typing import IO, TextIO
 
-from alexbench.errors import BadInput
+from alexbench.errors import BadInput, RunFailed
 
 LONGEST_TEXT = 2**28  # bytes of a file that is read as text
 NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW  # never one that is there, nor one behind a link
@@ -69,6 +69,22 @@ def check_regular(path: Path) -> None:
         return
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
+
+
+@contextmanager
+def open_log(path: Path) -> Iterator[TextIO]:
+    """Open a text file to be written from its beginning, never one behind a link, nor a FIFO.
+
+    Raises RunFailed.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
+        descriptor = os.open(path, flags, 0o666)
+    except OSError as error:
+        raise RunFailed(f"{path}: cannot be written ({error.strerror})") from None
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+        yield file
 
 
 @contextmanager

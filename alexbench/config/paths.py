@@ -40,7 +40,7 @@ def cache_folder() -> Path:
 def home() -> Path:
     """The user's home folder. Raises BadInput where there is none."""
     try:
-        found = Path.home()
+        found = Path.home() if os.environ.get("HOME", "unset") else Path()
     except RuntimeError:
         found = Path()
     if not found.is_absolute():

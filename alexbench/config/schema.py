@@ -21,6 +21,15 @@ from pydantic import (
     model_validator,
 )
 
+# Bounds beyond every use that leave nothing absurd to be built.
+MOST_SEEDS = 1000  # of a variant: tuning's own seeds begin there
+Side = Annotated[int, Field(gt=0, le=4096)]  # pixels
+Border = Annotated[int, Field(ge=0, le=4096)]  # pixels; 0: none
+Count = Annotated[int, Field(gt=0, le=10**6)]  # of epochs, kernels, units, images of a batch
+CountOrNone = Annotated[int, Field(ge=0, le=10**6)]
+Images = Annotated[int, Field(gt=0, le=10**9)]
+Width = Annotated[float, Field(gt=0, le=16)]
+Seeds = Annotated[int, Field(gt=0, le=MOST_SEEDS)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Percent = Annotated[float, Field(gt=0, lt=100)]
 DropFactor = Annotated[float, Field(gt=1)]
@@ -28,7 +37,8 @@ LONGEST_TEXT = 2000  # characters of what a file says
 Overrides = dict[str, Any]  # "section.key" -> value
 # one "section.key" and the values to try
 Grid = Annotated[
-    dict[str, Annotated[list[float], Field(min_length=1)]], Field(min_length=1, max_length=1)
+    dict[str, Annotated[list[float], Field(min_length=1, max_length=1000)]],
+    Field(min_length=1, max_length=1),
 ]
 
 
@@ -77,18 +87,18 @@ class DataConfig(Section):
             "images a class, as ImageNet's)."
         ),
     )
-    image_size: PositiveInt = Field(
+    image_size: Side = Field(
         default=256,
         description=(
             "Side of a stored image in pixels: the shortest side is resized to it, then the "
             "centre is cropped (section 2)."
         ),
     )
-    train_images: PositiveInt | None = Field(
+    train_images: Images | None = Field(
         default=None,
         description="Number of training images: the first ones, class by class in turn; null: all.",
     )
-    test_images: PositiveInt | None = Field(
+    test_images: Images | None = Field(
         default=None,
         description="Number of test images: the first ones, class by class in turn; null: all.",
     )
@@ -115,11 +125,11 @@ class DataConfig(Section):
 class AugmentConfig(Section):
     """Random changes of each training image in each batch (section 4.1)."""
 
-    crop_size: PositiveInt = Field(
+    crop_size: Side = Field(
         default=224,
         description="Side of the crop in pixels, which is the side of the net's input.",
     )
-    padding: NonNegativeInt = Field(
+    padding: Border = Field(
         default=0,
         description=(
             "Width in pixels of the border of zeros around the image, added after the mean is "
@@ -193,7 +203,7 @@ class ModelConfig(Section):
             "within_map_norm the released values unless they are set."
         ),
     )
-    width: PositiveFloat = Field(
+    width: Width = Field(
         default=1.0,
         description="Number of kernels and FC units, as a multiple of the paper's.",
     )
@@ -208,7 +218,7 @@ class ModelConfig(Section):
             "beta alone."
         ),
     )
-    lrn_size: PositiveInt = Field(
+    lrn_size: Count = Field(
         default=5,
         description=(
             "Number of neighbouring kernels in a window of local response normalization (n in the "
@@ -286,11 +296,11 @@ class ModelConfig(Section):
             "down drops them (libraries)."
         ),
     )
-    adaptive_pool: NonNegativeInt = Field(
+    adaptive_pool: Border = Field(
         default=0,
         description="Output side of an average pool before fc6; 0: none.",
     )
-    resize: NonNegativeInt = Field(
+    resize: Border = Field(
         default=0,
         description="Side in pixels to which the net resizes its inputs; 0: it does not.",
     )
@@ -308,13 +318,13 @@ class ModelConfig(Section):
             "0 (section 5)."
         ),
     )
-    hidden_units: NonNegativeInt = Field(
+    hidden_units: CountOrNone = Field(
         default=0,
         description=(
             "Units of a hidden FC layer in cifar4 (64 in the 26% recipe); 0: no such layer."
         ),
     )
-    local_kernels: PositiveInt = Field(
+    local_kernels: Count = Field(
         default=64,
         description=(
             "Kernels of local3 in cifar_local (64 in the 11% recipe, 32 in the 13% recipe)."
@@ -337,11 +347,11 @@ class ModelConfig(Section):
 class TrainConfig(Section):
     """How the net is trained (section 5)."""
 
-    epochs: PositiveInt = Field(
+    epochs: Count = Field(
         default=90,
         description="Number of passes over the training images.",
     )
-    batch_size: PositiveInt = Field(default=128, description="Number of images in a batch.")
+    batch_size: Count = Field(default=128, description="Number of images in a batch.")
     optimizer: Literal["sgd", "adam"] = Field(
         default="sgd",
         description=(
@@ -405,7 +415,7 @@ class TrainConfig(Section):
             "plateau (when the test error no longer falls), linear or cosine (to 0)."
         ),
     )
-    stairs: Annotated[int, Field(ge=2)] = Field(
+    stairs: Annotated[int, Field(ge=2, le=10**6)] = Field(
         default=4,
         description=(
             "stairs: number of equal parts of the training; from each to the next lr falls by the "
@@ -421,7 +431,7 @@ class TrainConfig(Section):
         description="step and plateau: lr is divided by it at a drop.",
     )
     lr_drop_epochs: Epochs = Field(default=(), description="step: lr drops after these epochs.")
-    plateau_drops: PositiveInt = Field(default=3, description="plateau: largest number of drops.")
+    plateau_drops: Count = Field(default=3, description="plateau: largest number of drops.")
     plateau_patience: PositiveInt = Field(
         default=5,
         description="plateau: number of epochs without a lower test error before a drop.",
@@ -478,7 +488,7 @@ class TrainConfig(Section):
             "hybrid divides the FC layers too."
         ),
     )
-    replicas: PositiveInt = Field(
+    replicas: Annotated[int, Field(gt=0, le=1024)] = Field(
         default=1,
         description="Number of processes of data_parallel and hybrid.",
     )
@@ -577,9 +587,9 @@ def differences(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
 class Reported(Section):
     """What a source of one's own reports, for a claim that alexbench does not ship."""
 
-    statement: str = Field(description="What the source says, as half a sentence.")
-    source: str = Field(description="Authors, title, year, and the table or page.")
-    link: str | None = Field(default=None, description="Address of the source.")
+    statement: Said = Field(description="What the source says, as half a sentence.")
+    source: Said = Field(description="Authors, title, year, and the table or page.")
+    link: Said | None = Field(default=None, description="Address of the source.")
     data: str | None = Field(
         default=None,
         description="Data set of the source, by its id in references.yaml, e.g. cifar10.",
@@ -648,11 +658,11 @@ Claims = dict[
 class ProfilePart(Section):
     """What a profile file and an ablation's part for a profile may say."""
 
-    seeds: PositiveInt | None = Field(
+    seeds: Seeds | None = Field(
         default=None,
         description="Number of runs of every variant: seeds 0 .. seeds - 1.",
     )
-    other_seeds: PositiveInt | None = Field(
+    other_seeds: Seeds | None = Field(
         default=None,
         description="Largest number of seeds of variants that no claim is about.",
     )
@@ -668,7 +678,7 @@ class ProfilePart(Section):
         ),
     )
     tune_reason: Said | None = Field(default=None, description="Why nothing is tuned.")
-    tune_seeds: PositiveInt | None = Field(
+    tune_seeds: Seeds | None = Field(
         default=None,
         description="Number of tuning seeds; they are other seeds than the measured ones.",
     )

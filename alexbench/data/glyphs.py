@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from alexbench.config.schema import DataConfig
 from alexbench.data import outlines
 from alexbench.data.cache import Arrays, cached
-from alexbench.data.dataset import Dataset, HeldSplit, hold
+from alexbench.data.dataset import Dataset, HeldSplit, hold, most_held_bytes
 from alexbench.data.outlines import letter_masks
+from alexbench.data.shards import image_bytes
+from alexbench.errors import BadInput
 
 TRAIN_FONTS = (
     "DejaVuSans.ttf",
@@ -89,6 +91,13 @@ def load_glyphs(data: DataConfig, cache: Path) -> Dataset:
     """The embedded data set, drawn once and cached."""
     size, train_images = data.image_size, data.train_images or TRAIN_IMAGES
     test_images = data.test_images or TEST_IMAGES
+    needed = (train_images + test_images) * image_bytes(size)
+    if needed > most_held_bytes():
+        raise BadInput(
+            f"glyphs: {train_images:,} and {test_images:,} images of {size} pixels are "
+            f"{needed / 2**30:,.0f} GiB, and {most_held_bytes() / 2**30:g} may be held: "
+            "fewer images, or set ALEXBENCH_HELD_GIB"
+        )
 
     def make() -> Arrays:
         return {

@@ -1,7 +1,6 @@
 """Images from any tree train/<class>/*, val|test/<class>/*, held in memory or streamed."""
 
 import hashlib
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,14 +12,13 @@ from torch import Tensor
 from alexbench.config.schema import DataConfig
 from alexbench.data import shards
 from alexbench.data.cache import Arrays, cached
-from alexbench.data.dataset import Dataset, HeldSplit, StreamedSplit, hold
+from alexbench.data.dataset import Dataset, HeldSplit, StreamedSplit, hold, most_held_bytes
 from alexbench.data.files import Files, Folder, open_folder, printable
 from alexbench.data.moments import Moments, no_moments
 from alexbench.data.shards import Shards
 from alexbench.data.stream import Decode, Survey, in_workers
 from alexbench.errors import BadInput
 
-HELD_GIB = 4.0  # of decoded images in memory; more than that is streamed
 CACHE_VERSION = 2  # of the decoding: change it with the code that makes pixels
 FILES_A_TASK = 200
 SPLITS = ("train", "test")  # also where the folder is called val
@@ -45,11 +43,7 @@ def load_folder(
 def fits(folder: Folder, data: DataConfig, memory_limit_bytes: float | None = None) -> bool:
     """Whether the decoded images may be held in memory: by $ALEXBENCH_HELD_GIB if it is set."""
     if memory_limit_bytes is None:
-        setting = os.environ.get("ALEXBENCH_HELD_GIB", str(HELD_GIB))
-        try:
-            memory_limit_bytes = float(setting) * 2**30
-        except ValueError:
-            raise BadInput(f"ALEXBENCH_HELD_GIB: {setting!r} is not a number of GiB") from None
+        memory_limit_bytes = most_held_bytes()
     images = len(folder.train.names) + len(folder.test.names)
     return images * shards.image_bytes(data.image_size) <= memory_limit_bytes
 

@@ -1,7 +1,7 @@
 """Decoded images on disk, made once on request: then no training run decodes a file again.
 
-A folder of .npy files of (n, S, S, 3) uint8, each beside an .npz that says its SHA-256, that of
-each image, which of them could not be decoded and the moments of the others; and index.json,
+A folder of .npy files of (n, S, S, 3) uint8, each beside an .npz that says its SHA-256, a checksum
+of each image, which of them could not be decoded and the moments of the others; and index.json,
 written last. An image is verified when a process first reads it.
 """
 
@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -37,7 +38,7 @@ Job = tuple[str, int, Tensor]  # a shard: its split, its number, the places of i
 SHARD_BYTES = 2**30  # what a kill loses at most; a few hundred files for all of ImageNet
 IMAGES_A_TASK = 64
 INDEX = "index.json"
-DIGEST_BYTES = 16  # of the SHA-256 of one image, which is verified when it is first read
+DIGEST_BYTES = 4  # of the checksum of one image, which is verified when it is first read
 MOMENT_BYTES = 64  # a pixel, of the moments of images: roughly
 AGAIN = "alexbench data cache makes it again"
 
@@ -124,8 +125,8 @@ def opened(path: Path, fingerprint: str) -> Shard:
 
 
 def digest(image: NDArray[np.uint8]) -> bytes:
-    """The first bytes of the SHA-256 of an image's pixels."""
-    return hashlib.sha256(image.data).digest()[:DIGEST_BYTES]
+    """The CRC-32 of an image's pixels: a third of the time of a SHA-256, against decay and cuts."""
+    return zlib.crc32(image.data).to_bytes(DIGEST_BYTES, "little")
 
 
 def shard_images(side: int) -> int:

@@ -38,13 +38,8 @@ def local_response_norm(
     defaults; the paper (section 3.3) leaves out the division by ``size``. The window of channel c
     runs from c - size // 2 to c - size // 2 + size - 1, clipped to c's own one of ``groups`` equal
     runs of channels: the paper's two GPUs are ``groups=2``. The result has x's memory format.
-    torch.compile and torch.export see one operator. Raises BadInput.
+    Raises BadInput.
     """
-    if torch.compiler.is_compiling():
-        from alexbench.kernels.operator import lrn_operator
-
-        y: Tensor = lrn_operator(x, size, alpha, beta, k, implementation, groups)
-        return y
     window = Window(size, alpha, beta, k)
     check(x, window, groups)
     if implementation == "auto":

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from alexbench.config.describe import text
 from alexbench.config.execution import RunOptions
 from alexbench.config.yaml_file import hint
 from alexbench.errors import BadInput, RunFailed
 from alexbench.launch import sweep
 from alexbench.launch.sweep import SweepOptions
-from alexbench.report.result import Result
+from alexbench.report.result import Result, as_texts
 
 KEYWORDS = [each.name for each in fields(SweepOptions) if each.name != "run"]
 KEYWORDS += RunOptions.model_fields
@@ -45,15 +44,6 @@ def as_path(name: str, value: Any) -> str:
         return str(os.fspath(value))
     except TypeError:
         raise BadInput(f"{name}: {value!r} is no name and no path") from None
-
-
-def as_texts(settings: Any) -> list[str]:
-    """Settings as ``key=value`` texts, from a dict of them or from such texts."""
-    if isinstance(settings, str):
-        raise BadInput(f"settings: {settings!r} should be a dict, or a list of 'key=value'")
-    if isinstance(settings, Mapping):
-        return [f"{key}={text(value)}" for key, value in settings.items()]
-    return list(settings)
 
 
 def in_words_of_the_call(message: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from alexbench.config.disk import open_log
 from alexbench.config.execution import RunOptions, Slot
 from alexbench.errors import RunFailed
 from alexbench.launch import events
@@ -61,8 +62,7 @@ def attempt_here(
 
     @contextmanager
     def to_log(path: Path) -> Iterator[None]:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w", encoding="utf-8") as file, redirect_stderr(file):
+        with open_log(path) as file, redirect_stderr(file):
             alive()
             try:
                 yield

@@ -10,6 +10,7 @@ import torch
 from alexbench.config.execution import Slot
 from alexbench.errors import BadInput
 
+MOST_JOBS = 4096  # beyond every machine
 CONTEXT_BYTES = 700_000_000  # what CUDA and its libraries take for each process
 USED_SHARE = 0.9  # of the free memory: the allocator rounds up
 
@@ -24,7 +25,7 @@ def cores() -> int:
     allowed = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
-    return max(1, min(allowed, math.ceil(cpu_quota())))
+    return max(1, math.ceil(min(allowed, cpu_quota())))
 
 
 def cpu_quota(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> float:
@@ -92,6 +93,8 @@ def find_slots(
     """
     if (threads is not None and threads < 1) or (jobs is not None and jobs < 1):
         raise BadInput("--jobs and --threads should be 1 or more")
+    if (jobs or 0) > MOST_JOBS or (threads or 0) > MOST_JOBS:
+        raise BadInput(f"--jobs and --threads should be at most {MOST_JOBS}")
     names = devices(device)
     on_cpu = set(names) == {"cpu"}
     if names == ["cpu"]:

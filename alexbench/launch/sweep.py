@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 from alexbench.config import placement
 from alexbench.config.ablation import Ablation, load_ablation, with_tuned
 from alexbench.config.execution import RunOptions, Slot, execution
-from alexbench.config.overrides import parse_settings
-from alexbench.config.schema import Config, Overrides, TrainConfig
+from alexbench.config.schema import MOST_SEEDS, Config, Overrides, TrainConfig
 from alexbench.errors import BadInput, RunFailed, one_line
 from alexbench.launch.events import Perform
 from alexbench.launch.inspector import (
@@ -110,8 +109,8 @@ def prepare(
     ablation: a path, a shipped name, or what a file would hold.
     """
     seeds, asked = options.seeds, options.run
-    if seeds is not None and seeds < 1:
-        raise BadInput(f"seeds: {seeds} is not allowed, it should be 1 or more")
+    if seeds is not None and not 1 <= seeds <= MOST_SEEDS:
+        raise BadInput(f"seeds: {seeds} is not allowed, it should be from 1 to {MOST_SEEDS}")
     loaded = load_ablation(ablation, profile, seeds, options.settings)
     check_launcher(options.jobs, asked)
     inspector = Inspector(here="torch" in sys.modules)
@@ -131,17 +130,10 @@ def prepare(
     for variant in variants:
         for slot in slots_for(variant.train)[:1]:
             inspector.once(check_precision, variant.train.precision, slot.device)
-    fixed = resolved_settings(loaded, options.settings)
+    fixed = asked_with.resolved(loaded, options.settings)
     folder = Path(options.results) / loaded.name / asked_with.folder_name(loaded.profile, fixed)
     store = RunStore(folder)
     return Sweep(loaded, slots_of(1, False), store, slots_for, asked, inspector, fixed)
-
-
-def resolved_settings(ablation: Ablation, settings: Sequence[str]) -> Overrides:
-    """The settings of --set as the variants have them, so that 1 and 1.0 are one value."""
-    dumped = next(iter(ablation.variants.values())).model_dump(mode="json")
-    keys = sorted(parse_settings(settings))
-    return {key: dumped[key.partition(".")[0]][key.partition(".")[2]] for key in keys}
 
 
 def check_launcher(jobs: int | None, options: RunOptions) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from alexbench.config.disk import open_log
 from alexbench.config.execution import RunOptions, Slot
 from alexbench.launch.child import Parent
 from alexbench.launch.events import Event, ReadyEvent, to_json
@@ -62,8 +63,7 @@ def main() -> None:
 @contextmanager
 def to_log(path: Path) -> Iterator[None]:
     """Send stderr to the file from here to the next run; an empty file is removed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8") as file:
+    with open_log(path) as file:
         os.dup2(file.fileno(), 2)
     yield
     sys.stderr.flush()

@@ -115,12 +115,15 @@ def from_first(rank: int, size: int, make: Callable[[], Made]) -> Made:
         buffer = io.BytesIO()
         torch.save(told, buffer)
         content = torch.frombuffer(buffer.getbuffer(), dtype=torch.uint8)
-    made, complaint = torch.load(
-        io.BytesIO(broadcast(content).numpy().data), map_location="cpu", weights_only=True
-    )
+    made, complaint = unpacked(broadcast(content))
     if complaint is not None:
         raise ValueError(complaint)
     return made  # type: ignore[no-any-return]
+
+
+def unpacked(content: Tensor) -> Any:
+    """What ``torch.save`` made bytes (n,) of; raises for anything that would run code."""
+    return torch.load(io.BytesIO(content.numpy().data), map_location="cpu", weights_only=True)
 
 
 def broadcast(content: Tensor) -> Tensor:

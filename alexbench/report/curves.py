@@ -1,5 +1,6 @@
 """Figures of runs: error against epoch, error against learning rate, and a dot a run."""
 
+import itertools
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -37,8 +38,11 @@ def panels(records: Sequence[RunRecord]) -> list[str]:
 
 
 def same_nets(records: Sequence[RunRecord]) -> bool:
-    """Whether the arms only test one arm's nets in other ways, so that their curves are one."""
-    return any("nets" in run.measurements or "views" in run.measurements for run in records)
+    """Whether arms only test the nets of another in other ways, so that their curves are one."""
+    arms: dict[str, list[tuple[int, list[float]]]] = {}
+    for run in sorted(records, key=lambda run: run.seed):
+        arms.setdefault(run.variant, []).append((run.seed, errors(run, "test_error")))
+    return any(one == other for one, other in itertools.combinations(arms.values(), 2))
 
 
 def curves(arms: Sequence[ArmDrawn], records: Sequence[RunRecord]) -> Figure:

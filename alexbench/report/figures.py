@@ -220,7 +220,7 @@ def save_png(figure: Figure, path: Path, colours: int | None = PALETTE) -> Path:
 
     A drawing loses nothing to see by it, and needs a third of the bytes. None: every colour.
     """
-    pixels, png = io.BytesIO(), io.BytesIO()
+    whole, png = io.BytesIO(), io.BytesIO()
     with plain_style():
         figure.savefig(pixels, dpi=DPI, format="png")
     drawn = Image.open(pixels).convert("RGB")

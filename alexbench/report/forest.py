@@ -73,6 +73,8 @@ def forest_row(row: ComparisonRow, records: Sequence[RunRecord]) -> ForestRow:
             marks.append(reported(replication.title, effect.size, error))
     share = text.share(row)
     said = f"{share} of the claim" if share != text.MISSING else ""
+    if row.claim and not said:
+        said = f"claimed {text.claims(row)}"
     return ForestRow(row.verdict, said, text.question(row), marks)
 
 

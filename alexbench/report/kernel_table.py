@@ -65,7 +65,7 @@ class Benchmark(TypedDict):
     stats: Samples
 
 
-class MeasuringMachine(TypedDict):
+class MeasuredOn(TypedDict):
     """The machine that measured."""
 
     alexbench: Annotated[dict[str, Name | int | float], Field(min_length=1)]
@@ -74,7 +74,7 @@ class MeasuringMachine(TypedDict):
 class Stored(TypedDict):
     """What pytest-benchmark stored, as far as it is read here."""
 
-    machine_info: MeasuringMachine
+    machine_info: MeasuredOn
     benchmarks: Annotated[list[Benchmark], Field(min_length=1)]
 
 

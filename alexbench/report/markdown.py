@@ -45,7 +45,7 @@ def render(material: Material, drawn: Sequence[str]) -> str:
         plain(tuning_line(ablation, records)),
     ]
     if material.tried:
-        parts += ["## Tuning", table(material.tried), tuning_note(ablation)]
+        parts += ["## Tuning", table(narrow(material.tried)), tuning_note(ablation)]
     if found := threats(material):
         parts += ["## Threats to validity", bullets(found)]
     if material.left_out:
@@ -142,7 +142,6 @@ def arms(ablation: Ablation, records: Sequence[RunRecord]) -> TextTable:
         "tuned",
         "epochs",
         "seeds",
-        "diverged",
         "parameters",
     ]
     rows = []
@@ -158,12 +157,26 @@ def arms(ablation: Ablation, records: Sequence[RunRecord]) -> TextTable:
                     ", ".join(f"{rate:.4g}" for rate in by_rate(runs)),
                     ", ".join(f"{key} {value}" for key, value in tuned.items()) or "no",
                     str(train["epochs"]),
-                    str(len({run.seed for run in runs})),
-                    str(sum(run.status == "diverged" for run in runs)),
+                    seeds(runs),
                     f"{runs[0].model['parameters']:,}",
                 ]
             )
     return TextTable(columns, rows)
+
+
+def seeds(runs: Sequence[RunRecord]) -> str:
+    """The number of seeds of an arm, and how many of its runs diverged."""
+    diverged = sum(run.status == "diverged" for run in runs)
+    note = f" ({diverged} diverged)" if diverged else ""
+    return f"{len({run.seed for run in runs})}{note}"
+
+
+def narrow(texts: TextTable) -> TextTable:
+    """The table, turned so that its first column becomes the head where that is narrower."""
+    if len(texts.rows) >= len(texts.columns):
+        return texts
+    first, *rest = zip(texts.columns, *texts.rows, strict=True)
+    return TextTable(list(first), [list(row) for row in rest])
 
 
 def first_mean(ablation: Ablation, runs: Sequence[RunRecord]) -> str:

@@ -118,8 +118,8 @@ def makers(
     warn, tell = hear
 
     def of_folder(name: str, folder: Path) -> list[Path]:
-        label = asked_with.label(folder)
-        paths, compared = build.write(ablation_of(name, folder), label, folder, warn, formats)
+        ablation, label = ablation_of(name, folder), asked_with.label(folder)
+        paths, compared = build.write(ablation, label, folder, warn, formats)
         if said := terminal.result(compared):
             tell(said)
         return paths

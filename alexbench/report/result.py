@@ -1,21 +1,24 @@
 """A result in hand: the records of an ablation under a profile, with tables and figures of them."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from matplotlib.figure import Figure
 
 from alexbench.analysis.comparison import ComparisonRow
 from alexbench.config.ablation import Ablation
+from alexbench.config.describe import text
+from alexbench.config.overrides import parse_settings
 from alexbench.config.yaml_file import hint
 from alexbench.errors import BadInput
 from alexbench.report import build, csv_files, index, rebuild, scorecard
 from alexbench.report.drawings import drawn
 from alexbench.report.material import Material
+from alexbench.runs import asked_with
 from alexbench.runs.record import RunRecord
 
 if TYPE_CHECKING:
@@ -60,7 +63,7 @@ class Result:
         """A row a run and metric that it measured: the columns of runs.csv."""
         import pandas as pd
 
-        rows = csv_files.run_rows(self.ablation, self.folder.name, self.records)
+        rows = csv_files.run_rows(self.ablation, self.material.profile, self.records)
         return pd.DataFrame(list(rows), columns=list(csv_files.RUN_COLUMNS))
 
     @cached_property
@@ -70,7 +73,7 @@ class Result:
 
         return pd.DataFrame(
             [
-                csv_files.told_of(self.ablation, self.folder.name, run) | dict(row)
+                csv_files.told_of(self.ablation, self.material.profile, run) | dict(row)
                 for run in self.records
                 for row in run.history
             ]
@@ -90,7 +93,9 @@ class Result:
                 f"{', '.join(get_args(Plot))}"
             )
         if kind == "scorecard":
-            card = scorecard.scorecard(build.read_tables(self.folder.parent.parent))
+            card = scorecard.scorecard(
+                build.read_tables(self.folder.parent.parent, lambda line: None)
+            )
             found = index.drawing(card, kind) if card.lines() else None
         else:
             found = next((each for each in drawn(self.material) if each.name == kind), None)
@@ -100,7 +105,7 @@ class Result:
 
     def _repr_html_(self) -> str:
         """The question, the finding and the verdicts, for a notebook."""
-        title, name = escape(self.ablation.title), escape(self.folder.name)
+        title, name = escape(self.ablation.title), escape(self.material.profile)
         told = build.headline([row for row in self.rows if row.verdict] or self.rows[:12])
         head, *body = (
             "".join(f"<td>{escape(cell)}</td>" for cell in cells)
@@ -117,16 +122,23 @@ class Result:
 
     def __repr__(self) -> str:
         """One line: what it is, and where."""
-        return f"Result({self.ablation.name!r}, {self.folder.name!r}, {len(self.records)} runs)"
+        return (
+            f"Result({self.ablation.name!r}, {self.material.profile!r}, {len(self.records)} runs)"
+        )
 
 
-def load(name: str, profile: str, results: Path) -> Result:
+def load(name: str, profile: str, settings: Sequence[str], results: Path) -> Result:
     """The result that lies below ``results``; raises BadInput where there is none.
 
-    profile: the name of its folder, so with its settings: ``laptop,train.epochs=1``.
+    settings: the ``key=value`` that it was run with.
     """
-    folder = results / Path(name).stem / profile
-    return of_folder(rebuild.ablation_of(name, folder), folder)
+    wanted, folders = parse_settings(settings), rebuild.below(results / Path(name).stem)
+    for folder in folders:
+        if asked_with.profile_of(folder) == profile and asked_with.read(folder) == wanted:
+            return of_folder(rebuild.ablation_of(name, folder), folder)
+    there = ", ".join(asked_with.label(folder) for folder in folders) or "nothing"
+    asked = ",".join([profile, *settings])
+    raise BadInput(f"{results}: no records of {name}, {asked}; there is {there}")
 
 
 def of_folder(ablation: Ablation, folder: Path, planned: Container[str] | None = None) -> Result:
@@ -134,4 +146,15 @@ def of_folder(ablation: Ablation, folder: Path, planned: Container[str] | None =
 
     planned: the ids of the runs that count; None: all.
     """
-    return Result(build.gather(ablation, folder.name, folder, lambda line: None, planned))
+    return Result(
+        build.gather(ablation, asked_with.label(folder), folder, lambda line: None, planned)
+    )
+
+
+def as_texts(settings: Any) -> list[str]:
+    """Settings as ``key=value`` texts, from a dict of them or from such texts."""
+    if isinstance(settings, str):
+        raise BadInput(f"settings: {settings!r} should be a dict, or a list of 'key=value'")
+    if isinstance(settings, Mapping):
+        return [f"{key}={text(value)}" for key, value in settings.items()]
+    return list(settings)

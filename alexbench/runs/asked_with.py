@@ -6,9 +6,12 @@ settings are in ``settings.json`` in it.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from alexbench.config.ablation import Ablation
+from alexbench.config.overrides import parse_settings
 from alexbench.config.schema import Overrides
 from alexbench.errors import BadInput
 from alexbench.runs import files
@@ -63,3 +66,10 @@ def label(folder: Path) -> str:
     """What was asked, for people: the profile and the settings."""
     said = texts(folder)
     return ",".join([profile_of(folder), *said]) if said else folder.name
+
+
+def resolved(ablation: Ablation, settings: Sequence[str]) -> Overrides:
+    """The settings of --set as the variants have them, so that 1 and 1.0 are one value."""
+    dumped = next(iter(ablation.variants.values())).model_dump(mode="json")
+    keys = sorted(parse_settings(settings))
+    return {key: dumped[key.partition(".")[0]][key.partition(".")[2]] for key in keys}

@@ -23,6 +23,7 @@ from alexbench.runs.sections import MOST_CLASSES_IN_CONFUSION, RunRecord, was_tr
 NAMED_RUN = re.compile(r"-seed\d+-[0-9a-f]{10}$")  # the end of Run.stem
 LRN_IMPLEMENTATIONS = ("native", "triton", "banded", "slices")  # what a run's id may name
 TIMES = ("train_seconds", "step_seconds", "peak_memory_bytes")
+LARGEST = 1e300  # a setting that is a number
 FINISHED_LOSS = 1e12  # nats: far beyond any that can still fall
 # The first records that have these keys; earlier ones lack them.
 SHA256_OF_SINCE, SATURATIONS_SINCE = "2026-11-26", "2026-11-24T16"
@@ -72,7 +73,8 @@ def settings(record: RunRecord) -> Iterator[str]:
 
 def is_number(value: object) -> bool:
     """Whether it is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    right = isinstance(value, int | float) and not isinstance(value, bool)
+    return right and abs(value) < LARGEST  # type: ignore[arg-type]
 
 
 def is_whole(value: object, least: int) -> bool:

@@ -182,7 +182,7 @@ class RunRecord:
     )
     measurements: Measurements
     environment: Environment
-    files: dict[str, str] = field(default_factory=dict)
+    files: dict[Text, str] = field(default_factory=dict)
 
 
 def pack_correct(correct: np.ndarray) -> str:

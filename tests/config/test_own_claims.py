@@ -78,7 +78,7 @@ def test_an_own_profile_is_named_by_its_path(tmp_path):
         ("laptop.yaml", "regime: modern", "none of the shipped"),
         ("phone.yaml", "regime: moddern", "did you mean 'modern'"),
         ("phone.yaml", "seeds: 3", "key 'regime' is missing"),
-        ("phone.yaml", None, "phone.yaml: cannot be read"),
+        ("phone.yaml", None, "phone.yaml: is no file"),
     ],
 )
 def test_a_wrong_profile_is_one_line(tmp_path, name, text, said):

@@ -1,4 +1,6 @@
+import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +8,7 @@ import pytest
 
 from alexbench.config.paths import cache_folder
 from alexbench.data.cache import Arrays, cached
-from alexbench.errors import RunFailed
+from alexbench.errors import BadInput, RunFailed
 
 
 class Maker:
@@ -87,3 +89,39 @@ def test_the_environment_says_where_the_cache_is(tmp_path: Path, monkeypatch: py
     assert cache_folder() == tmp_path
     monkeypatch.delenv("ALEXBENCH_CACHE")
     assert cache_folder().name == "alexbench"
+
+
+def test_pixels_that_were_changed_under_a_kept_fingerprint_are_made_again(tmp_path: Path, capsys):
+    make, path = Maker(), tmp_path / "a.npz"
+    cached(path, "x", make)
+    with np.load(path) as stored:
+        kept = dict(stored)
+    np.savez(path, **kept | {"pixels": kept["pixels"] + 1})  # whole, with its fingerprint
+    assert cached(path, "x", make)["pixels"].tolist() == [2, 2, 2]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"alexbench: {path}: damaged (its SHA-256 is wrong): made again"
+    kept.pop("pixels")
+    np.savez(path, **kept)  # an array is missing
+    assert cached(path, "x", make)["pixels"].tolist() == [3, 3, 3]
+
+
+@pytest.mark.parametrize("kind", ["FIFO", "folder"])
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, kind: str, capsys):
+    path = tmp_path / "a.npz"
+    os.mkfifo(path) if kind == "FIFO" else path.mkdir()
+    with pytest.raises(RunFailed) if kind == "folder" else nullcontext():
+        assert cached(path, "x", Maker())["pixels"].tolist() == [1, 1, 1]
+    assert f"it is a {kind}" in capsys.readouterr().err
+
+
+def test_the_folder_of_the_cache_is_the_users_alone(tmp_path: Path):
+    cached(tmp_path / "new" / "a.npz", "x", Maker())
+    assert (tmp_path / "new").stat().st_mode & 0o077 == 0
+
+
+def test_without_a_home_folder_there_is_one_line(monkeypatch: pytest.MonkeyPatch):
+    for name in ("ALEXBENCH_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "")
+    with pytest.raises(BadInput, match=r"^no home folder for the cache: set ALEXBENCH_CACHE"):
+        cache_folder()

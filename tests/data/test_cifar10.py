@@ -146,3 +146,16 @@ def test_an_image_folder_with_other_classes_is_no_cifar10(tmp_path: Path):
 def test_another_image_size_is_refused(tmp_path: Path):
     with pytest.raises(BadInput, match=r"data\.image_size: .* 32 pixels, not 48"):
         load(DATA.model_copy(update={"image_size": 48}), tmp_path, tmp_path / "cache")
+
+
+def test_jpeg_files_are_noted_whatever_the_case_of_their_ending(tmp_path: Path):
+    root = write_images(tmp_path / "copy", ".JPG")
+    assert load(DATA, root, tmp_path / "cache").source == "image folder (JPEG copy)"
+
+
+def test_images_of_another_size_are_not_shrunk_and_called_cifar_10(tmp_path: Path):
+    root = write_images(tmp_path / "copy", ".png")
+    path = root / "test" / "bird" / "500.png"
+    Image.new("RGB", (224, 224)).save(path)
+    with pytest.raises(BadInput, match=r"500\.png: has 224 x 224 pixels, CIFAR-10 has 32 x 32"):
+        load(DATA, root, tmp_path / "cache")

@@ -1,3 +1,5 @@
+import os
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -5,6 +7,7 @@ import pytest
 from PIL import Image
 
 from alexbench.data.decode import decode
+from alexbench.errors import RunFailed
 
 
 def saved(folder: Path, image: Image.Image, name: str = "image.png", **options: object) -> Path:
@@ -96,3 +99,33 @@ def test_what_is_no_image_is_none(tmp_path: Path, kind: str):
         Image.effect_noise((64, 64), 90).save(path)
         path.write_bytes(path.read_bytes()[:600])
     assert decode(path, 4) is None
+
+
+def test_grey_of_32_bits_is_read_by_its_range(tmp_path: Path):
+    def grey(value: float, kind: type) -> Path:
+        return saved(tmp_path, Image.fromarray(np.full((6, 9), value, dtype=kind)), "image.tiff")
+
+    assert colour_of(grey(0.5, np.float32)) == [128] * 3
+    assert colour_of(grey(77.0, np.float32)) == [77] * 3
+    assert colour_of(grey(200, np.int32)) == [200] * 3
+    assert colour_of(grey(0x8123, np.int32)) == [0x81] * 3
+    for value, kind in ((-1, np.int32), (70_000, np.int32), (np.nan, np.float32)):
+        assert decode(grey(value, kind), 4) is None
+
+
+def test_a_file_that_cannot_be_read_now_is_not_said_to_be_no_image(tmp_path: Path):
+    path = saved(tmp_path, Image.new("RGB", (9, 6), (10, 20, 30)))
+    assert colour_of(path) == [10, 20, 30]
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(RunFailed, match=r"image\.png: cannot be read now: Too many open files"):
+            decode(path, 4)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert colour_of(path) == [10, 20, 30]
+
+
+def test_a_fifo_is_no_image_and_is_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "image.png")
+    assert decode(tmp_path / "image.png", 4) is None

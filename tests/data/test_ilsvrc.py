@@ -147,3 +147,22 @@ def test_a_label_without_a_class_folder_is_named(kit: Path):
     (kit / "train" / "n02119789" / "n02119789_1.JPEG").unlink()
     (kit / "train" / "n02119789").rmdir()
     assert "ILSVRC2012_val_00000002.JPEG is of synset 'n02119789'" in refusal(kit)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_label(kit: Path, loc: Path):
+    before = [load(DATA, root, root.parent / "cache") for root in (kit, loc)]
+    for path in (kit / KIT / GROUND_TRUTH, loc / SOLUTION, loc / MAPPING):
+        path.write_text(path.read_text(), encoding="utf-8-sig")
+    after = [load(DATA, root, root.parent / "new") for root in (kit, loc)]
+    assert [each.sha256 for each in after] == [each.sha256 for each in before]
+    assert [each.classes for each in after] == [each.classes for each in before]
+
+
+def test_an_image_or_a_synset_that_is_labelled_twice_otherwise_is_named(loc: Path):
+    solution, mapping = loc / SOLUTION, loc / MAPPING
+    whole = solution.read_text()
+    solution.write_text(f"{whole}ILSVRC2012_val_00000001,n02012849 1 1 2 2\n")
+    assert "'ILSVRC2012_val_00000001' is 'n00001740' in one line, 'n02012849' in an" in refusal(loc)
+    solution.write_text(whole)
+    mapping.write_text(f"{mapping.read_text()}n02119789 red fox\n")
+    assert "'n02119789' is 'kit fox, Vulpes macrotis' in one line, 'red fox' in a" in refusal(loc)

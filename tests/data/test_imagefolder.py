@@ -1,4 +1,5 @@
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -11,9 +12,10 @@ import torch
 from PIL import Image
 
 from alexbench.config.schema import DataConfig
-from alexbench.data import HeldSplit, StreamedSplit, batches, imagefolder, load
-from alexbench.data.files import balanced
-from alexbench.data.imagefolder import load_folder
+from alexbench.data import HeldSplit, StreamedSplit, batches, imagefolder, load, stream
+from alexbench.data.files import balanced, open_folder
+from alexbench.data.imagefolder import decoded, load_folder
+from alexbench.data.stream import in_workers
 from alexbench.errors import BadInput, RunFailed
 from tests.data.images import noise, write_folder
 
@@ -283,7 +285,7 @@ def double(chunk):
 if __name__ == "__main__":
     threading.Thread(target=sys.stdin.read, daemon=True).start()
     torch.set_num_threads(2)
-    print([int(each) for each in in_workers(double, torch.arange(3).split(1))], flush=True)
+    print([int(each) for each in in_workers(double, torch.arange(3).split(1), 0)], flush=True)
 """
 
 
@@ -305,7 +307,7 @@ from alexbench.data.stream import in_workers
 
 multiprocessing.set_start_method("forkserver")  # Python 3.14's own
 torch.set_num_threads(2)
-print([int(each) for each in in_workers(lambda chunk: 2 * chunk, torch.arange(3).split(1))])
+print([int(each) for each in in_workers(lambda chunk: 2 * chunk, torch.arange(3).split(1), 0)])
 """
 
 
@@ -315,3 +317,52 @@ def test_workers_are_forked_so_that_a_script_needs_no_main_guard(tmp_path: Path)
     command = [sys.executable, str(tmp_path / "script.py")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     assert done.stdout == "[0, 2, 4]\n", done.stderr
+
+
+def test_a_read_error_that_passes_is_not_kept(tmp_path: Path):
+    root = write_folder(tmp_path / "pets")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = open_folder(root, None, None).train
+    used = len(os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used - 1, hard))
+    try:
+        with pytest.raises(RunFailed, match="cannot be read now: Too many open files"):
+            decoded(files, 8)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert decoded(files, 8)["good"].all()
+
+
+def test_workers_hand_over_their_errors_in_one_line(tmp_path: Path):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(RunFailed, match=r"^no more$"):
+            list(in_workers(refuse, torch.arange(4).split(1), 0))
+    finally:
+        torch.set_num_threads(before)
+
+
+def refuse(chunk: torch.Tensor) -> torch.Tensor:
+    raise RunFailed("no more")
+
+
+def test_with_too_little_shared_memory_threads_do_the_work_and_one_line_says_so(capsys):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    stream.tell_of_shared_memory.cache_clear()
+    try:
+        found = in_workers(lambda chunk: 2 * chunk, torch.arange(4).split(1), 2**60)
+        assert [int(each) for each in found] == [0, 2, 4, 6]
+    finally:
+        torch.set_num_threads(before)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "/dev/shm has" in line
+    assert "images are decoded by threads" in line
+
+
+def test_a_class_that_is_a_link_to_nothing_is_named(tmp_path: Path):
+    root = write_folder(tmp_path / "pets")
+    (root / "train" / "eel").symlink_to(tmp_path / "unplugged")
+    with pytest.raises(BadInput, match="train/eel: is a link to nothing: mend it or remove it"):
+        load_folder(root, DATA, tmp_path / "cache")

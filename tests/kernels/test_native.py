@@ -73,6 +73,26 @@ def test_processes_that_build_at_once_get_the_same_bits_and_leave_one_file(tmp_p
 
 
 @needs_native
+def test_code_from_a_folder_where_others_may_write_is_never_loaded(tmp_path):
+    tmp_path.chmod(0o777)
+    (tmp_path / f"lrn-{native.identity()}.so").write_bytes(b"planted")
+    implementation, _, err = outcome(start_case(tmp_path))
+    assert implementation == "native"
+    assert f"{tmp_path} can be written by others, so that no code is loaded from there" in err
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"planted"]
+
+
+@needs_native
+def test_a_kernel_with_a_wrong_checksum_is_built_again_with_one_line(tmp_path):
+    outcome(start_case(tmp_path))
+    (path,) = tmp_path.iterdir()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:2000] + bytes([whole[2000] ^ 1]) + whole[2001:])
+    assert f"{path}: damaged: built again" in outcome(start_case(tmp_path))[2]
+    assert outcome(start_case(tmp_path))[2] == ""
+
+
+@needs_native
 def test_a_cache_that_cannot_be_written_costs_a_build_and_nothing_else(tmp_path, capfd):
     (tmp_path / "file").touch()
     assert native.build(tmp_path / "file" / "lrn.so").lrn_float

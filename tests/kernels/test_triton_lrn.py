@@ -225,3 +225,29 @@ def test_on_cuda_a_tensor_of_another_device_than_the_current_one_is_normalized_t
     x = torch.randn(2, 16, 3, 3, device="cuda:1")
     y, same = (local_response_norm(x, 5, 1e-2, 0.75, 2.0, name) for name in ("triton", "torch"))
     torch.testing.assert_close(y, same, rtol=1e-5, atol=1e-6)
+
+
+def launch_types(kernel, dtype):
+    """The types that a launch on a GPU gives the kernel's arguments, by Triton's own binder."""
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import make_backend
+    from triton.runtime.jit import create_function_from_signature
+
+    backend = make_backend(GPUTarget("cuda", 90, 32))
+    bind = create_function_from_signature(kernel.signature, kernel.params, backend)
+    x = torch.ones(4, 4, dtype=dtype)
+    values = {"scale": 0.1 / 3, "beta": 0.6, "k": 1.7, "THREE_QUARTERS": False, "BACKWARD": True}
+    given = {
+        name: x if name.endswith("_pointer") else values.get(name, 4) for name in kernel.arg_names
+    }
+    _, types, _ = bind(**given)
+    return dict(zip(kernel.arg_names, types, strict=True))
+
+
+def test_a_launch_gives_a_float64_kernel_no_float32_argument():
+    from alexbench.kernels.triton_lrn import lrn_kernel
+
+    types = launch_types(lrn_kernel, torch.float64)
+    assert types["x_pointer"][0] == "*fp64"
+    assert types["scale"] == ("constexpr", 0.1 / 3)
+    assert not [name for name, (kind, *_) in types.items() if "fp32" in kind]

@@ -53,8 +53,8 @@ def swept(tmp_path_factory) -> tuple[alexbench.Result, Path]:
 
 def test_a_result_has_the_tables_the_records_and_the_folder(swept):
     result, folder = swept
-    name = "small,data.mean=none,train.batch_size=13"
-    assert result.folder == folder / "results" / "mine" / name
+    assert result.folder.parent == folder / "results" / "mine"
+    assert result.folder.name.startswith("small,")
     assert len(result.records) == 4
     assert result.records[0].config["train"]["batch_size"] == 13
     assert result.comparison["claim"].tolist()[0] == "mine:wider"
@@ -96,7 +96,10 @@ def test_an_unknown_figure_is_named(swept):
 def test_a_result_is_loaded_again_without_its_files(swept, tmp_path, monkeypatch):
     result, folder = swept
     monkeypatch.chdir(tmp_path)
-    again = alexbench.load("mine", result.folder.name, results=folder / "results")
+    settings = {"train.batch_size": 13, "data.mean": "none"}
+    again = alexbench.load("mine", "small", settings=settings, results=folder / "results")
+    with pytest.raises(BadInput, match=r"no records of mine, small; there is small,"):
+        alexbench.load("mine", "small", results=folder / "results")
     assert again.comparison.equals(result.comparison)
 
 

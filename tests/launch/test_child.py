@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from alexbench.config.paths import PACKAGE
 from alexbench.launch.child import Child, describe
 from alexbench.launch.events import FailedEvent, FinishedEvent, TakenEvent, from_json, to_json
 
 ECHO = """
+from alexbench.config.paths import PACKAGE
 from alexbench.launch.child import Parent
 parent = Parent()
 print("a library talks")
@@ -67,3 +69,24 @@ def test_the_end_of_a_process_has_words():
 )
 def test_an_event_is_the_same_on_the_other_side(event):
     assert from_json(to_json(event)) == event
+
+
+def test_a_child_runs_the_package_of_its_parent_whatever_the_callers_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "alexbench").mkdir()
+    (tmp_path / "alexbench" / "__init__.py").write_text("raise SystemExit('the wrong one')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONIOENCODING", "utf-16")
+    monkeypatch.setenv("MPLBACKEND", "module://no.such.notebook")
+    child = Child("-c", f"{WHERE}{ECHO}", stderr=subprocess.DEVNULL)
+    assert Path(child.hear()).parent == PACKAGE
+    child.send({"text": "\u00fc"})
+    assert child.hear() == {"heard": {"text": "\u00fc"}}
+    child.end()
+
+
+WHERE = """
+import json, alexbench, matplotlib.figure
+print(json.dumps(alexbench.__file__), flush=True)
+"""

@@ -1,8 +1,11 @@
 """A run by several processes: one of them is killed, and the run goes on from its checkpoint."""
 
+import io
+import pickle
 import signal
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ import torch
 from alexbench.config.execution import Slot
 from alexbench.errors import BadInput, ProcessLost, RunFailed
 from alexbench.launch.process_group import WorkerGroup
-from alexbench.parallel.group import open_store
+from alexbench.parallel.group import open_store, unpacked
 from alexbench.runs import record
 from alexbench.runs.run import Run
 from alexbench.runs.store import RunStore
@@ -74,10 +77,48 @@ def test_a_killed_process_ends_the_run_in_one_line_and_the_next_one_resumes_it(t
     for file in (tmp_path / "runs").iterdir():
         file.unlink()
     whole = second.perform(run, RunStore(tmp_path / "whole"), lambda *_: None, None)
+    heard_on = listening(second)
     second.stop()
+    assert heard_on == {LOOPBACK}
     assert len(whole.history) == 5
     assert result(resumed) == result(whole)
     assert [line.split(" after")[0] for line in heard] == ["resumed"]
+
+
+LOOPBACK = "0100007F"  # 127.0.0.1, as Linux writes it
+
+
+def listening(group: WorkerGroup) -> set[str]:
+    """The addresses at which this process and a group's processes listen."""
+    held = set()
+    for process in ("self", *(str(member.child.process.pid) for member in group.members)):
+        for link in Path(f"/proc/{process}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                held.add(str(link.readlink()))
+    rows = [
+        line.split()
+        for table in ("tcp", "tcp6")
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+    ]
+    return {
+        row[1].partition(":")[0] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in held
+    }
+
+
+def test_what_another_process_sends_is_never_code():
+    class Code:
+        def __reduce__(self):
+            return print, ("run",)
+
+    for made in (pickle.dumps(Code(), protocol=2), torch_bytes(Code())):
+        with pytest.raises((pickle.UnpicklingError, RuntimeError)):
+            unpacked(torch.frombuffer(bytearray(made), dtype=torch.uint8))
+
+
+def torch_bytes(content: object) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
 
 
 def test_a_port_in_use_is_one_clear_line(monkeypatch):

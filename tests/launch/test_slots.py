@@ -1,5 +1,8 @@
 """Devices and threads: nobody gets more than there is."""
 
+import math
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -7,6 +10,7 @@ from alexbench.errors import BadInput
 from alexbench.launch.slots import (
     CONTEXT_BYTES,
     cores,
+    cpu_quota,
     devices,
     find_slots,
     fitting,
@@ -100,3 +104,31 @@ def test_several_runs_a_gpu_need_the_server_of_mps(tmp_path):
     assert not mps_is_on({"CUDA_MPS_PIPE_DIRECTORY": str(tmp_path)})
     (tmp_path / "control").touch()
     assert mps_is_on({"CUDA_MPS_PIPE_DIRECTORY": str(tmp_path)})
+
+
+def test_more_jobs_than_any_machine_runs_are_refused_before_a_list_of_them_is_made():
+    with pytest.raises(BadInput, match="--jobs and --threads should be at most 4096"):
+        find_slots("cpu", 10**9, None, None)
+
+
+def test_a_containers_quota_of_processors_is_obeyed(tmp_path: Path):
+    own, group = tmp_path / "cgroup", tmp_path / "a" / "b"
+    group.mkdir(parents=True)
+    own.write_text("0::/a/b\n")
+    assert cpu_quota(tmp_path, own) == math.inf
+    (tmp_path / "cpu.max").write_text("max 100000\n")
+    (group / "cpu.max").write_text("250000 100000\n")
+    assert cpu_quota(tmp_path, own) == 2.5
+    (tmp_path / "a" / "cpu.max").write_text("150000 100000\n")  # of the group above
+    assert cpu_quota(tmp_path, own) == 1.5
+
+
+def test_a_quota_of_the_first_version_is_obeyed_too(tmp_path: Path):
+    own, group = tmp_path / "cgroup", tmp_path / "cpu,cpuacct" / "box"
+    group.mkdir(parents=True)
+    own.write_text("4:memory:/box\n3:cpu,cpuacct:/box\n")
+    (group / "cpu.cfs_quota_us").write_text("-1\n")
+    (group / "cpu.cfs_period_us").write_text("100000\n")
+    assert cpu_quota(tmp_path, own) == math.inf
+    (group / "cpu.cfs_quota_us").write_text("50000\n")
+    assert cpu_quota(tmp_path, own) == 0.5

@@ -45,8 +45,13 @@ def test_a_report_is_tables_text_and_a_figure(tmp_path: Path) -> None:
 
 def test_markdown_tells_question_verdict_data_and_learning_rates(tmp_path: Path) -> None:
     tuned = [
-        dataclasses.replace(r, tuned={"train.lr": 0.02 if r.variant == "none" else 0.05})
+        dataclasses.replace(
+            r,
+            tuned={"train.lr": rate},
+            config=r.config | {"train": r.config["train"] | {"lr": rate}},
+        )
         for r in with_delta(-1.4)
+        for rate in [0.02 if r.variant == "none" else 0.05]
     ]
     build.write(LRN, "laptop", write_records(tuned, tmp_path))
     text = (tmp_path / "report.md").read_text()
@@ -111,7 +116,8 @@ def test_a_bad_record_is_named_and_the_others_make_their_report(tmp_path: Path) 
         ({"ablation": "pooling"}, "is a record of ablation 'pooling', not 'lrn'"),
         ({"variant": "neither"}, "its variant 'neither' is not in ablations/lrn.yaml"),
         ({"data": GLYPHS | {"sha256": "cd" * 32}}, "used other data"),
-        ({"config": {"train": {"lr": 9.0}}}, "another configuration"),
+        ({"profile": "cifar10"}, "is a record of profile 'cifar10', not 'laptop'"),
+        ({"config": make("none", lr=9.0, epochs=2).config}, "another configuration"),
     ],
 )
 def test_a_record_that_does_not_belong_is_refused(
@@ -249,11 +255,16 @@ def test_an_ablation_without_claims_has_its_place_in_the_index_too(tmp_path: Pat
     assert "lrn, profile laptop" in index_of(tmp_path)
 
 
-def test_a_table_of_another_version_is_bad_input_that_says_what_to_do(tmp_path: Path) -> None:
+def test_a_table_of_another_version_is_named_and_the_index_is_made(tmp_path: Path) -> None:
     (tmp_path / "lrn" / "laptop").mkdir(parents=True)
     (tmp_path / "lrn" / "laptop" / "comparison.csv").write_text("claim,delta\nlrn,1\n")
-    with pytest.raises(BadInput, match=r"comparison\.csv: is of another alexbench"):
-        build.write_index(tmp_path)
+    folder = write_records(with_delta(-1.4), tmp_path / "lrn" / "cifar10-short")
+    build.write(LRN, "laptop", folder)
+    heard: list[str] = []
+    build.write_index(tmp_path, tell=heard.append)
+    assert len(heard) == 1
+    assert "laptop/comparison.csv: is of another alexbench; make it again with" in heard[0]
+    assert "reproduced" in (tmp_path / "index.html").read_text()
 
 
 def test_an_index_over_nothing_says_that_nothing_was_measured(tmp_path: Path) -> None:

@@ -175,6 +175,21 @@ def test_a_png_is_legible_at_eight_centimetres(tmp_path: Path) -> None:
     assert points > 6  # of text, when the figure is 8 cm wide
 
 
+def test_a_png_is_not_sheared_where_its_width_is_no_whole_number_of_pixels(tmp_path: Path) -> None:
+    figure = Figure(figsize=(9.2, 1.003))
+    figure.add_axes((0.5, 0, 0.5, 1)).set(xticks=[], yticks=[])
+    with Image.open(figures.save_png(figure, tmp_path / "line.png")) as png:
+        left = png.convert("L").crop((png.width // 2 - 5, 10, png.width // 2 + 5, png.height - 10))
+    columns = [{left.getpixel((x, y)) for y in range(left.height)} for x in range(left.width)]
+    assert all(len(shades) == 1 for shades in columns)
+    assert columns[0] != columns[5]
+
+
+def test_arms_that_share_their_nets_have_dots_and_no_curves() -> None:
+    assert curves.same_nets([make("centre", 0, (60.0, 30.0)), make("ten_crop", 0, (60.0, 30.0))])
+    assert not curves.same_nets([make("none", 0, (60.0, 30.0)), make("both", 0, (60.0, 31.0))])
+
+
 def test_an_svg_on_a_page_is_well_formed_named_and_escaped() -> None:
     svg = figures.to_svg(forest.draw(ROWS, [], "note"))
     root = ElementTree.fromstring(figures.for_page(svg, "f", 'a "b" <c>'))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from alexbench.report import markdown, tuning_table
+from alexbench.report.text import TextTable
 from tests.records import LRN, make
 
 
@@ -79,3 +80,11 @@ def test_a_tuning_run_of_other_settings_has_no_say() -> None:
 )
 def test_the_records_say_whether_they_were_tuned(runs, line) -> None:
     assert markdown.tuning_line(LRN, runs).startswith(line)
+
+
+def test_a_table_with_more_values_than_arms_is_turned_in_markdown() -> None:
+    wide = TextTable(["train.lr", "0.1", "0.2", "0.4"], [["none", "a", "b", "c"]])
+    turned = markdown.narrow(wide)
+    assert turned.columns == ["train.lr", "none"]
+    assert turned.rows == [["0.1", "a"], ["0.2", "b"], ["0.4", "c"]]
+    assert markdown.narrow(turned) == turned

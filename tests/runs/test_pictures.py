@@ -47,7 +47,7 @@ def test_pictures_are_read_back_for_the_runs_that_are_reported(tmp_path: Path) -
     other = Pictures("id-2", "both", 0, [], [])
     for each in (mine, other):
         pictures.write(each, tmp_path, "embedded")
-    assert pictures.read_folder(tmp_path, ["id-1"]) == ([mine], [])
+    assert pictures.read_folder(tmp_path, {"id-1": None}) == ([mine], [])
     assert not (tmp_path / "examples").exists()
 
 
@@ -55,9 +55,9 @@ def test_images_that_are_not_our_own_lie_apart_and_are_read_back(tmp_path: Path)
     mine = Pictures("id-1", "none", 0, ["AA=="], [Example("BB==", "a", [("a", 99.5)])], 7)
     pictures.write(mine, tmp_path, "image folder")
     assert "BB==" not in (tmp_path / "pictures" / "none-seed0.json").read_text()
-    assert pictures.read_folder(tmp_path, ["id-1"]) == ([mine], [])
+    assert pictures.read_folder(tmp_path, {"id-1": None}) == ([mine], [])
     (tmp_path / "examples" / "none-seed0.json").unlink()  # as in a fresh clone
-    ((kept,), _) = pictures.read_folder(tmp_path, ["id-1"])
+    ((kept,), _) = pictures.read_folder(tmp_path, {"id-1": None})
     assert (kept.kernels, kept.examples) == (["AA=="], [])
 
 
@@ -72,4 +72,4 @@ def test_a_file_that_holds_no_pictures_is_named(tmp_path: Path) -> None:
 
 
 def test_without_a_folder_there_are_no_pictures(tmp_path: Path) -> None:
-    assert pictures.read_folder(tmp_path, ["id-1"]) == ([], [])
+    assert pictures.read_folder(tmp_path, {"id-1": None}) == ([], [])

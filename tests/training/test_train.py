@@ -1,5 +1,7 @@
 """One run: what it depends on, what it records, and how it can end."""
 
+import math
+
 import pytest
 import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
@@ -188,3 +190,29 @@ def test_ten_views_average_the_softmax_and_not_the_logits():
     expected = -mean.log()[torch.arange(24), data.test.labels].mean()
     scores = evaluation.evaluate(Mean(), data.test, pixels, "ten_crop")
     assert scores.loss == pytest.approx(float(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("train_loss", "test_loss"),
+    [(math.nan, 1.0), (1.0, math.inf), (1.0, math.nan), (2e35, 1.0), (1.0, 2e35)],
+)
+def test_a_loss_that_is_no_number_or_absurd_is_a_divergence(train_loss, test_loss):
+    row = {"train_loss": train_loss, "test_loss": test_loss, "train_error": 1.0, "test_error": 1.0}
+    assert ended([row], TrainConfig(epochs=1)) == "diverged"
+    assert ended([row | {"train_loss": 67.0, "test_loss": 67.0}], TrainConfig(epochs=1)) != (
+        "diverged"
+    )
+
+
+def test_weights_that_the_last_step_ruined_are_a_divergence():
+    row = {"train_loss": 1.0, "test_loss": 1.0, "train_error": 1.0, "test_error": 1.0}
+    net = torch.nn.Linear(2, 2)
+    assert ended([row], TrainConfig(epochs=1), net) == "finished"
+    with torch.no_grad():
+        net.bias[1] = math.inf
+    assert ended([row], TrainConfig(epochs=1), net) == "diverged"
+
+
+@pytest.mark.parametrize("lr", [3.0, 1e10])
+def test_a_rate_that_is_far_too_high_ends_as_diverged(lr):
+    assert run(tiny_config(train={"epochs": 3, "lr": lr})).status == "diverged"
