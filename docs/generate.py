@@ -8,6 +8,7 @@ import contextlib
 import io
 import os
 import sys
+import textwrap
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -180,7 +181,8 @@ def make_run() -> str:
         print_comparison(comparison, ablation)
     lines = printed.getvalue().strip().splitlines()
     last = max(index for index, line in enumerate(lines) if not line)
-    shown = [*lines[:PRINTED_LINES], "...", *lines[last + 1 :]]
+    sentence = textwrap.wrap(" ".join(lines[last + 1 :]), WIDTH)
+    shown = [*lines[:PRINTED_LINES], "...", *sentence]
     return "\n".join(["```text", *shown, "```"])
 
 

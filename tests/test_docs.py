@@ -251,7 +251,7 @@ STYLE = """
 body { width: 836px; margin: 0; font: 16px/1.5 sans-serif }
 table { display: block; width: max-content; max-width: 100%; overflow: auto; border-spacing: 0 }
 td, th { padding: 6px 13px; border: 1px solid } code { font: 85% monospace; padding: .2em .4em }
-pre { overflow: auto; padding: 16px; font: 85%/1.45 monospace }
+img { max-width: 100% } pre { overflow: auto; padding: 16px; font: 85%/1.45 monospace }
 """
 
 
