@@ -87,8 +87,7 @@ def train(
     """Train one net, and measure it after every epoch.
 
     A loss or weights that are not finite, and a loss beyond LARGEST_LOSS, end the run as diverged:
-    a result, not an error. With checkpoints it goes on where the last one was made, on a CPU to the
-    bits it would have had; on CUDA, where some kernels add in any order, to other last bits.
+    a result, not an error. With checkpoints it goes on where it was, on a CPU to the same bits.
     group: the processes that train it together; all of them call this, and have one outcome.
     """
     recipe, count = config.train, len(data.train.labels)
