@@ -222,8 +222,8 @@ def save_png(figure: Figure, path: Path, colours: int | None = PALETTE) -> Path:
     """
     whole, png = io.BytesIO(), io.BytesIO()
     with plain_style():
-        figure.savefig(pixels, dpi=DPI, format="png")
-    drawn = Image.open(pixels).convert("RGB")
+        figure.savefig(whole, dpi=DPI, format="png", pil_kwargs={"compress_level": 1})
+    drawn = Image.open(whole).convert("RGB")
     if colours:
         drawn = drawn.quantize(colours, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     drawn.save(png, "png")
