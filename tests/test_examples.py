@@ -34,5 +34,5 @@ def test_the_notebook_runs(tmp_path):
     )
     client.execute(env=os.environ | {"PYTHONPATH": root})
     text = str(notebook.cells)
-    for expected in ("a_wider_net:width", "image/png", "<table>", "paired"):
+    for expected in ("a_wider_net:width", "image/svg+xml", "<table>", "paired"):
         assert expected in text

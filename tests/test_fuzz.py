@@ -26,11 +26,16 @@ from alexbench.report import csv_files, kernel_table
 from alexbench.runs import metric_values, pictures, record
 from tests.records import LRN, make, with_delta
 
-SHORT, LONG = 60, 4000  # inputs of a test
+SHORT = 50  # inputs of a test
 SECONDS = 1.0  # of the processor, for one input
-budget = pytest.mark.parametrize(
-    "inputs", [SHORT, pytest.param(LONG, marks=pytest.mark.slow)], ids=["short", "long"]
-)
+
+
+def budget(long: int) -> pytest.MarkDecorator:
+    """A test with SHORT inputs, and with so many in its long form."""
+    slow = pytest.param(long, marks=pytest.mark.slow)
+    return pytest.mark.parametrize("inputs", [SHORT, slow], ids=["short", "long"])
+
+
 Path_ = tuple[Any, ...]
 
 HOSTILE = [
@@ -123,7 +128,7 @@ def as_yaml(content: Any) -> str:
     return yaml.safe_dump(content, allow_unicode=False, sort_keys=False)
 
 
-@budget
+@budget(1_500)
 def test_an_ablation_file_is_an_ablation_or_bad_input(tmp_path: Path, inputs: int) -> None:
     path = tmp_path / "own.yaml"
 
@@ -143,7 +148,7 @@ ODD_YAML = [
 ]
 
 
-@budget
+@budget(3_000)
 def test_yaml_text_is_content_or_bad_input(tmp_path: Path, inputs: int) -> None:
     path, shipped = tmp_path / "own.yaml", shipped_folder("ablations").glob("*.yaml")
     lines = [line for file in shipped for line in file.read_text().splitlines()]
@@ -156,7 +161,7 @@ def test_yaml_text_is_content_or_bad_input(tmp_path: Path, inputs: int) -> None:
     check(inputs, st.lists(piece, max_size=12), read)
 
 
-@budget
+@budget(1_500)
 def test_settings_are_settings_or_bad_input(inputs: int) -> None:
     value = st.sampled_from(ODD_YAML) | st.text(max_size=20) | values.map(lambda v: json.dumps(v))
     setting = st.tuples(st.sampled_from(known_keys()), value).map("=".join) | st.text(max_size=20)
@@ -180,7 +185,7 @@ def committed() -> list[Any]:
     return [*kinds.values(), json.loads(record._dumps(make()))]
 
 
-@budget
+@budget(8_000)
 def test_a_record_is_read_whole_or_bad_input(tmp_path: Path, inputs: int) -> None:
     path = tmp_path / "record.json"
 
@@ -193,7 +198,7 @@ def test_a_record_is_read_whole_or_bad_input(tmp_path: Path, inputs: int) -> Non
     check(inputs, damages(committed()), read)
 
 
-@budget
+@budget(6_000)
 def test_a_table_is_read_or_bad_input(tmp_path: Path, inputs: int) -> None:
     from alexbench.report import build
 
@@ -216,7 +221,7 @@ def test_a_table_is_read_or_bad_input(tmp_path: Path, inputs: int) -> None:
     check(inputs, st.tuples(st.integers(0, len(cells) - 1), values, st.text(max_size=5)), read)
 
 
-@budget
+@budget(4_000)
 def test_pictures_and_benchmarks_are_read_or_refused(tmp_path: Path, inputs: int) -> None:
     results = shipped_folder("results")
     shown = json.loads(min(results.glob("*/*/pictures/*.json")).read_text())

@@ -6,6 +6,7 @@ wrong is one BadInput that names the file, the layer, the key, the value and wha
 """
 
 import contextlib
+import functools
 import itertools
 import math
 import re
@@ -437,12 +438,14 @@ def is_profile(name: str) -> bool:
     return True
 
 
+@functools.cache
 def load_profile(profile: str) -> ProfileFile:
     """The settings of a profile from its file; raises BadInput for an unknown one."""
     path = shipped_folder("ablations") / "profiles" / f"{profile}.yaml"
     return validate(ProfileFile, read_yaml(path), str(path))
 
 
+@functools.cache
 def load_regime(regime: str) -> RegimePart:
     """The settings of a regime from its file; the paper's are the defaults and have none."""
     if regime == "paper":

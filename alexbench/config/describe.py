@@ -64,7 +64,7 @@ def bounds(schema: Mapping[str, Any]) -> str:
         "maximum": "up to",
         "exclusiveMaximum": "below",
     }
-    said = [f"{word} {schema[key]:g}" for key, word in words.items() if key in schema]
+    said = [f"{word} {schema[key]:,}" for key, word in words.items() if key in schema]
     return " " + " ".join(said) if said else ""
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 from typing_extensions import TypedDict
 
 from alexbench.errors import BadInput
@@ -65,10 +65,20 @@ class Benchmark(TypedDict):
     stats: Samples
 
 
+class Setup(TypedDict):
+    """The device, and what else the machine says of itself."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+
+    processor: Name
+    device: Name
+    num_threads: Annotated[int, Field(ge=1)]
+
+
 class MeasuredOn(TypedDict):
     """The machine that measured."""
 
-    alexbench: Annotated[dict[str, Name | int | float], Field(min_length=1)]
+    alexbench: Setup
 
 
 class Stored(TypedDict):

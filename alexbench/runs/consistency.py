@@ -5,6 +5,7 @@ Types and ranges of single fields are in ``sections``. No torch here.
 
 import base64
 import binascii
+import functools
 import hashlib
 import json
 import math
@@ -13,9 +14,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from alexbench.config.constraints import EIGHT_LAYERS
-from alexbench.config.schema import DEFAULTS, differences
+from alexbench.config.schema import DEFAULTS, Config, differences
 from alexbench.errors import shown
 from alexbench.runs.run import NEIGHBOUR_RATIO, RECIPE_VERSION
 from alexbench.runs.sections import MOST_CLASSES_IN_CONFUSION, RunRecord, was_trained
@@ -24,7 +26,7 @@ NAMED_RUN = re.compile(r"-seed\d+-[0-9a-f]{10}$")  # the end of Run.stem
 LRN_IMPLEMENTATIONS = ("native", "triton", "banded", "slices")  # what a run's id may name
 TIMES = ("train_seconds", "step_seconds", "peak_memory_bytes")
 LARGEST = 1e300  # a setting that is a number
-FINISHED_LOSS = 1e12  # nats: far beyond any that can still fall
+FINISHED_LOSS = 1e6  # nats: training ends a run with a larger one as diverged
 # The first records that have these keys; earlier ones lack them.
 SHA256_OF_SINCE, SATURATIONS_SINCE = "2026-11-26", "2026-11-24T16"
 
@@ -55,6 +57,10 @@ def settings(record: RunRecord) -> Iterator[str]:
         if section not in record.config:
             yield f"key 'config.{section}': field required"
             return
+    try:
+        yield from wrong_settings(json.dumps(record.config))
+    except ValueError:  # a number of thousands of digits
+        yield "key 'config': is not allowed"
     train, evaluate = record.config["train"], record.config["evaluate"]
     for key in ("lr", "epochs", "target_train_error"):
         if key not in train:
@@ -69,6 +75,20 @@ def settings(record: RunRecord) -> Iterator[str]:
     ):
         if not right:
             yield f"key 'config.{key}': {shown(value)} is not allowed"
+
+
+@functools.lru_cache(maxsize=1000)  # seeds have one configuration
+def wrong_settings(config: str) -> tuple[str, ...]:
+    """What is wrong with a configuration (JSON); settings of another version are allowed."""
+    try:
+        Config.model_validate(json.loads(config))
+    except ValidationError as error:
+        return tuple(
+            f"key 'config.{'.'.join(map(shown, each['loc']))}': {each['msg'].lower()}"
+            for each in error.errors(include_url=False, include_context=False)
+            if each["type"] != "extra_forbidden"
+        )
+    return ()
 
 
 def is_number(value: object) -> bool:

@@ -18,7 +18,7 @@ def test_every_setting_of_a_run_is_told_with_its_meaning():
 def test_allowed_values_are_told_in_words():
     told = {knob.key: knob.allowed for knob in describe.knobs()}
     assert told["model.lrn"] == "none, conv1, conv2, both, gain_only"
-    assert told["data.train_images"] == "a whole number above 0 or null"
+    assert told["data.train_images"] == "a whole number above 0 up to 1,000,000,000 or null"
     assert told["model.dropout"] == "a number from 0 below 1"
     assert told["train.layer_lr_factor"] == "layer -> a number from 0"
     assert told["train.bias_lr"] == "a list, each a pair of two: a number from 0"

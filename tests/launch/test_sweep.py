@@ -13,7 +13,7 @@ from alexbench.config.execution import Slot
 from alexbench.errors import BadInput, RunFailed
 from alexbench.launch import estimate, sweep
 from alexbench.launch.inspector import gpu
-from alexbench.runs import record
+from alexbench.runs import asked_with, record
 from alexbench.runs.run import run_id
 from alexbench.training.numerics import has_bf16
 from tests.sweeps import ABLATION
@@ -129,7 +129,10 @@ def test_tuning_uses_other_seeds_and_extends_a_grid_whose_best_is_at_its_edge(ab
 def test_what_is_set_by_hand_never_mixes_with_the_profiles_own_records(ablation, tmp_path):
     settings = ["train.lr=0.1"]
     alexbench.run(ablation, seeds=1, settings=settings, results=str(tmp_path), jobs=1)
-    assert [path.name for path in (tmp_path / "tiny").iterdir()] == ["laptop,train.lr=0.1"]
+    (folder,) = (tmp_path / "tiny").iterdir()
+    assert folder.name == asked_with.folder_name("laptop", {"train.lr": 0.1})
+    assert asked_with.read(folder) == {"train.lr": 0.1}
+    assert "laptop,train.lr=0.1" in (folder / "report.md").read_text()
 
 
 def test_a_record_that_cannot_be_written_ends_the_sweep_and_keeps_the_others(ablation, tmp_path):

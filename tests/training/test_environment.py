@@ -24,8 +24,8 @@ def test_processors_of_one_name_with_other_instructions_are_two_processors():
     assert told == f"{name} (DEFAULT)"
 
 
-def test_an_installed_package_does_not_claim_that_nothing_was_changed(monkeypatch):
-    monkeypatch.setenv("GIT_DIR", "/dev/null")  # as where there is no checkout
+def test_nobody_claims_that_nothing_was_changed_where_it_is_not_known(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))  # no git here
     environment.git.cache_clear()
     told = environment.describe(torch.device("cpu"), TrainConfig(), jobs=1)
     environment.git.cache_clear()
