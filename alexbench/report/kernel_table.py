@@ -160,7 +160,7 @@ def read(measured: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The rows of what pytest-benchmark measured, and its machine; raises BadInput."""
     try:
         content = measured.read_bytes() if measured.is_file() else b""
-        _ADAPTER.validate_json(content)
+        _ADAPTER.validate_json(content, strict=True)
         stored = json.loads(content)
         return rows(stored), stored["machine_info"]["alexbench"]
     except (OSError, ValueError, RecursionError):

