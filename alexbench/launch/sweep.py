@@ -110,7 +110,8 @@ def prepare(
     """
     seeds, asked = options.seeds, options.run
     if seeds is not None and not 1 <= seeds <= MOST_SEEDS:
-        raise BadInput(f"seeds: {seeds} is not allowed, it should be from 1 to {MOST_SEEDS}")
+        allowed = "1 or more" if seeds < 1 else f"at most {MOST_SEEDS}"
+        raise BadInput(f"seeds: {seeds} is not allowed, it should be {allowed}")
     loaded = load_ablation(ablation, profile, seeds, options.settings)
     check_launcher(options.jobs, asked)
     inspector = Inspector(here="torch" in sys.modules)

@@ -35,7 +35,7 @@ def test_an_absurd_size_is_refused_with_its_bound(key: str, value: float):
 
 
 def test_a_million_seeds_are_refused():
-    with pytest.raises(BadInput, match=r"^seeds: 1000000 is not allowed, it should be from 1 to"):
+    with pytest.raises(BadInput, match="seeds: 1000000 is not allowed, it should be at most 1000"):
         prepare("lrn", options=SweepOptions(seeds=10**6))
 
 
