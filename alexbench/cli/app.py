@@ -12,7 +12,7 @@ import typer
 
 from alexbench.config.ablation import PROFILES, REGIMES, load_ablation, shipped_ablations
 from alexbench.config.execution import RunOptions, execution
-from alexbench.errors import BadInput, one_line, printable
+from alexbench.errors import BadInput, RunFailed, one_line, printable
 
 if TYPE_CHECKING:  # --help, list and show load neither pandas nor what reads records
     import pandas as pd
@@ -32,6 +32,12 @@ Name = Annotated[
     str,
     typer.Argument(
         help="An ablation: a shipped name, or a YAML file.", autocompletion=shipped_ablations
+    ),
+]
+Names = Annotated[
+    list[str],
+    typer.Argument(
+        help="Ablations: shipped names, or YAML files.", autocompletion=shipped_ablations
     ),
 ]
 Profile = Annotated[
@@ -81,7 +87,7 @@ def options(
 
 @app.command()
 def run(
-    ablation: Name,
+    ablations: Names,
     profile: Profile = "laptop",
     seeds: Seeds = None,
     set_: Set = [],  # noqa: B006 - typer copies it
@@ -121,7 +127,7 @@ def run(
         bool, typer.Option("--tensorboard", help="Write curves for TensorBoard.")
     ] = False,
 ) -> None:
-    """Train the missing runs of an ablation, and print the comparison with the paper."""
+    """Train the missing runs of ablations, one after the other, and compare each with the paper."""
     from alexbench.launch import sweep
 
     how = execution(
@@ -138,12 +144,22 @@ def run(
     options = sweep.SweepOptions(
         seeds, set_, device, data_root, results, number_of(jobs), threads, how
     )
-    prepared = sweep.prepare(ablation, profile, options)
-    result = sweep.carry_out(prepared)
-    print_comparison(result.rows, prepared.ablation)
-    if finding := prepared.ablation.finding_for(prepared.folder.name):
-        typer.echo(f"Found in the records that ship with alexbench: {finding}\n")
-    typer.echo(f"Tables, curves and records are in {prepared.folder}")
+    for name in ablations[1:]:
+        load_ablation(name, profile, seeds, set_)  # all that can be refused, before one trains
+    failed = []
+    for name in ablations:
+        prepared = sweep.prepare(name, profile, options)
+        try:
+            result = sweep.carry_out(prepared)
+        except RunFailed as error:
+            failed.append(str(error))
+            continue
+        print_comparison(result.rows, prepared.ablation)
+        if finding := prepared.ablation.finding_for(prepared.folder.name):
+            typer.echo(f"Found in the records that ship with alexbench: {finding}\n")
+        typer.echo(f"Tables, curves and records are in {prepared.folder}")
+    if failed:
+        raise RunFailed("; ".join(failed))
 
 
 @app.command()

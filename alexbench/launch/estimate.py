@@ -140,11 +140,21 @@ def seen(variant: str, records: Sequence[RunRecord]) -> Estimate | None:
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows with memory in MB and time in words."""
+    """A row for runs that differ in their seeds alone, with memory in MB and time in words."""
     shown = table.drop(columns="jobs").rename(columns={"memory_bytes": "memory", "seconds": "time"})
     shown["memory"] = [f"{each / 1e6:.0f} MB" for each in table["memory_bytes"]]
     shown["time"] = [duration(each) for each in table["seconds"]]
-    return shown
+    alike = [name for name in shown.columns if name != "seed"]
+    folded = shown.groupby(alike, sort=False, dropna=False)["seed"].agg(seeds_of).reset_index()
+    return folded[list(shown.columns)].rename(columns={"seed": "seeds", "time": "time each"})
+
+
+def seeds_of(seeds: "pd.Series[int]") -> str:
+    """``0 to 3`` for seeds in a row, ``0, 2`` for others; ``0 to 3, 3 rates`` where they repeat."""
+    each = sorted(set(seeds))
+    in_a_row = len(each) > 2 and each == list(range(each[0], each[-1] + 1))
+    said = f"{each[0]} to {each[-1]}" if in_a_row else ", ".join(map(str, each))
+    return f"{said}, {len(seeds) // len(each)} rates" if len(seeds) > len(each) else said
 
 
 def total(table: pd.DataFrame, tuning: int, sweep: Sweep) -> str:

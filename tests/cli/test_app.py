@@ -12,6 +12,7 @@ import pytest
 
 from alexbench.cli.bench import gate_markdown
 from alexbench.config.describe import knobs
+from tests.sweeps import ABLATION
 
 RESULTS = Path(__file__).parents[2] / "results"
 
@@ -35,7 +36,22 @@ def test_plan_says_what_would_train_and_trains_nothing(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "gain_only" in done.stdout
     assert "15 runs to train" in done.stdout
+    assert done.stdout.count(" 0 to 2 ") == 5  # a row a variant
     assert not list(tmp_path.rglob("*.json"))
+
+
+def test_run_takes_several_ablations_and_refuses_a_wrong_one_before_any_trains(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.yaml").write_text(ABLATION)
+    where = ("--seeds", "1", "--results", "found", "--jobs", "1")
+    refused = alexbench("run", "one.yaml", "none.yaml", *where, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert not list(tmp_path.rglob("*.json"))
+    done = alexbench("run", "one.yaml", "two.yaml", *where, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for name in ("one", "two"):
+        assert f"records are in found/{name}/laptop" in done.stdout
+        assert (tmp_path / "found" / name / "laptop" / "comparison.csv").is_file()
 
 
 def test_report_makes_tables_and_figures_of_runs_and_kernels_again(tmp_path):
