@@ -42,8 +42,8 @@ MACHINE = {
     "processor": "a processor",
     "device": "cpu",
     "num_threads": 1,
-    "jobs": 1,
     "precision": "ieee",
+    "jobs": 1,
     "date": "2026-01-01T00:00:00+00:00",
 }
 

@@ -281,8 +281,11 @@ def measured(record: RunRecord) -> Iterator[str]:
             return
     if tested and found["views"] != views:
         yield f"key 'measurements.views': {shown(found['views'])}, but the run has {shown(views)}"
-    if tested and (found["test_loss"] or 0.0) > FINISHED_LOSS:
-        yield "key 'measurements.test_loss': and the run did not diverge"
+    loss = found.get("test_loss", 0.0)
+    if tested and (loss is None or loss > FINISHED_LOSS):
+        yield f"key 'measurements.test_loss': {shown(loss)}, and the run did not diverge"
+    if tested and found["top5_error"] is None and len(record.data["classes"]) > 5:
+        yield "key 'measurements.top5_error': null, and the run did not diverge"
     if average and found["nets"] != in_config(record, "evaluate", "nets"):
         yield "key 'measurements.nets': another number in the configuration"
     kernels = found.get("kernel_saturations", [])

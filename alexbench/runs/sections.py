@@ -129,7 +129,7 @@ class Environment(TypedDict):
     trained_for: NotRequired[Text]  # <ablation>/<profile>, if the record is a copy
     commit: Annotated[str, Field(pattern=r"^[0-9a-f]{7,64}$")] | None
     dirty: bool | None  # None: not known, as in an installed package
-    versions: dict[str, Annotated[str, Field(min_length=1, max_length=100)] | int | None]
+    versions: dict[Text, Text | Annotated[int, Field(ge=1, le=10**8)] | None]
     processor: Text
     device: Text
     num_threads: Annotated[int, Field(ge=1, le=10**5)]

@@ -10,6 +10,8 @@ from PIL import Image
 from alexbench.runs import pictures
 from alexbench.runs.pictures import Example, Pictures
 
+PNG, OTHER = (pictures.to_png(np.full((4, 4, 3), grey, np.uint8)) for grey in (0, 9))
+
 
 def pixels(png: str) -> np.ndarray:
     with Image.open(io.BytesIO(base64.b64decode(png))) as image:
@@ -43,7 +45,7 @@ def test_a_large_image_is_reduced() -> None:
 
 
 def test_pictures_are_read_back_for_the_runs_that_are_reported(tmp_path: Path) -> None:
-    mine = Pictures("id-1", "none", 0, ["AA=="], [Example("AA==", "a", [("a", 99.5)])])
+    mine = Pictures("id-1", "none", 0, [PNG], [Example(PNG, "a", [("a", 99.5)])])
     other = Pictures("id-2", "both", 0, [], [])
     for each in (mine, other):
         pictures.write(each, tmp_path, "embedded")
@@ -52,13 +54,13 @@ def test_pictures_are_read_back_for_the_runs_that_are_reported(tmp_path: Path) -
 
 
 def test_images_that_are_not_our_own_lie_apart_and_are_read_back(tmp_path: Path) -> None:
-    mine = Pictures("id-1", "none", 0, ["AA=="], [Example("BB==", "a", [("a", 99.5)])], 7)
+    mine = Pictures("id-1", "none", 0, [PNG], [Example(OTHER, "a", [("a", 99.5)])], 7)
     pictures.write(mine, tmp_path, "image folder")
-    assert "BB==" not in (tmp_path / "pictures" / "none-seed0.json").read_text()
+    assert OTHER not in (tmp_path / "pictures" / "none-seed0.json").read_text()
     assert pictures.read_folder(tmp_path, {"id-1": None}) == ([mine], [])
     (tmp_path / "examples" / "none-seed0.json").unlink()  # as in a fresh clone
     ((kept,), _) = pictures.read_folder(tmp_path, {"id-1": None})
-    assert (kept.kernels, kept.examples) == (["AA=="], [])
+    assert (kept.kernels, kept.examples) == ([PNG], [])
 
 
 def test_a_file_that_holds_no_pictures_is_named(tmp_path: Path) -> None:

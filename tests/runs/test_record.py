@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import resource
 import time
 from pathlib import Path
 from typing import Any
@@ -64,10 +65,17 @@ def test_a_diverged_run_has_no_correctness() -> None:
 
 def test_a_disk_that_takes_nothing_is_one_line_and_leaves_the_old_record(tmp_path: Path) -> None:
     record.write(make(seed=1), tmp_path / "a.json")
-    (tmp_path / "a.json.partial").mkdir()  # nobody can open this for writing, not even root
-    with pytest.raises(RunFailed, match=r"a\.json: cannot be written \(Is a directory\)"):
-        record.write(make(seed=2), tmp_path / "a.json")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(
+        resource.RLIMIT_FSIZE, (100, before[1])
+    )  # no file of more bytes, even root's
+    try:
+        with pytest.raises(RunFailed, match=r"a\.json: cannot be written \(File too large\)"):
+            record.write(make(seed=2), tmp_path / "a.json")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert record.read(tmp_path / "a.json").seed == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
 def damage(path: Path, how: str) -> None:

@@ -12,7 +12,7 @@ from alexbench.runs import record
 from alexbench.runs.record import RunRecord
 from alexbench.runs.run import Run
 from alexbench.runs.store import RunStore
-from tests.records import MACHINE, of_run
+from tests.records import GLYPHS, MACHINE, of_run
 from tests.sweeps import ABLATION, prepare, runs_of
 
 TUNED = ABLATION.replace(
@@ -110,9 +110,19 @@ def test_runs_that_keep_outputs_or_are_timed_alone_are_always_trained(run, store
     assert own.copy_known([run]) == ["other/laptop"]
 
 
-def test_nothing_is_copied_when_told_so(tmp_path, run, stores):
+def test_nothing_is_copied_when_told_so(tmp_path, stores):
     own, other = stores
-    record.write(of_run(run, ablation="other"), other.record_path(run))
     prepared = prepare(tmp_path, seeds=1, reuse=False)
+    run = runs_of(prepared)[0]
+    numerics = prepared.identity(run.config)
+    done = of_run(
+        run,
+        ablation="other",
+        data=GLYPHS | {"sha256": numerics["data_sha256"]},
+        environment=MACHINE | {"num_threads": numerics["num_threads"]},
+    )
+    assert done.run_id == run.run_id
+    record.write(done, other.record_path(run))
+    assert own.known([run])
     sweep.carry_out(prepared)
     assert "trained_for" not in record.read(own.record_path(run)).environment

@@ -136,13 +136,16 @@ def step_alexnet_small(device: torch.device) -> Call:
     return step(device, model, loaded(device, 1, 1024))
 
 
-LARGE: Shape = (128, 96, 55, 55)
+LARGE: Shape = (128, 96, 55, 55)  # conv1 of AlexNet, larger than a GPU's L2 cache
+CUDA_STEP_IMAGES = 2048
 CASES: dict[str, Callable[[torch.device], Call]] = {
     "lrn_auto": lambda device: lrn(device, "auto", loaded(device, (16, 64, 16, 16), LARGE)),
     "lrn_banded": lambda device: lrn(device, "banded", loaded(device, (4, 64, 16, 16), LARGE)),
     "augment": augment,
     "batches": batches,
-    "step_cifar4": lambda device: step(device, {"name": "cifar4"}, loaded(device, 1, 2048)),
+    "step_cifar4": lambda device: step(
+        device, {"name": "cifar4"}, loaded(device, 1, CUDA_STEP_IMAGES)
+    ),
     "step_alexnet_small": step_alexnet_small,
     "evaluation": evaluation,
     "checkpoint": checkpoint,

@@ -204,5 +204,5 @@ def test_a_folder_in_place_of_a_revision_needs_no_git_and_keeps_the_callers_path
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "elsewhere"))
     head = tmp_path / "head"
     report = gate(str(tmp_path / "base"), "cpu", rounds=5, cases=["augment"], repository=head)
-    assert list(report.timings["case"]) == ["augment"]
+    assert set(report.timings["case"]) == {"augment"}
     assert len(report.counters) == 0

@@ -1,7 +1,7 @@
 """The gate's cases are large enough for the device that they are meant for."""
 
 from alexbench.bench.cost import cost
-from alexbench.bench.gate.worker import LOADS
+from alexbench.bench.gate.worker import CUDA_STEP_IMAGES, LARGE
 from alexbench.bench.shapes import Norm, TrainStep
 from alexbench.bench.steps import step_config, step_cost
 
@@ -10,16 +10,14 @@ LAUNCH_SECONDS = 5e-6  # of the host, a kernel
 
 
 def test_on_cuda_normalization_takes_longer_than_its_launches():
-    for batch, channels, side, _ in (LOADS["cuda"].lrn_auto, LOADS["cuda"].lrn_banded):
-        norm = Norm("norm", channels, side)
-        moved = sum(cost(norm, way, batch, 4).bytes for way in ("forward", "backward"))
-        assert moved / BYTES_A_SECOND > 20 * LAUNCH_SECONDS
-        assert moved > 10 * (50 << 20)  # the L2 cache
+    batch, channels, side, _ = LARGE
+    norm = Norm("norm", channels, side)
+    moved = sum(cost(norm, way, batch, 4).bytes for way in ("forward", "backward"))
+    assert moved / BYTES_A_SECOND > 20 * LAUNCH_SECONDS
+    assert moved > 10 * (50 << 20)  # the L2 cache
 
 
 def test_on_cuda_a_step_takes_longer_than_its_launches():
-    images = LOADS["cuda"].step_cifar4
-    flops = step_cost(step_config(TrainStep("cifar4", 32, 10, cpu_batch=1)), 10, images).flops
+    step = step_config(TrainStep("cifar4", 32, 10, cpu_batch=1))
+    flops = step_cost(step, 10, CUDA_STEP_IMAGES).flops
     assert flops / FLOPS_A_SECOND > 2 * 70 * LAUNCH_SECONDS
-    assert LOADS["cuda"].step_alexnet_small >= 128
-    assert LOADS["cuda"].width == 1.0
