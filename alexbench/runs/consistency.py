@@ -7,6 +7,7 @@ import base64
 import binascii
 import functools
 import hashlib
+import itertools
 import json
 import math
 import re
@@ -127,24 +128,35 @@ def possible_ids(record: RunRecord) -> Iterator[str]:
     if on_cpu and (placed or in_config(record, "train", "alone")):
         threads += range(1, 129)  # the id has those of the sweep's other runs
     tuned_on = ({}, {"tuned_on": "all images"}) if record.purpose == "tune" else ({},)
-    for num_threads in threads:
-        for lrn in LRN_IMPLEMENTATIONS if has_lrn else (None,):
-            for also in tuned_on:
-                numerics = to_json(
-                    {
-                        "data_sha256": record.data["sha256"],
-                        "device": "cpu" if on_cpu else "cuda",
-                        "num_threads": num_threads,
-                        "lrn": lrn,
-                        **also,
-                    }
-                )
-                for recipe in range(RECIPE_VERSION, 0, -1):
-                    text = (
-                        f'{{"config":{config},"identity":{numerics},"recipe_version":{recipe},'
-                        f'"seed":{record.seed}}}'
-                    )
-                    yield hashlib.sha256(text.encode()).hexdigest()
+    implementations = LRN_IMPLEMENTATIONS if has_lrn else (None,)
+    for num_threads, device, lrn, also in itertools.product(
+        threads, possible_devices(record), implementations, tuned_on
+    ):
+        numerics = to_json(
+            {
+                "data_sha256": record.data["sha256"],
+                "device": device,
+                "num_threads": num_threads,
+                "lrn": lrn,
+                **also,
+            }
+        )
+        for recipe in range(RECIPE_VERSION, 0, -1):
+            text = (
+                f'{{"config":{config},"identity":{numerics},"recipe_version":{recipe},'
+                f'"seed":{record.seed}}}'
+            )
+            yield hashlib.sha256(text.encode()).hexdigest()
+
+
+def possible_devices(record: RunRecord) -> tuple[object, ...]:
+    """The device as ids have it: cpu, or the GPU with its driver and torch (formerly cuda)."""
+    environment = record.environment
+    if environment["device"] == "cpu":
+        return ("cpu",)
+    versions = environment["versions"]
+    driver, torch = versions.get("driver", "unknown"), versions.get("torch")
+    return ({"device": environment["device"], "driver": driver, "torch": torch}, "cuda")
 
 
 def to_json(content: object) -> str:

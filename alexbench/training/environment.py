@@ -74,7 +74,7 @@ def gpu(device: torch.device) -> dict[str, str]:
     return {
         "device": torch.cuda.get_device_name(device),
         "driver": driver(),
-        "torch": torch.__version__,
+        "torch": importlib.metadata.version("torch"),
     }
 
 

@@ -14,10 +14,12 @@ import torch
 
 from alexbench.config.execution import Slot
 from alexbench.errors import BadInput, ProcessLost, RunFailed
+from alexbench.kernels import resolve
+from alexbench.launch.inspector import data_sha256
 from alexbench.launch.process_group import WorkerGroup
 from alexbench.parallel.group import open_store, unpacked
 from alexbench.runs import record
-from alexbench.runs.run import Run
+from alexbench.runs.run import Run, run_id
 from alexbench.runs.store import RunStore
 from alexbench.training.checkpoint import Checkpoints
 from tests.tiny import tiny_config
@@ -33,7 +35,14 @@ TIMES = ("train_seconds", "evaluate_seconds", "images_per_second")
 
 
 def made(seed: int) -> Run:
-    return Run("tiny", "laptop", "processes", seed, "measure", CONFIG, {}, f"{seed}" * 64)
+    numerics = {
+        "data_sha256": data_sha256(CONFIG.data, None),
+        "device": "cpu",
+        "num_threads": 1,
+        "lrn": resolve("cpu"),
+    }
+    own = run_id(CONFIG, seed, numerics)
+    return Run("tiny", "laptop", "processes", seed, "measure", CONFIG, {}, own)
 
 
 def checkpoints(folder: Path, run: Run, heard: list[str] | None = None) -> Checkpoints:
