@@ -39,9 +39,10 @@ def panels(records: Sequence[RunRecord]) -> list[str]:
 
 def same_nets(records: Sequence[RunRecord]) -> bool:
     """Whether arms only test the nets of another in other ways, so that their curves are one."""
-    arms: dict[str, list[tuple[int, list[float]]]] = {}
+    arms: dict[str, list[tuple[int, list[float | None]]]] = {}
     for run in sorted(records, key=lambda run: run.seed):
-        arms.setdefault(run.variant, []).append((run.seed, errors(run, "test_error")))
+        seen = [*errors(run, "test_error"), *(row["train_loss"] for row in run.history)]
+        arms.setdefault(run.variant, []).append((run.seed, seen))
     return any(one == other for one, other in itertools.combinations(arms.values(), 2))
 
 

@@ -1,6 +1,7 @@
 """Confusion counts and what is read off them."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,8 +23,9 @@ def test_precision_recall_and_f1_by_hand() -> None:
 
 
 def test_confusions_are_pooled_over_the_runs_that_have_one() -> None:
-    runs = [make(confusion=[[1, 2], [3, 4]]), make(confusion=[[1, 0], [0, 1]]), make()]
+    counts = ([[1, 2], [3, 4]], [[1, 0], [0, 1]], None)
+    runs = [replace(make(), confusion=each) for each in counts]
     pooled = confusion.pooled_confusion(runs)
     assert pooled is not None
     assert pooled.tolist() == [[2, 2], [3, 5]]
-    assert confusion.pooled_confusion([make()]) is None
+    assert confusion.pooled_confusion(runs[2:]) is None

@@ -49,7 +49,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def fill(question: Question, folder: Path, data: dict[str, object] = DATA) -> None:
     """Write records and pictures of every variant, and the report."""
-    rng = np.random.default_rng(1)
+    rng, first = np.random.default_rng(1), ""
     size = len(data["classes"])  # type: ignore[arg-type]
     for place, variant in enumerate(question.variants):
         for seed in range(4):
@@ -64,6 +64,7 @@ def fill(question: Question, folder: Path, data: dict[str, object] = DATA) -> No
                 confusion=(np.eye(size, dtype=int) * 15 + 1).tolist(),
             )
             run = replace(run, tuned={"train.lr": 0.01})
+            first = first or run.run_id
             record.write(run, folder / "runs" / f"{variant}-{seed}.json")
             for lr in (0.005, 0.01, 0.02):
                 tried = make(
@@ -84,7 +85,7 @@ def fill(question: Question, folder: Path, data: dict[str, object] = DATA) -> No
     near = pictures.neighbours(images, range(6), rng.random(6).tolist(), list(data["classes"]))  # type: ignore[call-overload]
     shown = [replace(each, neighbours=near) for each in shown]
     kernels = pictures.kernels_to_png(rng.normal(0, 1, (8, 3, 5, 5)))
-    pictures.write(pictures.Pictures("none-0", "none", 0, kernels, shown, 1000), folder, "embedded")
+    pictures.write(pictures.Pictures(first, "none", 0, kernels, shown, 1000), folder, "embedded")
     build.write(question, question.profile, folder)
 
 

@@ -108,7 +108,9 @@ def test_a_run_leaves_pictures_of_the_images_asked_for_unless_it_diverged(tmp_pa
         run = Run("pets", "laptop", name, 0, "measure", settings, {}, f"id of {name}")
         slot = Slot(num_threads=torch.get_num_threads())
         assert perform(run, slot, RunStore(tmp_path), lambda *_: None).status == name
-    (kept,), refusals = pictures.read_folder(tmp_path, ["id of finished", "id of diverged"])
+    (kept,), refusals = pictures.read_folder(
+        tmp_path, {"id of finished": "finished-seed0", "id of diverged": "diverged-seed0"}
+    )
     assert refusals == []
     assert [example.label for example in kept.examples] == ["Z", "D"]
     assert kept.searched == 30
