@@ -192,7 +192,7 @@ def write_index(
     return written.whole()
 
 
-def read_tables(results: Path, tell: Callable[[str], None]) -> Comparisons:
+def read_tables(results: Path, tell: Callable[[str], None] = lambda line: None) -> Comparisons:
     """Return the folder and the comparison of every ablation and profile below results/.
 
     ``tell`` hears a line for each table that is none; the others are returned.

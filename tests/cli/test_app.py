@@ -101,7 +101,9 @@ def test_a_folder_without_a_report_is_named_after_the_reports_of_the_others(tmp_
         shutil.copy(path, tmp_path / "weight_decay/laptop/runs")
     done = alexbench("report", "--results", str(tmp_path))
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith(f"error: {tmp_path}/lrn/old: unknown profile 'old'")
+    assert done.stderr.splitlines()[-1].startswith(
+        f"error: {tmp_path}/lrn/old: unknown profile 'old'"
+    )
     assert f"{tmp_path}/weight_decay/laptop/report.md" in done.stdout.splitlines()
 
 
