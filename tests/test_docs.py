@@ -15,7 +15,6 @@ import yaml
 
 from alexbench.__main__ import app
 from alexbench.config.ablation import load_ablation
-from alexbench.config.overrides import parse_settings
 from tests.browser import Page, chromium, needs_chromium
 
 ROOT = Path(__file__).parent.parent
@@ -221,7 +220,8 @@ def test_a_command_that_can_run_here_runs(command, workspace):
 def test_a_command_that_takes_long_or_needs_more_is_read_as_meant(command):
     name, options = parsed(words_of(command.text))
     if name in ("run", "plan"):
-        load_ablation(options["ablation"], options["profile"], parse_settings(options["set_"]))
+        for name in options.get("ablations") or [options["ablation"]]:
+            load_ablation(name, options["profile"], settings=options["set_"])
 
 
 @pytest.mark.slow

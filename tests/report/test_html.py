@@ -49,8 +49,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def fill(question: Question, folder: Path, data: dict[str, object] = DATA) -> None:
     """Write records and pictures of every variant, and the report."""
-    rng, first = np.random.default_rng(1), ""
-    size = len(data["classes"])  # type: ignore[arg-type]
+    rng = np.random.default_rng(1)
+    size, ids = len(data["classes"]), dict[tuple[str, int], str]()  # type: ignore[arg-type]
     for place, variant in enumerate(question.variants):
         for seed in range(4):
             errors = 20 + 40 * 0.7 ** np.arange(8) + 2 * place + rng.normal(0, 0.3, 8)
@@ -64,8 +64,8 @@ def fill(question: Question, folder: Path, data: dict[str, object] = DATA) -> No
                 confusion=(np.eye(size, dtype=int) * 15 + 1).tolist(),
             )
             run = replace(run, tuned={"train.lr": 0.01})
-            first = first or run.run_id
             record.write(run, folder / "runs" / f"{variant}-{seed}.json")
+            ids[variant, seed] = run.run_id
             for lr in (0.005, 0.01, 0.02):
                 tried = make(
                     variant,
@@ -75,7 +75,6 @@ def fill(question: Question, folder: Path, data: dict[str, object] = DATA) -> No
                     lr=lr,
                     purpose="tune",
                     ablation=question.name,
-                    run_id=f"{variant}-{seed}-{lr}",
                 )
                 record.write(tried, folder / "tuning" / f"{variant}-{seed}-{lr}.json")
     images = rng.integers(0, 255, (6, 32, 32, 3)).astype(np.uint8)
@@ -85,7 +84,9 @@ def fill(question: Question, folder: Path, data: dict[str, object] = DATA) -> No
     near = pictures.neighbours(images, range(6), rng.random(6).tolist(), list(data["classes"]))  # type: ignore[call-overload]
     shown = [replace(each, neighbours=near) for each in shown]
     kernels = pictures.kernels_to_png(rng.normal(0, 1, (8, 3, 5, 5)))
-    pictures.write(pictures.Pictures(first, "none", 0, kernels, shown, 1000), folder, "embedded")
+    pictures.write(
+        pictures.Pictures(ids["none", 0], "none", 0, kernels, shown, 1000), folder, "embedded"
+    )
     build.write(question, question.profile, folder)
 
 
