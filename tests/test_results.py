@@ -61,7 +61,10 @@ def test_the_committed_tables_are_made_from_the_committed_records(
             assert_same_figure(folder / name, tmp_path / name)
 
 
-MEASURES = ("delta", "ci_low", "ci_high", "paper_delta", "paper_se", "share")
+MEASURES = (
+    *("delta", "ci_low", "ci_high", "paper_delta", "paper_se", "share"),
+    *("baseline_mean", "variant_mean"),
+)
 DECIMAL = re.compile(r"\d+\.\d+")
 
 

@@ -9,7 +9,7 @@ from alexbench.analysis import stats
 from alexbench.analysis.comparison import ComparisonRow
 from alexbench.analysis.pairs import at_best_rate, by_rate, chosen
 from alexbench.config import metrics
-from alexbench.config.ablation import SET_BY_HAND, Ablation
+from alexbench.config.ablation import Ablation
 from alexbench.errors import printable
 from alexbench.report import text
 from alexbench.report.material import Material
@@ -192,7 +192,7 @@ def tuning_line(ablation: Ablation, records: Sequence[RunRecord]) -> str:
     if ablation.tune_reason:
         return f"Not tuned: {ablation.tune_reason}"
     if not any(map(chosen, records)):  # the file alone does not know
-        return f"Not tuned: {SET_BY_HAND}"
+        return "Not tuned: the settings were given."
     return "Tuned settings were chosen for each variant on seeds that are not measured."
 
 
