@@ -50,7 +50,6 @@ def test_of_ten_slower_heads_all_fail_and_of_twenty_equal_ones_none():
 def test_a_training_step_that_sleeps_fails_by_the_wall_time():
     table = sleepy_test(runs=1, rounds=8).set_index("clock")
     assert table["fail"]["wall"] == 1
-    assert table["fail"]["work"] == 0  # the processor has no more to do
 
 
 @pytest.mark.slow
