@@ -28,7 +28,11 @@ from alexbench.report.results_page import markdown, put_into
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results"
 # the findings of the README: an ablation and a profile each
-FINDINGS = (("relu", "laptop-authors"), ("lrn", "cifar10-short"), ("dropout", "cifar10-short"))
+FINDINGS = (
+    ("relu", "cifar10-short-authors"),
+    ("lrn", "cifar10-short"),
+    ("dropout", "cifar10-short"),
+)
 WIDTH = 90  # characters of a printed line in the README
 PRINTED_LINES = 8  # of the comparison; the sentence behind it follows
 
