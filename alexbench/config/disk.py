@@ -12,7 +12,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import IO, TextIO
 
-from alexbench.errors import BadInput, RunFailed
+from alexbench.errors import RunFailed
 
 LONGEST_TEXT = 2**28  # bytes of a file that is read as text
 NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW  # never one that is there, nor one behind a link
@@ -59,16 +59,6 @@ def read_bytes(path: Path) -> bytes:
     """The content of a regular file. Raises OSError."""
     with open_regular(path) as file:
         return file.read()
-
-
-def check_regular(path: Path) -> None:
-    """Raises BadInput for a file that is there and is no regular file."""
-    try:
-        refuse_special(os.stat(path), path)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
 
 
 @contextmanager
