@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from alexbench.config import placement
 from alexbench.config.ablation import Ablation, load_ablation, with_tuned
+from alexbench.config.constraints import own_code
 from alexbench.config.execution import RunOptions, Slot, execution
 from alexbench.config.schema import MOST_SEEDS, Config, Overrides, TrainConfig
 from alexbench.errors import BadInput, RunFailed, one_line
@@ -20,6 +21,7 @@ from alexbench.launch.events import Perform
 from alexbench.launch.inspector import (
     Inspector,
     check_images,
+    check_own,
     check_precision,
     data_sha256,
     find_slots,
@@ -164,6 +166,8 @@ def carry_out(sweep: Sweep) -> "Result":
             sweep.identity(variant)  # decodes, or says what is wrong, just once
             about = variant.data, variant.evaluate, sweep.slots[0].data_root
             sweep.inspector.once(check_images, *about, bool(sweep.ablation.tune))
+            if own_code(variant):
+                sweep.inspector.ask(check_own, variant, sweep.slots[0].data_root)
         execute = partial(train_all, sweep, perform)
         tuned = tune(sweep.ablation, sweep.identity, sweep.store, execute, warn)
         ablation = with_tuned(sweep.ablation, tuned)
