@@ -28,7 +28,7 @@ MOST_BYTES = 200_000  # of a file
 _sources: dict[str, str] = {}  # SHA-256 -> text, of every own part that this process has seen
 
 
-class Part(NamedTuple):
+class PartName(NamedTuple):
     """What a value names: a file, a function in it, and the SHA-256 of the file."""
 
     file: str
@@ -41,11 +41,11 @@ def is_own(value: object) -> bool:
     return isinstance(value, str) and value.startswith("./")
 
 
-def parse(value: str) -> Part:
+def parse(value: str) -> PartName:
     """The parts of an allowed value."""
     found = re.match(PATTERN, value)
     assert found
-    return Part(*found.groups())
+    return PartName(*found.groups())
 
 
 def name(value: str) -> str:
