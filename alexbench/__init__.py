@@ -29,6 +29,7 @@ class Execution(TypedDict, total=False):
     address: str | None
     slurm: Sequence[str]
     tensorboard: bool
+    tracker: Literal["wandb", "trackio"] | None
 
 
 def run(
@@ -50,7 +51,7 @@ def run(
     variant, ``{"train.epochs": 1}``. device: auto, cpu, cuda, cuda:<index>, or several with
     commas. data_root: the folder of the images. results: the folder of records and tables. jobs:
     runs at one time; None: as cores or GPUs allow. execution: threads, checkpoint_seconds,
-    hang_seconds, on_error, retry_failed, reuse, launcher, address, slurm, tensorboard.
+    hang_seconds, on_error, retry_failed, reuse, launcher, address, slurm, tensorboard, tracker.
 
     Raises BadInput before anything trains, RunFailed when a run failed.
     """

@@ -152,6 +152,9 @@ def check_launcher(jobs: int | None, options: RunOptions) -> None:
             raise BadInput(f"--{option} is for --launcher {of}, and this is {options.launcher}")
     if options.tensorboard and not importlib.util.find_spec("tensorboard"):
         raise BadInput("--tensorboard needs it: pip install 'alexbench[tensorboard]'")
+    if options.tracker and not importlib.util.find_spec(options.tracker):
+        package = options.tracker
+        raise BadInput(f"--tracker {package} needs it: pip install 'alexbench[{package}]'")
 
 
 def carry_out(sweep: Sweep) -> "Result":
