@@ -1,6 +1,7 @@
 """Comparisons of arms from elsewhere: two folders of results, or values in a CSV file."""
 
 import csv
+import io
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -15,11 +16,11 @@ from alexbench.analysis import two_arms
 from alexbench.analysis.comparison import ComparisonRow, Question, answer, judge
 from alexbench.analysis.two_arms import TwoArms
 from alexbench.config import metrics
-from alexbench.errors import BadInput
+from alexbench.errors import BadInput, shown
 from alexbench.report import forest, rebuild, text
 from alexbench.report.drawings import Drawing
 from alexbench.report.text import TextTable
-from alexbench.runs import record
+from alexbench.runs import files, record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -148,18 +149,18 @@ def read(paths: Sequence[Path]) -> Table:
 def rows_of(path: Path) -> Iterator[dict[str, str]]:
     """Yields the rows of a CSV file; raises BadInput for a column that means nothing."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            names = [(name or "").strip().lower() for name in reader.fieldnames or ()]
-            if "value" not in names or set(names) - set(COLUMNS):
-                raise BadInput(
-                    f"{path}: its first line is {','.join(names) or 'empty'}; allowed are the "
-                    "columns arm, seed, value, metric, and value is needed"
-                )
-            reader.fieldnames = names
-            yield from reader
+        lines = io.StringIO(files.read_text(path, "utf-8-sig"), newline="")
+        reader = csv.DictReader(lines, skipinitialspace=True)
+        names = [(name or "").strip().lower() for name in reader.fieldnames or ()]
+        if "value" not in names or set(names) - set(COLUMNS):
+            raise BadInput(
+                f"{path}: its first line is {shown(','.join(names) or 'empty')}; allowed are the "
+                "columns arm, seed, value, metric, and value is needed"
+            )
+        reader.fieldnames = names
+        yield from reader
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(f"{path}: cannot be read: {error}") from None
+        raise BadInput(f"{path}: cannot be read ({files.reason(error)})") from None
 
 
 def number_of(said: str, where: str) -> float:
@@ -169,7 +170,7 @@ def number_of(said: str, where: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise BadInput(f"{where}: value {said!r} is no finite number")
+        raise BadInput(f"{where}: value '{shown(said)}' is no finite number")
     return value
 
 

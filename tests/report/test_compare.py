@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -120,6 +121,12 @@ def test_two_files_are_two_arms_and_every_metric_is_a_row(tmp_path):
 def test_a_wrong_file_is_one_line(tmp_path, text, said):
     with pytest.raises(BadInput, match=said):
         compare([write(tmp_path / "x.csv", text)])
+
+
+def test_a_fifo_is_refused_and_never_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "x.csv")
+    with pytest.raises(BadInput, match="it is a FIFO, not a regular file"):
+        compare([tmp_path / "x.csv"])
 
 
 def test_one_value_an_arm_has_no_interval_and_json_has_no_nan(tmp_path):
