@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from alexbench import run
 from alexbench.config import own_parts
 from alexbench.errors import BadInput
 from alexbench.launch import sweep
@@ -34,7 +35,7 @@ def load(data, data_root):
 
 def ids(tmp_path: Path, text: str) -> dict[str, str]:
     (tmp_path / "parts.py").write_text(text)
-    return {run.variant: run.run_id for run in runs_of(prepare(tmp_path, OWN, seeds=1))}
+    return {each.variant: each.run_id for each in runs_of(prepare(tmp_path, OWN, seeds=1))}
 
 
 def test_a_changed_file_changes_the_ids_of_the_runs_that_use_it_alone(tmp_path):
@@ -46,11 +47,11 @@ def test_a_changed_file_changes_the_ids_of_the_runs_that_use_it_alone(tmp_path):
 
 def test_another_process_gets_the_text_with_the_run(tmp_path, monkeypatch):
     ids(tmp_path, NET + "\n# of this test alone\n")
-    run = runs_of(prepare(tmp_path, OWN, seeds=1))[1]
+    wide = runs_of(prepare(tmp_path, OWN, seeds=1))[1]
     monkeypatch.setattr(own_parts, "_sources", {})  # as in a process that has just started
     with pytest.raises(BadInput, match=r"./parts.py: stands in no ablation's file that was read"):
-        own_parts.function(run.config.model.name)
-    assert callable(own_parts.function(from_json(to_json(run)).config.model.name))
+        own_parts.function(wide.config.model.name)
+    assert callable(own_parts.function(from_json(to_json(wide)).config.model.name))
 
 
 def test_what_is_wrong_ends_the_sweep_before_anything_trains(tmp_path):
@@ -59,6 +60,12 @@ def test_what_is_wrong_ends_the_sweep_before_anything_trains(tmp_path):
     with pytest.raises(BadInput, match=r"^./parts.py:build: RuntimeError: .*reduction dim"):
         sweep.carry_out(prepared)
     assert not list(prepared.folder.glob("runs/*"))
+
+
+def test_settings_of_a_call_name_no_code(tmp_path):
+    said = r"^settings: model.name: ./parts.py:build: code that runs must stand in the ablation's"
+    with pytest.raises(BadInput, match=said):
+        run("lrn", settings={"model.name": "./parts.py:build"}, results=tmp_path)
 
 
 def alexbench(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
@@ -77,8 +84,8 @@ def test_every_part_trains_in_workers_and_reports_without_its_file(tmp_path):
     assert done.returncode == 0, done.stderr
     records, refused = record.read_folder(tmp_path / "results" / "own" / "laptop" / "runs")
     assert refused == []
-    assert [run.status for run in records] == ["finished"] * 8
-    assert {run.data["name"] for run in records} == {"./mydata.py:load"}
+    assert [each.status for each in records] == ["finished"] * 8
+    assert {each.data["name"] for each in records} == {"./mydata.py:load"}
     assert sorted(records[0].files) == [
         f"ablations/{name}" for name in ("mydata.py", "own.yaml", "parts.py")
     ]
