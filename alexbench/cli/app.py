@@ -126,6 +126,10 @@ def run(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write curves for TensorBoard.")
     ] = False,
+    tracker: Annotated[
+        str | None,
+        typer.Option(metavar="wandb|trackio", help="Write runs of wandb or trackio, offline."),
+    ] = None,
 ) -> None:
     """Train the missing runs of ablations, one after the other, and compare each with the paper."""
     from alexbench.launch import sweep
@@ -140,6 +144,7 @@ def run(
         address=address,
         slurm=slurm,
         tensorboard=tensorboard,
+        tracker=tracker,
     )
     options = sweep.SweepOptions(
         seeds, set_, device, data_root, results, number_of(jobs), threads, how

@@ -37,7 +37,7 @@ def compare(
     from alexbench.report import compare as comparing
 
     rows = comparing.compare(
-        [Path(each) for each in places], baseline, ratio=ratio, claimed=claimed
+        [Path(each) for each in places], baseline, ratio=ratio, target=target, claimed=claimed
     )
     if as_json:
         typer.echo(comparing.to_json(rows))

@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from alexbench.config import metrics, own_files, references
+from alexbench.config import metrics, own_files, own_parts, references
 from alexbench.config.constraints import effective
 from alexbench.config.overrides import Layer, override, parse_settings, resolve, same_net
 from alexbench.config.paths import shipped_folder
@@ -107,11 +107,11 @@ def load_ablation(
     """
     path, content, own = read_source(name, files)
     scale = find_scale(profile, files)
-    refuse([wrong_file_name(path, "".join(own.values()))])
+    refuse([wrong_file_name(path, own.get(own_files.ablation(path.stem), ""))])
     file, profile = validate(AblationFile, content, str(path)), scale.name
     own_part = part_for(file, profile, path)
     parts = (own_part, file, scale.part)  # the first that speaks decides
-    fixed = parse_settings(settings)
+    fixed = own_parts.as_in_file(parse_settings(settings), content)
     overrides = variants_of(file, own_part, path, profile)
     tune, reason = tuning_of(parts, fixed)
     neighbours = first_said(parts, "tune_neighbours") or 0
@@ -342,11 +342,12 @@ def own_claims(file: AblationFile, part: AblationPart, path: Path) -> Claims:
 def read_source(
     name: str | Mapping[str, Any], files: Mapping[str, str]
 ) -> tuple[Path, dict[str, Any], dict[str, str]]:
-    """The path of an ablation's file, what it holds, and name -> text of an own one."""
+    """The path of an ablation's file, what it holds, and name -> text of the files that are own."""
     if not isinstance(name, str):
         title = re.sub(r"[^a-z0-9]+", "_", str(name.get("title", "")).lower()).strip("_")
         path, text = Path(f"{title or 'ablation'}.yaml"), own_files.to_yaml(name)
-        return path, read_yaml(path, text), {own_files.ablation(path.stem): text}
+        content, parts = own_parts.pinned(read_yaml(path, text), path, path.parent, files)
+        return path, content, {own_files.ablation(path.stem): text, **parts}
     try:
         path = find(name)
     except BadInput:
@@ -354,10 +355,12 @@ def read_source(
         key = own_files.ablation(path.stem)
         if key not in files:
             raise
-        return path, read_yaml(path, files[key]), {key: files[key]}
-    content, shipped = read_yaml(path), path.parent == shipped_folder("ablations")
-    own = {} if shipped else {own_files.ablation(path.stem): path.read_text(encoding="utf-8")}
-    return path, content, own
+        content, parts = own_parts.pinned(read_yaml(path, files[key]), path, None, files)
+        return path, content, {key: files[key], **parts}
+    if path.parent == shipped_folder("ablations"):
+        return path, read_yaml(path), {}
+    content, parts = own_parts.pinned(read_yaml(path), path, path.parent, files)
+    return path, content, {own_files.ablation(path.stem): path.read_text("utf-8"), **parts}
 
 
 def find(name: str) -> Path:
@@ -402,6 +405,7 @@ def find_scale(profile: str, files: Mapping[str, str]) -> Scale:
             return Scale(profile, regime, load_profile(scale), f"ablations/profiles/{scale}.yaml")
         path = Path(f"{profile}.yaml")
     part = validate(ProfileFile, read_yaml(path, carried), str(path))
+    own_parts.refuse(part.config, str(path))
     refuse([unknown(f"{path}: regime", part.regime, REGIMES)])
     if is_profile(path.stem) or not NAME.fullmatch(path.stem):
         raise BadInput(
@@ -491,7 +495,10 @@ def expand(file: AblationFile, path: Path) -> dict[str, Overrides]:
 
 
 def in_name(value: object) -> str:
-    """A value of a matrix in the name of its cell: -1.0 is minus1.0, [8, 10] is 8+10."""
+    """A value of a matrix in the name of its cell: -1.0 is minus1.0, [8, 10] is 8+10.
+
+    An own part is the name of its function.
+    """
     if isinstance(value, list | tuple | dict):
         items = value.items() if isinstance(value, dict) else value
         inner = "_" if isinstance(value, dict) else "+"
@@ -499,7 +506,7 @@ def in_name(value: object) -> str:
             inner = "_"
         texts = [in_name(tuple(item) if isinstance(item, list) else item) for item in items]
         return inner.join(texts) or "empty"
-    text = str(value)
+    text = own_parts.parse(str(value)).function if own_parts.is_own(value) else str(value)
     if isinstance(value, int | float) and text.startswith("-"):
         return f"minus{text[1:]}"
     return text
