@@ -1,33 +1,46 @@
 """How the benchmarks run: which device, which arms, and what is written beside each time."""
 
+import time
 from dataclasses import asdict
 
 import pytest
 import torch
 from clock import Clock
 
-from alexbench.bench.arms import Arm, arms, conv_arms, settings
+from alexbench.bench.arms import Arm, arms, conv_arms, net_arms, settings
 from alexbench.bench.calls import fit, make_call
 from alexbench.bench.cost import cost
 from alexbench.bench.gate.counters import peak_memory_bytes
 from alexbench.bench.machine import fingerprint
 from alexbench.bench.peaks import measure_peaks
-from alexbench.bench.shapes import CONVS, NORMS, POOLS, STEPS
-from alexbench.bench.steps import step_call, step_config, step_cost
+from alexbench.bench.shapes import CONVS, NETS, NORMS, POOLS, STEPS
+from alexbench.bench.steps import (
+    NET_CLASSES,
+    NET_SIDE,
+    net_call,
+    net_config,
+    net_cost,
+    step_call,
+    step_config,
+    step_cost,
+)
 from alexbench.bench.telemetry import Telemetry, judge, reader
 from alexbench.bench.timing import clocks, measure, noise
 from alexbench.kernels import IMPLEMENTATIONS, why_not
 from alexbench.launch.slots import devices
 from alexbench.training.allocator import keep_memory
-from alexbench.training.numerics import use
+from alexbench.training.numerics import format_name, memory_format, use
 
 CLOCK = Clock()
-SHAPES = {"conv": CONVS, "norm": NORMS, "pool": POOLS, "step": STEPS}
+SHAPES = {"conv": CONVS, "norm": NORMS, "pool": POOLS, "step": STEPS, "net": NETS}
+# whole nets first, searches of cuDNN last: where the time ends, what is worth most is there
+WORTH = ("net", "step", "norm", "conv", "pool")
 
 
 def pytest_addoption(parser):
     parser.addoption("--device", default="auto", help="auto, cpu, cuda or cuda:<index>")
     parser.addoption("--rounds", type=int, default=10, help="samples of each row")
+    parser.addoption("--seconds", type=float, default=None, help="then the rest is left out")
     parser.addoption("--threads", type=int, default=None, help="CPU threads; default: torch's own")
 
 
@@ -43,7 +56,7 @@ def pytest_configure(config):
 
 
 def pytest_generate_tests(metafunc):
-    """A test that asks for ``conv``, ``norm``, ``pool`` or ``step`` gets each shape in each arm."""
+    """A test that asks for one of SHAPES gets each of these in each of its arms."""
     device = chosen_device(metafunc.config)
     for kind, shapes in SHAPES.items():
         if kind in metafunc.fixturenames:
@@ -59,13 +72,31 @@ def arms_of(kind, device):
         return arms(device, tuple(name for name in here if name != "compiled"))
     if kind == "step":
         precisions = ("ieee", "tf32", "bf16") if device.type == "cuda" else ("ieee",)
-        return [Arm("step", precision=precision, implementation="auto") for precision in precisions]
+        layouts = {each: format_name(memory_format(each, device)) for each in precisions}
+        return [Arm("step", layouts[each], each, implementation="auto") for each in precisions]
+    if kind == "net":
+        return net_arms(device)
     return conv_arms(device) if kind == "conv" else arms(device)
 
 
 def pytest_collection_modifyitems(items):
+    def worth(item):
+        tuned = item.callspec.params["arm"].cudnn_benchmark
+        return tuned, next(number for number, kind in enumerate(WORTH) if kind in item.fixturenames)
+
+    items.sort(key=worth)
     for item in items:
         item.add_marker(pytest.mark.benchmark(timer=CLOCK))
+
+
+def pytest_runtest_setup(item):
+    limit, session = item.config.getoption("seconds"), item.session
+    if limit is not None and time.monotonic() - session.began > limit:
+        pytest.skip("no time is left")
+
+
+def pytest_collection_finish(session):
+    session.began = time.monotonic()
 
 
 def pytest_benchmark_update_machine_info(config, machine_info):
@@ -120,6 +151,17 @@ def time_step(device, record):
         record(lambda: step_call(config, step.num_classes, batch, device), arm, work, size)
 
     return time_step
+
+
+@pytest.fixture
+def time_net(device, record):
+    def time_net(net, arm):
+        batch = net.cuda_batch if device.type == "cuda" else net.cpu_batch
+        work = net_cost(net_config(net, arm.precision), NET_CLASSES, batch, arm.direction)
+        size = {"shape": net.name, "batch": batch, "side": NET_SIDE}
+        record(lambda: net_call(net, arm, batch, device), arm, work, size)
+
+    return time_net
 
 
 @pytest.fixture

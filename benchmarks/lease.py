@@ -3,6 +3,9 @@
 Each phase is a process of its own with a deadline; what it found is written before the next one
 starts, and its failure or its end by the deadline stops no other. OUT has at most 8 files. On a
 machine without a GPU the phases that need one are skipped, and say so.
+
+Ten minutes are a portion: ``--only runs --results results.tar.gz`` spends another ten on the runs
+that the last call left unfinished, and they go on from their checkpoints.
 """
 
 import argparse
@@ -17,7 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,11 @@ TOTAL_SECONDS = 570  # of the lender's 600
 MOST_FILES = 8
 ALEXBENCH = (sys.executable, "-m", "alexbench")
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+TESTED = ("tests/kernels", "tests/training", "tests/parallel", "tests/launch")  # with GPU tests
+ABLATIONS = ("lrn", "relu")
+LIMIT = "LIMIT"  # a word of a command that stands for the seconds left to it
+MARGIN_SECONDS = 15.0  # of these, to write what was measured
+PATIENCE_SECONDS = 10.0  # for a checkpoint, after a deadline
 TINY = ("train.epochs=1", "train.lr=0.05", "data.train_images=260", "data.test_images=52")
 Command = tuple[str, ...]
 
@@ -55,33 +63,42 @@ def phases(out: Path, work: Path, images: str | None) -> list[Phase]:
 
     work: a folder for what does not come back as it is: records, tables, caches.
     """
-    records, bench = str(work / "results"), str(work / "bench")
+    records, bench_results = str(work / "results"), str(work / "bench")
     data = ("--data-root", images) if images else ()
     common = ("--results", records, *data)
     report = (*ALEXBENCH, "report", "--results", records)
     two = ("--seeds", "1", "--set", "train.exchange=gloo", "--set", "train.epochs=3")
+    asked = ("--profile", "cifar10", "--device", "cuda", *common)
+    plans = tuple((*ALEXBENCH, "plan", name, *asked) for name in ABLATIONS)
     real = tuple(
-        (*ALEXBENCH, "run", name, "--profile", "cifar10", "--seeds", "2", *common, *settings())
-        for name in ("lrn", "relu")
+        (*ALEXBENCH, "run", name, *asked, "--seeds", "2", *settings()) for name in ABLATIONS
     )
     gate = (*ALEXBENCH, "gate", "--base", str(TREE), "--rounds", "10")
     speed = (sys.executable, "-m", "benchmarks.throughput", "--device", "cuda")
-    lrn = (*ALEXBENCH, "bench", "lrn", "--device", "cuda", "--compiled")
-    select = "alexnet or vgg_a or cifar4 or convnet_benchmarks"
+    lrn = (*ALEXBENCH, "bench", "lrn", "--device", "cuda")
+    select = "not fp16 and not slices and not banded and not dense"
+    bench = (*ALEXBENCH, "bench", "--select", select, "--rounds", "5", "--seconds", LIMIT)
     return [
         Phase("smoke", 240, (smoke(work),), needs_gpu=False),
-        Phase("tests", 60, ((*PYTEST, "-m", "gpu", f"--junitxml={out / 'tests.xml'}", "tests"),)),
+        Phase("tests", 60, ((*PYTEST, "-m", "gpu", f"--junitxml={out / 'tests.xml'}", *TESTED),)),
         Phase("lrn", 60, (lrn, (*lrn, "--memory-format", "nchw"))),
         Phase("throughput", 60, ((*speed, "--csv", str(out / "throughput.csv")),)),
-        Phase(
-            "bench",
-            100,
-            ((*ALEXBENCH, "bench", "--select", select, "--rounds", "5", "--results", bench),),
-        ),
+        Phase("bench", 100, ((*bench, "--results", bench_results),)),
+        Phase("plan", 30, plans),
         Phase("runs", 150, (*real, report)),
         Phase("two_processes", 40, ((*ALEXBENCH, "run", "two_gpu", *common, *two),)),
         Phase("gate", 40, (gate,)),
+        Phase("lrn_compiled", 30, ((*lrn, "--compiled"),)),
     ]
+
+
+def chosen(planned: list[Phase], only: list[str]) -> list[Phase]:
+    """Those phases alone, with all the time in proportion; all of them where none is named."""
+    if unknown := set(only) - {phase.name for phase in planned}:
+        raise SystemExit(f"--only {unknown.pop()}: has to be of {[p.name for p in planned]}")
+    kept = [phase for phase in planned if phase.name in only]
+    whole = sum(phase.seconds for phase in kept)
+    return [replace(each, seconds=each.seconds * TOTAL_SECONDS / whole) for each in kept] or planned
 
 
 def settings() -> Command:
@@ -106,7 +123,9 @@ def perform(phase: Phase, log: Path, left: float) -> Outcome:
     """Run a phase's commands; past its deadline, or that of the lease, all their processes end."""
     began = time.monotonic()
     deadline = began + min(phase.seconds, left)
-    for command in phase.commands:
+    for words in phase.commands:
+        limit = max(1.0, deadline - time.monotonic() - MARGIN_SECONDS)
+        command = tuple(f"{limit:.0f}" if word == LIMIT else word for word in words)
         with log.open("a", encoding="utf-8") as file:
             print(f"\n=== {phase.name}: {' '.join(command)}", file=file, flush=True)
             process = subprocess.Popen(
@@ -126,7 +145,7 @@ def perform(phase: Phase, log: Path, left: float) -> Outcome:
 
 def end(process: "subprocess.Popen[bytes]") -> None:
     """Ask a session to leave, as a run then writes a checkpoint; then kill it."""
-    for number, patience in ((signal.SIGINT, 5.0), (signal.SIGKILL, 5.0)):
+    for number, patience in ((signal.SIGINT, PATIENCE_SECONDS), (signal.SIGKILL, 5.0)):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
         with suppress(subprocess.TimeoutExpired):
@@ -181,8 +200,16 @@ def write_readings(readings: list[Any], path: Path) -> None:
     path.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
 
 
-def lease(out: Path, archive: Path, say: Callable[[str], None]) -> list[Outcome]:
-    """Perform every phase; returns how each ended. Files in ``out`` are whole after each phase."""
+def take_up(results: Path | None, work: Path) -> None:
+    """Put the records and checkpoints of an earlier call where this one goes on with them."""
+    if results is not None:
+        with tarfile.open(results) as tar:
+            tar.extractall(work, filter="data")
+
+
+def lease(asked: argparse.Namespace, say: Callable[[str], None]) -> list[Outcome]:
+    """Perform every phase; returns how each ended. Files in OUT are whole after each phase."""
+    out: Path = asked.out.resolve()
     began = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
     told = facts()
@@ -196,8 +223,9 @@ def lease(out: Path, archive: Path, say: Callable[[str], None]) -> list[Outcome]
     with tempfile.TemporaryDirectory(prefix="lease-") as folder, Telemetry(reader(device)) as gpu:
         work = Path(folder)
         os.environ["ALEXBENCH_CACHE"] = str(work / "cache")
-        images = unpack_images(archive, work)
-        for phase in phases(out, work, images):
+        images = unpack_images(asked.images, work)
+        take_up(asked.results, work)
+        for phase in chosen(phases(out, work, images), asked.only):
             left = TOTAL_SECONDS - (time.monotonic() - began)
             if phase.needs_gpu and not told["gpu"]:
                 outcome = Outcome(phase.name, "skipped", why="needs a GPU, and there is none here")
@@ -221,8 +249,9 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="folder for the results, at most 8 files")
     default = TREE / ".lease" / "cifar10-jpeg.tar.gz"
     parser.add_argument("--images", type=Path, default=default, help="CIFAR-10 as JPEG, tar.gz")
-    asked = parser.parse_args()
-    lease(asked.out.resolve(), asked.images, lambda line: print(line, flush=True))
+    parser.add_argument("--results", type=Path, help="results.tar.gz of a call, to go on from")
+    parser.add_argument("--only", nargs="+", default=[], help="phases, which share all the time")
+    lease(parser.parse_args(), lambda line: print(line, flush=True))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from alexbench.config.schema import (
 )
 from alexbench.data import Pixels
 from alexbench.data.dataset import Dataset, HeldSplit, hold
+from alexbench.errors import BadInput
 from alexbench.launch.slots import cores, devices
 from alexbench.training.allocator import keep_memory
 from alexbench.training.numerics import memory_format, use
@@ -209,7 +210,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="batches a round; default: 12, on CUDA 200")
     parser.add_argument("--csv", help="a file for the arms' images a second")
     asked = parser.parse_args()
-    device = torch.device(devices(asked.device)[0])
+    try:
+        device = torch.device(devices(asked.device)[0])
+    except BadInput as error:
+        parser.exit(error.exit_status, f"error: {error}\n")
+    if device.type != "cuda":
+        print("arms alexbench_graph and compile: skipped, as they need a CUDA device")
     use(device)
     steps = asked.steps or (12 if device.type == "cpu" else 200)
     measured = throughput(asked.threads, asked.rounds, steps, device=device)

@@ -21,7 +21,8 @@ from pydantic_core import PydanticUndefined
 from alexbench.__main__ import app
 from alexbench.cli.app import print_comparison
 from alexbench.config import metrics, own_parts, schema
-from alexbench.config.ablation import load_ablation, shipped_ablations
+from alexbench.config.ablation import load_ablation
+from alexbench.config.shipped import shipped_ablations
 from alexbench.report import build
 from alexbench.report.results_page import markdown, put_into
 

@@ -17,9 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alexbench.config import metrics
-from alexbench.config.ablation import Ablation, load_ablation, shipped_ablations
+from alexbench.config.ablation import Ablation, load_ablation
 from alexbench.config.overrides import parse_settings
 from alexbench.config.paths import shipped_folder
+from alexbench.config.shipped import shipped_ablations
 from alexbench.config.yaml_file import known_keys, read_yaml
 from alexbench.errors import BadInput
 from alexbench.report import compare, csv_files, kernel_table

@@ -23,7 +23,7 @@ DIRECTIONS = ("forward", "backward")
 class Arm:
     """One way to run a shape."""
 
-    direction: str  # forward, backward, or step: both and the update
+    direction: str  # forward, backward, both, or step: both and the update
     memory_format: str = "channels_last"
     precision: str = "ieee"  # ieee and tf32 are float32
     cudnn_benchmark: bool = False
@@ -61,6 +61,13 @@ def conv_arms(device: torch.device) -> list[Arm]:
         Arm(direction, memory_format, precision, tuned)
         for memory_format, precision, tuned, direction in choices
     ]
+
+
+def net_arms(device: torch.device) -> list[Arm]:
+    """Every arm of a whole net, in the precisions of a run."""
+    precisions = ("ieee", "tf32", "bf16") if device.type == "cuda" else ("ieee",)
+    choices = product(FORMATS, precisions, ("forward", "both"))
+    return [Arm(direction, layout, precision) for layout, precision, direction in choices]
 
 
 @contextmanager

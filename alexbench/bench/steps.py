@@ -1,4 +1,4 @@
-"""A whole training step as a call, and its least number of FLOPs and bytes."""
+"""A training step or a whole net as a call, and its least number of FLOPs and bytes."""
 
 import torch
 from torch import Tensor, nn
@@ -6,16 +6,19 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from alexbench import models
+from alexbench.bench.arms import FORMATS, Arm
 from alexbench.bench.cost import INDEX_BYTES, Cost
-from alexbench.bench.shapes import TrainStep
+from alexbench.bench.shapes import TrainStep, WholeNet
 from alexbench.bench.timing import Call
 from alexbench.config.schema import AugmentConfig, Config, ModelConfig, TrainConfig
-from alexbench.training.numerics import memory_format
+from alexbench.training.numerics import autocast, memory_format
 from alexbench.training.train import start, train_step
 
 # values a weight that the update reads and writes. fused: it, its gradient and its velocity, and it
 # and its velocity again; else by four of torch's operators, of which the first has one operand
 FUSED_VALUES, OPERATOR_VALUES = 5, 2 + 3 * 3
+WEIGHT_BYTES = 4  # also of gradients and velocities, in every precision
+NET_SIDE, NET_CLASSES = 224, 1000
 
 
 def step_config(step: TrainStep, precision: str = "ieee") -> Config:
@@ -49,34 +52,68 @@ def random_batch(
     return inputs.to(device).contiguous(memory_format=torch.channels_last), labels.to(device)
 
 
-def step_cost(config: Config, num_classes: int, batch: int, fused: bool = False) -> Cost:
-    """FLOPs of convolutions and matrix products in both passes, and modelled bytes.
+def net_config(net: WholeNet, precision: str = "ieee") -> Config:
+    """The net as the schema builds it, without LRN and dropout."""
+    model = ModelConfig.model_validate({"lrn": "none", "dropout": 0.0, **dict(net.model)})
+    train = TrainConfig.model_validate({"precision": precision})
+    return Config(model=model, augment=AugmentConfig(crop_size=NET_SIDE), train=train)
 
-    Bytes: for each layer what ``cost`` says of a layer, and the update's. fused: on CUDA.
-    Counted on the meta device, where nothing is computed.
+
+def net_call(net: WholeNet, arm: Arm, batch: int, device: torch.device) -> Call:
+    """The forward pass as in training; with direction ``both`` the gradients of all weights too."""
+    config, layout = net_config(net, arm.precision), FORMATS[arm.memory_format]
+    built = models.build(config.model, NET_CLASSES, NET_SIDE, seed=0).to(device)
+    built.to(memory_format=layout)
+    inputs = random_batch(NET_SIDE, NET_CLASSES, batch, device)[0].contiguous(memory_format=layout)
+
+    def forward() -> Tensor:
+        with autocast(arm.precision, device):
+            return built(inputs)  # type: ignore[no-any-return]
+
+    if arm.direction == "forward":
+        return forward
+    weights, gradient = list(built.parameters()), torch.ones_like(forward())
+    return lambda: torch.autograd.grad(forward(), weights, gradient)
+
+
+def step_cost(config: Config, num_classes: int, batch: int, fused: bool = False) -> Cost:
+    """FLOPs of convolutions and matrix products in both passes, and modelled bytes with the update.
+
+    fused: the update is one kernel, as on CUDA.
     """
-    side = config.augment.crop_size
-    net = models.blueprint(config.model, num_classes, side)
+    net = models.blueprint(config.model, num_classes, config.augment.crop_size)
     updated = FUSED_VALUES if fused else OPERATOR_VALUES
-    values = updated * sum(weight.numel() for weight in net.parameters())
-    index_bytes = 0
+    update = WEIGHT_BYTES * updated * sum(weight.numel() for weight in net.parameters())
+    return net_cost(config, num_classes, batch) + Cost(0, update)
+
+
+def net_cost(config: Config, num_classes: int, batch: int, direction: str = "both") -> Cost:
+    """FLOPs of a net's convolutions and matrix products, and modelled bytes; forward, or both.
+
+    Bytes: for each layer what ``cost`` says of a layer; with bf16 its inputs and outputs are half
+    as large, and its weights are not. Counted on the meta device, where nothing is computed.
+    """
+    side, item = config.augment.crop_size, 2 if config.train.precision == "bf16" else 4
+    net, moved = models.blueprint(config.model, num_classes, side), 0
     layers = [layer for layer in net.modules() if not list(layer.children())]
 
     def note(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal values, index_bytes
-        weights = sum(weight.numel() for weight in layer.parameters())
-        x, y = inputs[0].numel(), output.numel()
-        values += (x + weights + y) + (x + y + weights) + weights
-        values += x if inputs[0].requires_grad else 0
-        index_bytes += 2 * INDEX_BYTES * y if isinstance(layer, nn.MaxPool2d) else 0
+        nonlocal moved
+        weights = WEIGHT_BYTES * sum(weight.numel() for weight in layer.parameters())
+        x, y = item * inputs[0].numel(), item * output.numel()
+        indices = INDEX_BYTES * output.numel() if isinstance(layer, nn.MaxPool2d) else 0
+        moved += x + weights + y + indices
+        if direction == "both":
+            moved += x + y + weights + indices
+            moved += x + weights if inputs[0].requires_grad else 0
 
     handles = [
         layer.register_forward_hook(note) for layer in layers if not isinstance(layer, nn.Flatten)
     ]
-    counter = meta_step(net, batch, side)
+    counter = meta_step(net, batch, side, direction)
     for handle in handles:
         handle.remove()
-    return Cost(counter.get_total_flops(), 4 * values + index_bytes)
+    return Cost(counter.get_total_flops(), moved)
 
 
 def conv_flops(config: Config, num_classes: int, batch: int) -> int:
@@ -87,11 +124,12 @@ def conv_flops(config: Config, num_classes: int, batch: int) -> int:
     return sum(flops for operator, flops in counts.items() if "convolution" in str(operator))
 
 
-def meta_step(net: nn.Module, batch: int, side: int) -> FlopCounterMode:
-    """Count both passes of a net on the meta device."""
+def meta_step(net: nn.Module, batch: int, side: int, direction: str = "both") -> FlopCounterMode:
+    """Count the forward pass of a net, or both passes, on the meta device."""
     net.eval()  # dropout's masks need a generator, and there is none for meta
     counter = FlopCounterMode(display=False)
     with counter:
         logits = net(torch.empty(batch, 3, side, side, device="meta"))
-        F.cross_entropy(logits, logits.new_zeros(batch, dtype=torch.int64)).backward()
+        if direction == "both":
+            F.cross_entropy(logits, logits.new_zeros(batch, dtype=torch.int64)).backward()
     return counter

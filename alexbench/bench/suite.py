@@ -20,11 +20,13 @@ def run_suite(
     threads: int | None = None,
     rounds: int = 10,
     select: str | None = None,
+    seconds: float | None = None,
 ) -> list[Path]:
     """Run ``benchmarks/`` with pytest-benchmark and write JSON, CSV, Markdown and roofline.
 
     threads: of the CPU; None: all cores. select: only the benchmarks whose ids match, as for
-    ``pytest -k``. Returns the paths written, in results/benchmarks/. Raises BadInput and RunFailed.
+    ``pytest -k``. seconds: none is begun later; None: all are measured. Returns the paths
+    written, in results/benchmarks/. Raises BadInput and RunFailed.
     """
     folder = shipped_folder("benchmarks")
     if not (folder / "conftest.py").is_file():
@@ -40,26 +42,30 @@ def run_suite(
         raise BadInput(f"{target}: cannot be written: {error.strerror}") from None
     with tempfile.TemporaryDirectory(prefix="unfinished-", dir=target) as scratch:
         unfinished = Path(scratch, "measured.json")
-        measure(folder, unfinished, (device, threads, rounds), select)
+        options: dict[str, str | float] = {"device": device, "threads": threads, "rounds": rounds}
+        if seconds is not None:
+            options["seconds"] = seconds
+        measure(folder, unfinished, options, select)
         machine = json.loads(unfinished.read_text())["machine_info"]["alexbench"]
         measured = unfinished.replace(target / f"{machine_name(machine)}.json")
     return [measured, *kernel_table.write(measured)]
 
 
-def measure(folder: Path, unfinished: Path, how: tuple[str, int, int], select: str | None) -> None:
-    """Run the benchmarks in ``folder``; how: device, threads, rounds. Raises as above."""
-    device, threads, rounds = how
+def measure(
+    folder: Path, unfinished: Path, options: dict[str, str | float], select: str | None
+) -> None:
+    """Run the benchmarks in ``folder`` with its options. Raises as above."""
     command = [
         *(sys.executable, "-m", "pytest", str(folder), f"--rootdir={folder}", "-q", "--no-header"),
         *("-o", "addopts=", "-o", "python_files=bench_*.py", "-p", "no:cacheprovider"),
-        *("-k", select or "", f"--device={device}", f"--threads={threads}", f"--rounds={rounds}"),
+        *("-k", select or "", *(f"--{name}={value}" for name, value in options.items())),
         *("-W", "ignore::pytest_benchmark.logger.PytestBenchmarkWarning"),
         *("--benchmark-quiet", f"--benchmark-json={unfinished}"),
     ]
     environment = {
         **surroundings(),
         "TORCH_CPP_LOG_LEVEL": "ERROR",
-        "OMP_NUM_THREADS": str(threads),
+        "OMP_NUM_THREADS": str(options["threads"]),
     }
     # in a worker of xdist pytest-benchmark would not measure; the others are for other tests
     for name in ("PYTEST_XDIST_WORKER", "PYTEST_ADDOPTS", "PYTEST_PLUGINS"):

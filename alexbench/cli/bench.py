@@ -18,7 +18,9 @@ Cores = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: al
 Rounds = Annotated[int, typer.Option(min=5, help="Timings of each arm; the arms take turns.")]
 
 bench = typer.Typer(
-    invoke_without_command=True, help="Measure all kernels, or with a subcommand one comparison."
+    invoke_without_command=True,
+    rich_markup_mode=None,
+    help="Measure all kernels, or with a subcommand one comparison.",
 )
 
 
@@ -32,6 +34,9 @@ def suite(
     select: Annotated[
         str | None, typer.Option(help="Measure only benchmarks that match, as for pytest -k.")
     ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help="Begin none later; whole nets come first.")
+    ] = None,
 ) -> None:
     """Measure every shape and arm of benchmarks/; writes a table and a roofline figure."""
     if chosen := context.invoked_subcommand:
@@ -42,7 +47,7 @@ def suite(
         return
     from alexbench.bench.suite import run_suite
 
-    for path in run_suite(device, results, threads, rounds, select):
+    for path in run_suite(device, results, threads, rounds, select, seconds):
         typer.echo(path)
 
 

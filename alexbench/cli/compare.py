@@ -33,7 +33,7 @@ def compare(
         bool, typer.Option("--markdown", help="Print a Markdown table.")
     ] = False,
 ) -> None:
-    """Compare two folders of results, or arms in CSV files: paired where their seeds match."""
+    """Compare folders of results, or arms in CSV files, paired by seed."""
     from alexbench.report import compare as comparing
 
     rows = comparing.compare(

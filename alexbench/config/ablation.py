@@ -34,11 +34,10 @@ from alexbench.config.schema import (
     ProfilePart,
     RegimePart,
 )
+from alexbench.config.shipped import PROFILES, REGIMES, shipped_ablations
 from alexbench.config.yaml_file import hint, known_keys, read_yaml, together, validate
 from alexbench.errors import BadInput, shown
 
-PROFILES = ("laptop", "cifar10-short", "cifar10", "imagenet")
-REGIMES = ("authors", "modern", "paper")  # paper: the settings that the text states, the defaults
 SET_BY_HAND = "--set fixes it"  # why something is not tuned
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 LONGEST_NAME = 100  # of an ablation or a variant: files are called by both, a seed and an id
@@ -85,11 +84,6 @@ class Ablation:
     def seeds_of(self, variant: str) -> int:
         """How often a variant is trained."""
         return min(self.seeds, self.most_seeds(variant) or self.seeds)
-
-
-def shipped_ablations() -> list[str]:
-    """Names of the shipped ablations."""
-    return sorted(path.stem for path in shipped_folder("ablations").glob("*.yaml"))
 
 
 def load_ablation(

@@ -5,7 +5,7 @@ centred there in a few passes over memory. What is drawn is drawn for each image
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 
 import torch
@@ -23,18 +23,34 @@ CORNERS_AND_CENTRE = ((0, 0), (0, 2), (1, 1), (2, 0), (2, 2))  # in halves of th
 
 @dataclass(frozen=True)
 class Draws:
-    """What chance decides for each image of a batch; on the CPU, so that devices agree."""
+    """What chance decides for each of N images; on the CPU, so that devices agree."""
 
-    positions: Tensor  # (B, 2) in [0, 1): row and column of the crop, as a share of the choices
-    mirror: Tensor  # (B,) bool
-    colour: Tensor  # (B, 3) standard normal
+    positions: Tensor  # (N, 2) in [0, 1): row and column of the crop, as a share of the choices
+    mirror: Tensor  # (N,) bool
+    colour: Tensor  # (N, 3) standard normal
 
 
-def draw(batch_size: int, generator: torch.Generator) -> Draws:
-    """All draws of one batch, always of every kind: no setting changes what another one sees."""
-    shares = torch.rand(batch_size, 3, generator=generator)
-    colour = torch.randn(batch_size, 3, generator=generator)
-    return Draws(shares[:, :2], shares[:, 2] < 0.5, colour)
+@dataclass(frozen=True)
+class Change:
+    """What becomes of the images of one batch, on their device."""
+
+    top_left: Tensor  # (B,) the crop's first pixel, counted through the pixels of the batch
+    mirrored: Tensor  # (M,) which images are mirrored
+    shift: Tensor | None  # (B, 3) what is added to the colours
+
+
+def draw(images: int, generator: torch.Generator, batch_size: int | None = None) -> Draws:
+    """All draws, batch by batch; always of every kind: no setting changes what another one sees.
+
+    batch_size: of all batches but the last; None: the images are one batch.
+    """
+    whole, shares, colour = batch_size or images, [], []
+    for first in range(0, images, whole):
+        size = min(whole, images - first)
+        shares.append(torch.rand(size, 3, generator=generator))
+        colour.append(torch.randn(size, 3, generator=generator))
+    both = torch.cat(shares)
+    return Draws(both[:, :2], both[:, 2] < 0.5, torch.cat(colour))
 
 
 class Pixels:
@@ -60,7 +76,8 @@ class Pixels:
         memory_format: torch.memory_format = torch.channels_last,
     ) -> None:
         self.config, self.memory_format = augment, memory_format
-        self.free = data.image_size + 2 * augment.padding - augment.crop_size
+        self.side = data.image_size + 2 * augment.padding
+        self.free = self.side - augment.crop_size
         if self.free < 0:
             raise BadInput(
                 f"augment.crop_size: {augment.crop_size} is larger than the image: "
@@ -74,33 +91,51 @@ class Pixels:
         self.mean = mean.flatten(1).contiguous().to(device)  # (side, side * 3)
         self.colours = colour_directions(train.moments, augment)
 
-    def augment(
+    def augment(self, images: Tensor, generator: torch.Generator, epoch: int = 0) -> Tensor:
+        """Training inputs (B, 3, C, C) of (B, S, S, 3) uint8 images, drawn anew for each."""
+        (change,) = self.changes(len(images), generator, epoch)
+        return self.changed(images, change)
+
+    def changes(
         self,
-        images: Tensor,
+        images: int,
         generator: torch.Generator,
         epoch: int = 0,
+        batch_size: int | None = None,
         share: BatchShare | None = None,
-    ) -> Tensor:
-        """Training inputs (B, 3, C, C) of (B, S, S, 3) uint8 images, drawn anew for each.
+    ) -> Iterator[Change]:
+        """What becomes of so many images, batch by batch: drawn and sent to the device here.
 
-        epoch: how many are done; the last ones may be without colour noise. share: which images of
-        the batch these are; None: all of them.
+        So a step has nothing to send. epoch: how many are done; the last ones may be without
+        colour noise. batch_size: as for ``draw``. share: of each batch; None: all of it.
         """
-        config, device = self.config, images.device
-        draws = draw(share.whole if share else len(images), generator)
-        if share and share.size > 1:
-            draws = Draws(*(kind[share.rows] for kind in astuple(draws)))
-        corners = torch.full((len(images), 2), self.free // 2)
+        config, device = self.config, self.mean.device
+        whole, share = batch_size or images, share or BatchShare()
+        drawn = draw(images, generator, whole)
+        draws = Draws(*(share.order(kind, whole) for kind in astuple(drawn)))
+        count, part = len(draws.mirror), share.part(whole)
+        corners = torch.full((count, 2), self.free // 2)
         if config.crops:
             corners = (draws.positions * (self.free + 1)).long()
-        mirror = draws.mirror if config.mirror else torch.zeros_like(draws.mirror)
-        inputs = self.cut(images, corners, mirror)
+        inside = torch.arange(count) % part  # each image's place in its batch
+        top_left = send((inside * self.side + corners[:, 0]) * self.side + corners[:, 1], device)
+        turned = (draws.mirror & config.mirror).nonzero().squeeze(1)  # on the host: no wait
+        batches = math.ceil(count / part)
+        turned_in = torch.bincount(turned // part, minlength=batches).tolist()
+        mirrored = send(inside[turned], device).split(turned_in)
+        shifts: Sequence[Tensor | None] = [None] * batches
         if self.colours is not None and epoch < (config.pca_epochs or math.inf):
-            shift = draws.colour @ self.colours
-            rows = shift.repeat(1, config.crop_size)[:, None]  # rows: see cut
-            inputs += send(rows, device)
-            if config.pca_rescale:
-                inputs /= 1 + config.pca_sd
+            products = [own @ self.colours for own in draws.colour.split(part)]
+            shifts = send(torch.cat(products), device).split(part)
+        return map(Change, top_left.split(part), mirrored, shifts)
+
+    def changed(self, images: Tensor, change: Change) -> Tensor:
+        """Training inputs (B, 3, C, C) of (B, S, S, 3) uint8 images."""
+        inputs = self.cut(images, change.top_left, change.mirrored)
+        if change.shift is not None:
+            inputs += change.shift.repeat(1, self.config.crop_size)[:, None]  # rows: see cut
+            if self.config.pca_rescale:
+                inputs /= 1 + self.config.pca_sd
         return self.finish(inputs)
 
     def centre(self, images: Tensor) -> Tensor:
@@ -114,24 +149,24 @@ class Pixels:
         first five of these; mirror: the centre and its mirror image.
         """
         spots = ((1, 1),) if views in ("centre", "mirror") else CORNERS_AND_CENTRE
-        for mirrored in (False, True) if views in ("mirror", "ten_crop") else (False,):
-            mirror = torch.full((len(images),), mirrored)
+        every = torch.arange(len(images), device=images.device)
+        for mirrored in (every[:0], every) if views in ("mirror", "ten_crop") else (every[:0],):
             for row, column in spots:
-                corner = torch.tensor([row * self.free // 2, column * self.free // 2])
-                yield self.finish(self.cut(images, corner.expand(len(images), 2), mirror))
+                corner = (row * self.free // 2) * self.side + column * self.free // 2
+                yield self.finish(self.cut(images, every * self.side**2 + corner, mirrored))
 
-    def cut(self, images: Tensor, corners: Tensor, mirror: Tensor) -> Tensor:
+    def cut(self, images: Tensor, top_left: Tensor, mirrored: Tensor) -> Tensor:
         """Centred crops (B, C, C * 3) float32, each row of pixels one stretch of memory."""
         size, padding = self.config.crop_size, self.config.padding
         if not padding:
-            return mirrored(crops(images, corners, size), mirror).float().sub_(self.mean)
+            return mirror(crops(images, top_left, size), mirrored).float().sub_(self.mean)
         batch, side = images.shape[:2]
         padded = images.new_zeros(
             (batch, side + 2 * padding, side + 2 * padding, 3), dtype=torch.float32
         )
         inside = padded[:, padding:-padding, padding:-padding].flatten(2)
         torch.sub(images.flatten(2), self.mean, out=inside)
-        return mirrored(crops(padded, corners, size), mirror)
+        return mirror(crops(padded, top_left, size), mirrored)
 
     def finish(self, inputs: Tensor) -> Tensor:
         """(B, C, C * 3) rows as (B, 3, C, C); in channels-last memory without a copy."""
@@ -176,8 +211,8 @@ def colour_directions(moments: Moments, augment: AugmentConfig) -> Tensor | None
     return directions.float()
 
 
-def crops(images: Tensor, corners: Tensor, size: int) -> Tensor:
-    """Squares (B, size, size * 3) cut out of (B, H, W, 3) images at their (B, 2) corners.
+def crops(images: Tensor, top_left: Tensor, size: int) -> Tensor:
+    """Squares (B, size, size * 3) cut out of (B, H, W, 3) images; top_left as in ``Change``.
 
     A row of a crop is one stretch of memory: every stretch that starts at a pixel is a row of one
     overlapping view, and choosing rows of it is a plain copy (10 times faster than indexing).
@@ -185,16 +220,13 @@ def crops(images: Tensor, corners: Tensor, size: int) -> Tensor:
     batch, height, width, _ = images.shape
     pixels = batch * height * width
     stretches = images.as_strided((pixels - size + 1, size * 3), (3, 1))
-    top_left = (torch.arange(batch) * height + corners[:, 0]) * width + corners[:, 1]
-    starts = top_left[:, None] + torch.arange(size) * width
-    chosen = stretches.index_select(0, send(starts.flatten(), images.device))
-    return chosen.view(batch, size, size * 3)
+    starts = top_left[:, None] + torch.arange(0, size * width, width, device=images.device)
+    return stretches.index_select(0, starts.flatten()).view(batch, size, size * 3)
 
 
-def mirrored(rows: Tensor, mirror: Tensor) -> Tensor:
-    """Rows (B, H, W * 3) of pixels, reversed for the images that ``mirror`` (B,) names."""
-    chosen = send(mirror.nonzero().squeeze(1), rows.device)  # found on the host: no wait
-    if len(chosen):
+def mirror(rows: Tensor, mirrored: Tensor) -> Tensor:
+    """Rows (B, H, W * 3) of pixels, reversed for the images that ``mirrored`` (M,) names."""
+    if len(mirrored):
         pixels = rows.unflatten(2, (-1, 3))
-        pixels[chosen] = pixels[chosen].flip(2)
+        pixels[mirrored] = pixels[mirrored].flip(2)
     return rows

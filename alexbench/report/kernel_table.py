@@ -36,9 +36,9 @@ Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f
 class Facts(TypedDict):
     """What a benchmark says of its case."""
 
-    kind: Literal["conv", "pool", "lrn", "train_step"]
+    kind: Literal["conv", "pool", "lrn", "net", "train_step"]
     shape: Name
-    direction: Literal["forward", "backward", "step"]
+    direction: Literal["forward", "backward", "both", "step"]
     implementation: Name
     memory_format: Name
     precision: Name

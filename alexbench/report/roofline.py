@@ -7,8 +7,8 @@ from matplotlib.ticker import NullLocator
 
 from alexbench.report.figures import COLOURS, COLUMN, GREY, INK, SOFT, place, plain_style
 
-KINDS = {"conv": COLOURS[1], "pool": COLOURS[3], "lrn": COLOURS[2], "train_step": INK}
-MARKERS = {"conv": "o", "pool": "s", "lrn": "^", "train_step": "D"}
+KINDS = {"conv": COLOURS[1], "pool": COLOURS[3], "lrn": COLOURS[2], "net": GREY, "train_step": INK}
+MARKERS = {"conv": "o", "pool": "s", "lrn": "^", "net": "v", "train_step": "D"}
 HIGH = 2.4  # inches of the axes
 
 
@@ -27,7 +27,7 @@ def draw(table: pd.DataFrame, machine: str) -> Figure:
         figure.text(0.06 / COLUMN, 1 - 0.06 / height, machine, va="top", weight="bold")
         note = "roof: the fastest call measured; dashed: matrix product; open: backward"
         figure.text(0.06 / COLUMN, 1 - 0.21 / height, note, va="top", color=SOFT, size=6.5)
-        figure.legend(loc="lower center", ncols=4, frameon=False, handletextpad=0.1)
+        figure.legend(loc="lower center", ncols=5, frameon=False, handletextpad=0.1)
     return figure
 
 

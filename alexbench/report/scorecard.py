@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from alexbench.analysis.comparison import ComparisonRow
 from alexbench.analysis.stats import ALPHA, holm
 from alexbench.config import references
-from alexbench.config.ablation import PROFILES, is_profile, shipped_ablations, split_profile
+from alexbench.config.ablation import is_profile, split_profile
+from alexbench.config.shipped import PROFILES, shipped_ablations
 from alexbench.config.yaml_file import hint
 from alexbench.errors import BadInput
 from alexbench.report import csv_files, text

@@ -51,10 +51,17 @@ class State:
     train_seconds: float = 0.0  # of the epoch in hand
     lr: float = 0.0  # of the last step
     precision: str = "ieee"
-    order_state: Tensor = field(init=False)  # the order stream as the epoch in hand found it
+    # the streams that an epoch draws from ahead, as the epoch in hand found them
+    order_state: Tensor = field(init=False)
+    augmentation_state: Tensor = field(init=False)
 
     def __post_init__(self) -> None:
+        self.keep_streams()
+
+    def keep_streams(self) -> None:
+        """Keep the streams as the epoch that begins now finds them."""
         self.order_state = self.streams.order.get_state()
+        self.augmentation_state = self.streams.augmentation.get_state()
 
     def end_epoch(self, row: Row) -> None:
         """Put the epoch in hand into the history, and begin the next one."""
@@ -62,14 +69,14 @@ class State:
         self.running = Running.on(self.running.loss.device)
         self.traffic.sent_bytes = self.traffic.steps = 0
         self.train_seconds = 0.0
-        self.order_state = self.streams.order.get_state()
+        self.keep_streams()
 
 
 def capture(state: State) -> dict[str, Any]:
     """All of a state as tensors, numbers and texts; shares memory with it.
 
     The learning rate's schedule is a function of the position and of the history, and needs no
-    state of its own; the order of the epoch in hand is drawn again from its stream. Weights and
+    state of its own; what the epoch in hand has drawn is drawn again from its streams. Weights and
     sums are those of the whole net and of all its processes, so that any placement can go on from
     them. Collective: every process calls it.
     """
@@ -79,7 +86,7 @@ def capture(state: State) -> dict[str, Any]:
         "streams": {
             "weights": state.streams.weights,
             "order": state.order_state,
-            "augmentation": state.streams.augmentation.get_state(),
+            "augmentation_of_epoch": state.augmentation_state,
             "dropout": state.streams.dropout.get_state(),
         },
         "running": {
@@ -113,9 +120,9 @@ def restore(state: State, content: dict[str, Any]) -> None:
         buffer.copy_(content["net"][name])
     streams = content["streams"]
     state.streams.order.set_state(streams["order"])
-    state.streams.augmentation.set_state(streams["augmentation"])
+    state.streams.augmentation.set_state(streams["augmentation_of_epoch"])
     state.streams.dropout.set_state(streams["dropout"])
-    state.order_state = streams["order"]
+    state.keep_streams()
     if state.share.rank == 0:  # the sums of the others start anew
         state.running.loss.copy_(content["running"]["loss"])
         state.running.wrong.copy_(content["running"]["wrong"])

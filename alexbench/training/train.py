@@ -2,9 +2,10 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Literal
 
 import torch
@@ -109,17 +110,12 @@ def train(
         epoch, steps = len(state.history), math.ceil(count / recipe.batch_size)
         test_errors = [row["test_error"] for row in state.history]
         order = torch.randperm(count, generator=state.streams.order)
-        left = order[state.running.images :]  # all of it, but for a run that was interrupted
-        mine, part = share.order(left, recipe.batch_size), share.part(recipe.batch_size)
         began = now(device) - state.train_seconds
-        for images, labels in batches(data.train, mine, part, device):
-            share.begin(min(recipe.batch_size, count - state.running.images))
+        for inputs, labels in feed(state, data.train, pixels, order, recipe.batch_size):
             step = state.running.images // recipe.batch_size
             epochs_done = epoch + step / steps
             state.lr = learning_rate(recipe, epochs_done, test_errors)
             set_learning_rate(state.optimizer, state.lr, epochs_done)
-            inputs = pixels.augment(images, state.streams.augmentation, epoch, share)
-            labels = share.labels(labels)
             loss, logits = step_once(state, inputs, labels)
             state.running.add(loss, logits, labels, share.whole)
             state.train_seconds = time.perf_counter() - began
@@ -135,6 +131,24 @@ def train(
         scores = tester(state, pixels, between_batches)(data.test)
     net = whole_net(state, config, len(data.classes), device)
     return Outcome(status, state.history, scores, net)
+
+
+def feed(
+    state: State, split: Split, pixels: Pixels, order: Tensor, batch_size: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Inputs and labels of the batches that are left of an epoch, this process's part of each.
+
+    All that chance decides for the epoch goes to the device before the first batch.
+    """
+    share, device, done = state.share, pixels.mean.device, state.running.images
+    stream, epoch = state.streams.augmentation, len(state.history)
+    changes = pixels.changes(len(order), stream, epoch, batch_size, share)
+    left = order[done:]  # all of it, but for a run that was interrupted
+    to_come = islice(changes, math.ceil(done / batch_size), None)
+    loaded = batches(split, share.order(left, batch_size), share.part(batch_size), device)
+    for (images, labels), change in zip(loaded, to_come, strict=True):
+        share.begin(min(batch_size, len(order) - state.running.images))
+        yield pixels.changed(images, change), share.labels(labels)
 
 
 def ended(

@@ -10,6 +10,7 @@ from alexbench.bench.shapes import (
     ALEXNET,
     CIFAR,
     CONVS,
+    NETS,
     NORMS,
     POOLS,
     STEPS,
@@ -18,7 +19,7 @@ from alexbench.bench.shapes import (
     Pool,
     TrainStep,
 )
-from alexbench.bench.steps import conv_flops, step_config, step_cost
+from alexbench.bench.steps import conv_flops, net_config, net_cost, step_config, step_cost
 from alexbench.config.schema import ModelConfig
 
 SMALL = Conv("small", in_channels=4, out_channels=6, side=5, kernel_size=3, padding=1, groups=2)
@@ -82,6 +83,27 @@ def test_the_step_of_a_net_moves_its_weights_at_least_nine_times():
     assert step_cost(config, 1000, 1).bytes - least == 4 * (2 + 3 + 3 + 3 - 5) * weights
 
 
+def test_a_whole_net_costs_what_its_layers_cost():
+    alexnet, vgg_a = (net_config(net) for net in NETS)
+    timed = {shape.name: shape for shape in CONVS}
+    convs = [timed[f"alexnet_one_column_conv{number}"] for number in range(1, 6)]
+    linear = 2 * (256 * 6 * 6 * 4096 + 4096 * 4096 + 4096 * 1000)
+    for direction, passes in (("forward", ["forward"]), ("both", ["forward", "backward"])):
+        own = sum(cost(shape, each, 1, 4).flops for shape in convs for each in passes)
+        assert net_cost(alexnet, 1000, 1, direction).flops == own + linear * (1, 3)[len(passes) - 1]
+    # VGG-A has 7.6 billion multiply-adds an image (Simonyan and Zisserman: 133 million weights)
+    assert net_cost(vgg_a, 1000, 1, "forward").flops == pytest.approx(2 * 7.61e9, rel=0.01)
+
+
+def test_bf16_halves_what_moves_between_layers_and_not_the_weights():
+    layer = TrainStep("cifar4", 32, 10, cpu_batch=1)
+    nets = [step_config(layer, precision) for precision in ("ieee", "bf16")]
+    weights = sum(w.numel() for w in models.blueprint(nets[0].model, 10, 32).parameters())
+    full, half = (net_cost(net, 10, 1, "forward").bytes for net in nets)
+    indices = 8 * 32 * 16 * 16  # of pool1, the only maximum pool
+    assert half - 4 * weights - indices == (full - 4 * weights - indices) / 2
+
+
 @pytest.mark.parametrize(
     ("columns", "prefix"), [("two_columns", ""), ("dense", "dense_"), ("one_column", "one_column_")]
 )
@@ -114,7 +136,7 @@ def same(shape, layer):
 
 
 def test_names_are_unique_and_output_sides_are_torchs():
-    everything = CONVS + NORMS + POOLS + STEPS
+    everything = CONVS + NORMS + POOLS + STEPS + NETS
     assert len({shape.name for shape in everything}) == len(everything)
     for shape in CONVS:
         layer = nn.Conv2d(1, 1, shape.kernel_size, shape.stride, shape.padding, device="meta")

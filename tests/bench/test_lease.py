@@ -11,7 +11,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.lease import MOST_FILES, Phase, keep, perform, phases
+from benchmarks.lease import (
+    LIMIT,
+    MOST_FILES,
+    TESTED,
+    TOTAL_SECONDS,
+    Phase,
+    chosen,
+    keep,
+    perform,
+    phases,
+    take_up,
+)
 
 TREE = Path(__file__).parents[2]
 
@@ -49,6 +60,55 @@ def test_the_phases_take_ten_minutes_at_most_and_every_command_is_one_of_ours(tm
             "benchmarks.throughput",
             "pytest",
         )
+
+
+def test_some_phases_alone_share_all_the_time_in_proportion(tmp_path):
+    planned = phases(tmp_path, tmp_path, None)
+    assert chosen(planned, []) == planned
+    bench, runs = chosen(planned, ["runs", "bench"])
+    assert (bench.name, runs.name) == ("bench", "runs")  # in the order of their worth
+    assert (bench.seconds, runs.seconds) == (TOTAL_SECONDS * 100 / 250, TOTAL_SECONDS * 150 / 250)
+    with pytest.raises(SystemExit, match=r"^--only sleep: has to be of \['smoke', "):
+        chosen(planned, ["sleep"])
+
+
+def test_a_command_hears_how_many_seconds_are_left_to_it(tmp_path):
+    said = python("import sys; print('left', sys.argv[1])")
+    perform(Phase("limited", 100, ((*said, LIMIT),)), tmp_path / "log", left=60)
+    assert "\nleft 45\n" in (tmp_path / "log").read_text()  # and 15 s to write
+
+
+def test_every_test_that_needs_a_gpu_is_where_the_lease_looks():
+    """Elsewhere a test may import what a bare machine lacks, which would end them all."""
+    marker = "mark." + "gpu"
+    found = [path.relative_to(TREE) for path in TREE.glob("tests/**/test_*.py")]
+    with_gpu = [path for path in found if marker in (TREE / path).read_text()]
+    assert len(with_gpu) >= 6
+    assert [path for path in with_gpu if not str(path).startswith(TESTED)] == []
+
+
+@pytest.mark.slow
+def test_a_portion_goes_on_where_the_one_before_was_stopped(tmp_path):
+    run = ("run", "lrn", "--seeds", "1", "--jobs", "1", "--set", "train.epochs=5000")
+    small = ("--set", "data.train_images=52", "--set", "data.test_images=52", "--device", "cpu")
+    for number in range(2):
+        work = tmp_path / f"work{number}"
+        command = (
+            sys.executable,
+            "-m",
+            "alexbench",
+            *run,
+            *small,
+            "--results",
+            str(work / "results"),
+        )
+        if number:
+            take_up(tmp_path / "results.tar.gz", work)
+        log = tmp_path / f"log{number}"
+        assert perform(Phase("runs", 90, (command,)), log, left=500).status == "deadline"
+        keep(tmp_path, work)
+    assert "resumed after" not in (tmp_path / "log0").read_text()
+    assert "resumed after" in (tmp_path / "log1").read_text()
 
 
 def test_what_comes_back_is_whole_archives(tmp_path):

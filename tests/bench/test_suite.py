@@ -1,20 +1,22 @@
 """``alexbench bench`` on a handful of kernels, and the tables of its two sub-commands."""
 
 import json
+import sys
 
 import pandas as pd
 import pytest
 import torch
 
 from alexbench.bench import lrn
-from alexbench.bench.arms import Arm, settings
+from alexbench.bench.arms import Arm, net_arms, settings
 from alexbench.bench.calls import fit, make_call
 from alexbench.bench.machine import machine_name
 from alexbench.bench.peaks import measure_peaks
-from alexbench.bench.shapes import NORMS, POOLS, Conv
+from alexbench.bench.shapes import NORMS, POOLS, Conv, WholeNet
+from alexbench.bench.steps import net_call
 from alexbench.bench.suite import run_suite
 from alexbench.errors import BadInput
-from benchmarks.throughput import summary, throughput
+from benchmarks.throughput import main, summary
 
 CPU = torch.device("cpu")
 
@@ -40,6 +42,27 @@ def test_a_selection_is_run_and_written(tmp_path, capfd):
     assert all(min(b["stats"]["data"]) > 0 for b in stored["benchmarks"])
     assert stored["machine_info"]["alexbench"]["num_threads"] == 1
     assert len(list((tmp_path / "benchmarks").iterdir())) == 4
+
+
+def test_whole_nets_run_forward_and_both_ways_in_both_formats():
+    small = WholeNet("small", (("name", "alexnet"), ("width", 0.1)), cpu_batch=1)
+    assert {arm.direction for arm in net_arms(CPU)} == {"forward", "both"}
+    for arm in net_arms(CPU):
+        result = net_call(small, arm, 1, CPU)()
+        if arm.direction == "forward":
+            assert result.shape == (1, 1000)
+            assert result.requires_grad  # as in training: it keeps what a backward pass needs
+        else:
+            assert len(result) == 2 * 8
+    on_cuda = net_arms(torch.device("cuda"))
+    assert {arm.precision for arm in on_cuda} == {"ieee", "tf32", "bf16"}
+
+
+@pytest.mark.slow
+def test_past_its_time_no_benchmark_is_begun_and_whole_nets_come_first(tmp_path, capfd):
+    select = "cifar4_pool or (net and alexnet and forward and nchw)"
+    paths = run_suite("cpu", str(tmp_path), threads=1, rounds=40, select=select, seconds=1)
+    assert set(pd.read_csv(paths[1])["kind"]) == {"net"}  # forty calls of a net take longer
 
 
 def test_a_selection_that_matches_nothing_is_named(tmp_path, capfd):
@@ -122,8 +145,23 @@ def test_ratios_of_throughput_are_medians_over_the_rounds():
     assert list(done.arms["images_per_second"]) == pytest.approx([128, 256 / 1.8, 256 / 1.5, 64])
 
 
-def test_throughput_trains_in_every_arm(threads_as_before):
-    done = throughput(threads=1, rounds=1, steps=1)
-    assert list(done.arms["arm"]) == ["alexbench", "bare", "bare_no_lrn", "textbook"]
-    assert (done.arms["images_per_second"] > 0).all()
-    assert (done.ratios["median"] > 0).all()
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, which has every arm")
+def test_throughput_trains_in_every_arm_of_a_cpu_and_says_which_it_skips(
+    threads_as_before, tmp_path, monkeypatch, capsys
+):
+    few = ["--threads", "1", "--rounds", "1", "--steps", "1", "--csv", str(tmp_path / "arms.csv")]
+    monkeypatch.setattr(sys, "argv", ["throughput", *few])
+    main()
+    arms = pd.read_csv(tmp_path / "arms.csv")
+    assert list(arms["arm"]) == ["alexbench", "bare", "bare_no_lrn", "textbook"]
+    assert (arms["images_per_second"] > 0).all()
+    skipped = "arms alexbench_graph and compile: skipped, as they need a CUDA device\n"
+    assert capsys.readouterr().out.startswith(skipped)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, which is not refused")
+def test_throughput_on_a_gpu_that_is_not_here_is_refused_in_one_line(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["throughput", "--device", "cuda"])
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main()
+    assert capsys.readouterr().err == "error: --device cuda: not here; allowed are auto, cpu\n"

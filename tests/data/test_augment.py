@@ -4,8 +4,9 @@ from torch import Tensor
 
 from alexbench.config.schema import AugmentConfig, DataConfig
 from alexbench.data import Dataset, HeldSplit, Pixels, describe
-from alexbench.data.augment import crops, draw, mirrored
+from alexbench.data.augment import crops, draw, mirror
 from alexbench.data.moments import moments
+from alexbench.data.share import BatchShare
 from alexbench.errors import BadInput
 
 CPU = torch.device("cpu")
@@ -65,7 +66,8 @@ def test_inputs_are_channels_last_in_memory():
 
 def test_crops_are_cut_at_their_corners():
     corners = torch.tensor([[0, 0], [2, 1], [1, 2]])
-    cut = crops(SPLIT.images[:3], corners, 4).view(3, 4, 4, 3)
+    top_left = (torch.arange(3) * 6 + corners[:, 0]) * 6 + corners[:, 1]
+    cut = crops(SPLIT.images[:3], top_left, 4).view(3, 4, 4, 3)
     for image, crop, (row, column) in zip(SPLIT.images, cut, corners.tolist(), strict=False):
         assert torch.equal(crop, image[row : row + 4, column : column + 4])
 
@@ -73,7 +75,7 @@ def test_crops_are_cut_at_their_corners():
 def test_a_mirror_image_is_reversed_from_left_to_right_only():
     image = torch.tensor([[[1, 2, 3], [4, 5, 6]], [[7, 8, 9], [10, 11, 12]]])  # rows of RGB pixels
     rows = image[None].repeat(2, 1, 1, 1).flatten(2)
-    turned = mirrored(rows, torch.tensor([False, True])).view(2, 2, 2, 3)
+    turned = mirror(rows, torch.tensor([1])).view(2, 2, 2, 3)
     assert torch.equal(turned[0], image)
     assert turned[1].tolist() == [[[4, 5, 6], [1, 2, 3]], [[10, 11, 12], [7, 8, 9]]]
 
@@ -159,6 +161,24 @@ def test_switching_one_kind_of_noise_changes_no_draw_of_the_others():
         reference = torch.Generator().manual_seed(0)
         draw(40, reference)
         assert torch.equal(after, torch.rand(1, generator=reference))
+
+
+def test_an_epoch_drawn_ahead_has_the_bits_of_its_batches_drawn_one_by_one():
+    everything = {"crop_size": 4, "crops": True, "mirror": True, "pca_colour": "paper"}
+    pixels = pixels_for(**everything)
+    one_by_one, ahead = (torch.Generator().manual_seed(5) for _ in range(2))
+    parts = SPLIT.images.split(12)  # 12, 12, 12, 4
+    drawn = [pixels.augment(part, one_by_one) for part in parts]
+    changes = list(pixels.changes(40, ahead, 0, 12))
+    for part, change, expected in zip(parts, changes, drawn, strict=True):
+        assert torch.equal(pixels.changed(part, change), expected)
+    assert torch.equal(ahead.get_state(), one_by_one.get_state())
+    shares = [BatchShare(rank, 2) for rank in range(2)]
+    halves = [list(pixels.changes(40, ahead.manual_seed(5), 0, 12, each)) for each in shares]
+    for number, part in enumerate(parts):
+        rows = [share.rows_of(len(part)) for share in shares]
+        own = [pixels.changed(part[r], half[number]) for r, half in zip(rows, halves, strict=True)]
+        assert torch.equal(torch.cat(own), drawn[number])
 
 
 def test_the_test_input_is_the_centre_of_the_image():

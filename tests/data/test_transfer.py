@@ -3,16 +3,17 @@
 The meta device stands for a GPU: every operator goes by, and nothing is computed.
 """
 
+import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from alexbench.config.schema import AugmentConfig, DataConfig
 from alexbench.data import Pixels
 from alexbench.data.batches import one_ahead
 from alexbench.data.dataset import HeldSplit
 from alexbench.data.transfer import send
 from alexbench.training.optimizer import build_optimizer
-from alexbench.training.train import start, train_step
+from alexbench.training.state import Running
+from alexbench.training.train import feed, start, train_step
 from tests.tiny import CPU, tiny_config
 
 META = torch.device("meta")
@@ -38,21 +39,40 @@ class Watch(TorchDispatchMode):
         return operator(*arguments, **named)
 
 
-def augmented(**keys):
-    split = HeldSplit(torch.zeros(9, 18, 18, 3, dtype=torch.uint8), torch.zeros(9).long())
-    config = AugmentConfig(crop_size=16, **keys)
-    pixels = Pixels(split, DataConfig(name="glyphs", image_size=18), config, META)
-    images = split.images.to(META)
+def an_epoch(config, images):
+    """What a whole epoch of ``train`` asks of the host: draws, batches, inputs, steps, sums."""
+    split = HeldSplit(torch.zeros(images, 18, 18, 3, dtype=torch.uint8), torch.zeros(images).long())
+    split.on(META)  # once a run
+    pixels = Pixels(split, config.data, config.augment, META)
+    state = start(config, 3, 0, CPU)
+    state.net.to(META)
+    state.optimizer, state.running = build_optimizer(state.net, config.train), Running.on(META)
     with Watch() as seen:
-        pixels.augment(images, torch.Generator().manual_seed(0))
+        for inputs, labels in feed(state, split, pixels, torch.arange(images), 4):
+            loss, logits = train_step(state, inputs, labels)
+            state.running.add(loss, logits, labels, state.share.whole)
+    assert state.running.images == images
     return seen
 
 
-def test_augmentation_sends_what_chance_decided_without_a_wait():
-    seen = augmented(pca_colour="none")
-    assert (len(seen.queued), seen.blocking, seen.waits) == (2, [], [])  # places, mirrored images
-    seen = augmented(pca_colour="paper")
-    assert (len(seen.queued), seen.blocking, seen.waits) == (3, [], [])
+@pytest.mark.parametrize("images", [4, 30])
+def test_an_epoch_is_sent_to_the_device_at_once_and_its_steps_ask_nothing_of_the_host(images):
+    plain = {"crops": True, "mirror": True, "pca_colour": "none"}
+    for augment, sent in ((plain, 3), (plain | {"pca_colour": "paper", "padding": 1}, 4)):
+        config = tiny_config(augment=augment, train={"batch_size": 4})
+        seen = an_epoch(config, images)  # order, corners and mirrored images; colours
+        assert (len(seen.queued), seen.blocking, seen.waits) == (sent, [], [])
+
+
+@pytest.mark.parametrize("views", ["centre", "ten_crop"])
+def test_views_for_a_test_need_nothing_of_the_host(views):
+    config = tiny_config()
+    split = HeldSplit(torch.zeros(5, 18, 18, 3, dtype=torch.uint8), torch.zeros(5).long())
+    pixels = Pixels(split, config.data, config.augment, META)
+    images = split.images.to(META)
+    with Watch() as seen:
+        assert len(list(pixels.views(images, views))) == {"centre": 1, "ten_crop": 10}[views]
+    assert (seen.queued, seen.blocking, seen.waits) == ([], [], [])
 
 
 def test_the_step_itself_asks_nothing_of_the_host():

@@ -57,12 +57,14 @@ def test_a_kernel_with_little_work_is_held_against_the_copy():
 
 
 def test_the_files_hold_every_row_and_no_blank(tmp_path):
-    benchmarks = [stored(), stored("pool", 1_000_000), stored("lrn"), stored("train_step")]
-    benchmarks[3]["extra_info"]["direction"] = "step"
+    kinds = ["conv", "pool", "lrn", "train_step", "net"]
+    benchmarks = [stored(kind) for kind in kinds]
+    for number, direction in ((3, "step"), (4, "both")):
+        benchmarks[number]["extra_info"]["direction"] = direction
     paths = kernel_table.write(measured(tmp_path, *benchmarks))
     assert [path.name for path in paths] == ["m.csv", "m.md", "m.png"]
     read = pd.read_csv(paths[0])
-    assert list(read["kind"]) == ["conv", "pool", "lrn", "train_step"]
+    assert list(read["kind"]) == kinds
     assert not read.isna().any(axis=None)
     text = paths[1].read_text()
     assert "- processor: Tube 1" in text
