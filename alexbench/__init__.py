@@ -2,17 +2,16 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
-
-from typing_extensions import Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 if TYPE_CHECKING:
     from alexbench.models.layers import LocalResponseNorm as LocalResponseNorm
+    from alexbench.report.compare import Compared
     from alexbench.report.result import Result as Result
 
     __version__: str
 
-__all__ = ["LocalResponseNorm", "Result", "__version__", "load", "run"]
+__all__ = ["LocalResponseNorm", "Result", "__version__", "compare", "load", "run"]
 
 
 class Execution(TypedDict, total=False):
@@ -28,6 +27,7 @@ class Execution(TypedDict, total=False):
     address: str | None
     slurm: Sequence[str]
     tensorboard: bool
+    tracker: Literal["wandb", "trackio"] | None
 
 
 def run(
@@ -49,7 +49,7 @@ def run(
     variant, ``{"train.epochs": 1}``. device: auto, cpu, cuda, cuda:<index>, or several with
     commas. data_root: the folder of the images. results: the folder of records and tables. jobs:
     runs at one time; None: as cores or GPUs allow. execution: threads, checkpoint_seconds,
-    hang_seconds, on_error, retry_failed, reuse, launcher, address, slurm, tensorboard.
+    hang_seconds, on_error, retry_failed, reuse, launcher, address, slurm, tensorboard, tracker.
 
     Raises BadInput before anything trains, RunFailed when a run failed.
     """
@@ -85,6 +85,29 @@ def load(
 
     texts = result.as_texts(settings)
     return result.load(os.fspath(name), profile, texts, Path(results))
+
+
+def compare(
+    *places: "str | os.PathLike[str]",
+    baseline: str | None = None,
+    ratio: bool = False,
+    target: float | None = None,
+    claimed: float | None = None,
+) -> "Compared":
+    """Compare two folders of results, or the arms of one or two CSV files.
+
+    places: two folders, or files with the columns arm, seed, value, metric. Arms are paired where
+    their seeds match, else compared by Welch's interval. baseline: the arm of CSV files that the
+    others are compared with; None: the first. ratio: compare by ratio. target: a number in place of
+    a baseline. claimed: a delta that rows are judged against. The result is a list of rows with
+    ``.table`` and ``.plot()``. Raises BadInput.
+    """
+    from pathlib import Path
+
+    from alexbench.report import compare as comparing
+
+    paths = [Path(place) for place in places]
+    return comparing.compare(paths, baseline, ratio=ratio, target=target, claimed=claimed)
 
 
 def __getattr__(name: str) -> Any:

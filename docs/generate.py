@@ -20,8 +20,9 @@ from pydantic_core import PydanticUndefined
 
 from alexbench.__main__ import app
 from alexbench.cli.app import print_comparison
-from alexbench.config import metrics, schema
-from alexbench.config.ablation import load_ablation, shipped_ablations
+from alexbench.config import metrics, own_parts, schema
+from alexbench.config.ablation import load_ablation
+from alexbench.config.shipped import shipped_ablations
 from alexbench.report import build
 from alexbench.report.results_page import markdown, put_into
 
@@ -51,6 +52,8 @@ def text_of(value: Any) -> str:
 def allowed(kind: Any, notes: tuple[Any, ...] = ()) -> str:
     """What a type allows, in words."""
     origin, arguments = get_origin(kind), get_args(kind)
+    if kind == schema.OwnPart:
+        return f"`{own_parts.FORM}`"
     if origin is Annotated:
         return allowed(arguments[0], (*arguments[1:], *notes))
     if origin is Literal:

@@ -10,8 +10,9 @@ from PIL import Image
 
 from alexbench import models
 from alexbench.config import references
-from alexbench.config.ablation import PROFILES, Ablation, load_ablation, shipped_ablations
+from alexbench.config.ablation import Ablation, load_ablation
 from alexbench.config.schema import Config, DataConfig
+from alexbench.config.shipped import PROFILES, shipped_ablations
 from alexbench.data import Dataset, load
 from alexbench.launch.estimate import on_one_device
 from alexbench.runs.ensembles import trained_variant

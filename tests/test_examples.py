@@ -21,7 +21,7 @@ def test_another_papers_table_is_a_file_with_its_own_claim():
     assert effect.standard_error == pytest.approx(0.50, abs=0.005)
 
 
-@pytest.mark.slow  # trains 16 small nets: minutes
+@pytest.mark.slow  # trains 20 small nets: minutes
 @pytest.mark.filterwarnings("ignore")  # of the notebook's own packages
 def test_the_notebook_runs(tmp_path):
     nbformat = pytest.importorskip("nbformat")
@@ -34,5 +34,6 @@ def test_the_notebook_runs(tmp_path):
     )
     client.execute(env=os.environ | {"PYTHONPATH": root})
     text = str(notebook.cells)
-    for expected in ("a_wider_net:width", "image/svg+xml", "<table>", "paired"):
+    for expected in ("a_wider_net:width", "mine vs cifar4, test error", "<table>", "paired"):
         assert expected in text
+    assert text.count("'image/svg+xml'") == 3  # curves, and two forests

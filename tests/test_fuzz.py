@@ -1,6 +1,6 @@
 """Hostile inputs: bad input in one printable line, or a valid object, within a second.
 
-The short form is in every run of the tests; the long one, of 24,000 inputs, runs by name:
+The short form is in every run of the tests; the long one, of 26,000 inputs, runs by name:
 ``pytest -m slow tests/test_fuzz.py``.
 """
 
@@ -17,12 +17,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alexbench.config import metrics
-from alexbench.config.ablation import Ablation, load_ablation, shipped_ablations
+from alexbench.config.ablation import Ablation, load_ablation
 from alexbench.config.overrides import parse_settings
 from alexbench.config.paths import shipped_folder
+from alexbench.config.shipped import shipped_ablations
 from alexbench.config.yaml_file import known_keys, read_yaml
 from alexbench.errors import BadInput
-from alexbench.report import csv_files, kernel_table
+from alexbench.report import compare, csv_files, kernel_table
 from alexbench.runs import metric_values, pictures, record
 from tests.records import LRN, make, with_delta
 
@@ -219,6 +220,27 @@ def test_a_table_is_read_or_bad_input(tmp_path: Path, inputs: int) -> None:
             build.headline([found])
 
     check(inputs, st.tuples(st.integers(0, len(cells) - 1), values, st.text(max_size=5)), read)
+
+
+@budget(2_000)
+def test_tables_of_arms_and_runs_and_values_are_read_or_named(tmp_path: Path, inputs: int) -> None:
+    path = tmp_path / "table.csv"
+    cells = st.sampled_from([*csv_files.ARMS, *csv_files.RUNS, *compare.COLUMNS, "1", "0.5"])
+    line = st.lists(cells | values.map(str), max_size=7).map(",".join)
+
+    def read(lines: list[str]) -> None:
+        path.write_text("\n".join(lines), encoding="utf-8", errors="surrogatepass")
+        for kinds in (csv_files.ARMS, csv_files.RUNS):
+            heard: list[str] = []
+            rows = csv_files.read_columns(path, kinds, heard.append)
+            assert all(line.isprintable() for line in heard)
+            assert not (rows and heard)
+        compare.to_markdown(compare.compare([path]))
+
+    head = st.sampled_from(
+        [",".join(each) for each in (csv_files.ARMS, csv_files.RUNS, compare.COLUMNS)]
+    )
+    check(inputs, st.tuples(head, st.lists(line, max_size=4)).map(lambda t: [t[0], *t[1]]), read)
 
 
 @budget(4_000)

@@ -1,28 +1,54 @@
 """The commands about ablations: each parses its arguments, calls one function, and prints."""
 
-import importlib.metadata
 import json
 import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from alexbench.config.ablation import PROFILES, REGIMES, load_ablation, shipped_ablations
-from alexbench.config.execution import RunOptions, execution
+from alexbench.config.shipped import PROFILES, REGIMES, outlines, shipped_ablations
 from alexbench.errors import BadInput, RunFailed, one_line, printable
 
-if TYPE_CHECKING:  # --help, list and show load neither pandas nor what reads records
+if TYPE_CHECKING:  # what takes time to load is loaded by the command that needs it
     import pandas as pd
 
     from alexbench.analysis.comparison import ComparisonRow
     from alexbench.config.ablation import Ablation
 
+
+class Group(TyperGroup):
+    """A group of commands that loads no pydantic for its own flags."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The parameters, those of help and completion too."""
+        return with_defaults(super().get_params(ctx))
+
+
+class QuickCommand(TyperCommand):
+    """A command of flags alone that loads no pydantic for them."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The parameters, that of help too."""
+        return with_defaults(super().get_params(ctx))
+
+
+def with_defaults(parameters: list[Any]) -> list[Any]:
+    """The parameters, where a flag without a default gets False: typer loads pydantic for None."""
+    for each in parameters:
+        if getattr(each, "is_flag", False):
+            each.default = each.default or False
+    return parameters
+
+
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # loading rich takes as long as all else of --help
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Ablation benchmarks for the AlexNet paper: measured deltas beside the paper's own.",
 )
@@ -64,13 +90,14 @@ Jobs = Annotated[
     str, typer.Option(help="Runs at one time: auto (as cores or GPUs allow) or 1, 2, ...")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-DEFAULTS = RunOptions()
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads of each job.")]
 
 
 def print_version(wanted: bool) -> None:
     """Print alexbench's version and leave."""
     if wanted:
+        import importlib.metadata
+
         typer.echo(f"alexbench {importlib.metadata.version('alexbench')}")
         raise typer.Exit
 
@@ -98,25 +125,25 @@ def run(
     threads: Threads = None,
     checkpoint_seconds: Annotated[
         float, typer.Option(min=0, help="Seconds between two checkpoints of a run.")
-    ] = DEFAULTS.checkpoint_seconds,
+    ] = 120.0,
     hang_seconds: Annotated[
         float, typer.Option(min=1, help="Kill a run without a step for so many seconds: it failed.")
-    ] = DEFAULTS.hang_seconds,
+    ] = 600.0,
     on_error: Annotated[
         str,
         typer.Option(
             metavar="keep|stop", help="After a failed run: keep training the others, or stop."
         ),
-    ] = DEFAULTS.on_error,
+    ] = "keep",
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Train runs again that failed before.")
     ] = False,
     reuse: Annotated[
         bool, typer.Option(help="Copy finished runs from the results of other ablations.")
-    ] = DEFAULTS.reuse,
+    ] = True,
     launcher: Annotated[
         str, typer.Option(metavar="local|ray|slurm", help="Where runs are trained.")
-    ] = DEFAULTS.launcher,
+    ] = "local",
     address: Annotated[
         str | None, typer.Option(help="Address of the Ray cluster; default: this machine.")
     ] = None,
@@ -126,8 +153,14 @@ def run(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write curves for TensorBoard.")
     ] = False,
+    tracker: Annotated[
+        str | None,
+        typer.Option(metavar="wandb|trackio", help="Write runs of wandb or trackio, offline."),
+    ] = None,
 ) -> None:
-    """Train the missing runs of ablations, one after the other, and compare each with the paper."""
+    """Train the missing runs of ablations; compare each with the paper."""
+    from alexbench.config.ablation import load_ablation
+    from alexbench.config.execution import execution
     from alexbench.launch import sweep
 
     how = execution(
@@ -140,6 +173,7 @@ def run(
         address=address,
         slurm=slurm,
         tensorboard=tensorboard,
+        tracker=tracker,
     )
     options = sweep.SweepOptions(
         seeds, set_, device, data_root, results, number_of(jobs), threads, how
@@ -175,7 +209,7 @@ def plan(
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the runs of an ablation with their state, size and time; train nothing."""
+    """Print an ablation's runs: state, size and time; train nothing."""
     from alexbench.launch import estimate, sweep
 
     options = sweep.SweepOptions(seeds, set_, device, data_root, results, number_of(jobs), threads)
@@ -227,7 +261,10 @@ def scale(
     ],
     batch: Annotated[int, typer.Option(min=1, help="Images in a batch, over all devices.")] = 128,
 ) -> None:
-    """Predict the time of an ImageNet epoch of the paper's net on 1 to 8 devices: a lower bound."""
+    """Predict the time of an ImageNet epoch on 1 to 8 devices.
+
+    It is a lower bound, for the paper's net.
+    """
     import pandas as pd
 
     from alexbench.parallel import cost
@@ -238,11 +275,13 @@ def scale(
     print_rows(frame, f"A step of {batch} images, and an epoch of 1,281,167")
 
 
-@app.command(name="list")
+@app.command(name="list", cls=QuickCommand)
 def list_(as_json: AsJson = False) -> None:
     """Print the shipped ablations with their questions and claims."""
-    rows = [load_ablation(name) for name in shipped_ablations()]
     if as_json:
+        from alexbench.config.ablation import load_ablation
+
+        rows = [load_ablation(name) for name in shipped_ablations()]
         print_json(
             [
                 {
@@ -258,10 +297,8 @@ def list_(as_json: AsJson = False) -> None:
             ]
         )
         return
-    columns = ["ablation", "question", "claims"]
-    print_table(
-        columns, [[row.name, row.question, ", ".join(row.claims)] for row in rows], "Ablations"
-    )
+    cells = [[each.name, each.question, ", ".join(each.claims)] for each in outlines()]
+    print_table(["ablation", "question", "claims"], cells, "Ablations")
 
 
 @app.command()
@@ -283,7 +320,7 @@ def report(
         ),
     ] = [],  # noqa: B006
 ) -> None:
-    """Rebuild tables and figures from the records, those of `bench` too; needs no torch."""
+    """Rebuild tables and figures from records, those of `bench` too."""
     from alexbench.report.rebuild import again
 
     for path in again(
@@ -309,7 +346,7 @@ def claims(
         str | None, typer.Option(help="A Markdown file whose tables of claims are replaced.")
     ] = None,
 ) -> None:
-    """Print the scorecard: each claim on its strongest data, with its verdict."""
+    """Print the scorecard: each claim's verdict on its strongest data."""
     from alexbench.report import build, scorecard, terminal
     from alexbench.report.results_page import put_into
     from alexbench.runs.files import reason, write_text_safely
@@ -382,8 +419,8 @@ def print_rows(frame: "pd.DataFrame", title: str) -> None:
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
     """Print rows of texts as plain text that neither wraps nor cuts a cell."""
-    from tabulate import tabulate
-
-    texts = [[printable(cell) for cell in row] for row in rows]
-    table = tabulate(texts, headers=columns, tablefmt="simple", disable_numparse=True)
-    typer.echo(f"\n{printable(title)}\n\n{table}\n")
+    texts = [list(columns), *([printable(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, cells)) for cells in zip(*texts, strict=True)]
+    texts.insert(1, ["-" * width for width in widths])
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in texts]
+    typer.echo(f"\n{printable(title)}\n\n" + "\n".join(lines) + "\n")

@@ -18,7 +18,9 @@ Cores = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: al
 Rounds = Annotated[int, typer.Option(min=5, help="Timings of each arm; the arms take turns.")]
 
 bench = typer.Typer(
-    invoke_without_command=True, help="Measure all kernels, or with a subcommand one comparison."
+    invoke_without_command=True,
+    rich_markup_mode=None,
+    help="Measure all kernels, or with a subcommand one comparison.",
 )
 
 

@@ -33,11 +33,11 @@ def compare(
         bool, typer.Option("--markdown", help="Print a Markdown table.")
     ] = False,
 ) -> None:
-    """Compare two folders of results, or arms in CSV files: paired where their seeds match."""
+    """Compare folders of results, or arms in CSV files, paired by seed."""
     from alexbench.report import compare as comparing
 
     rows = comparing.compare(
-        [Path(each) for each in places], baseline, ratio=ratio, claimed=claimed
+        [Path(each) for each in places], baseline, ratio=ratio, target=target, claimed=claimed
     )
     if as_json:
         typer.echo(comparing.to_json(rows))

@@ -1,18 +1,20 @@
 """The commands about images: decode them once, measure how fast they are loaded."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from alexbench.cli.app import DataRoot, Device, Profile, Set, Threads, print_rows
-from alexbench.config.ablation import load_profile
-from alexbench.config.overrides import Layer, parse_settings, resolve
-from alexbench.config.schema import Config
 from alexbench.errors import BadInput
 
+if TYPE_CHECKING:
+    from alexbench.config.schema import Config
+
 data = typer.Typer(
-    no_args_is_help=True, help="Decode images once, or measure how fast they are loaded."
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Decode images once, or measure how fast they are loaded.",
 )
 
 
@@ -56,8 +58,11 @@ def throughput(
     typer.echo(measured.sentence)
 
 
-def of_profile(profile: str, settings: list[str]) -> Config:
+def of_profile(profile: str, settings: list[str]) -> "Config":
     """A profile's configuration, changed by ``--set``. Raises BadInput."""
+    from alexbench.config.ablation import load_profile
+    from alexbench.config.overrides import Layer, parse_settings, resolve
+
     part = load_profile(profile)
     where = f"ablations/profiles/{profile}.yaml"
     return resolve([Layer(where, part.config), Layer("--set", parse_settings(settings))])

@@ -21,7 +21,7 @@ def show(
         bool, typer.Option("--schema", help="Print the JSON schema of ablation files, for editors.")
     ] = False,
 ) -> None:
-    """Print an ablation's file, its resolved settings, and every setting with its meaning."""
+    """Print an ablation's file, its settings, and what each one means."""
     from alexbench.config import describe
     from alexbench.config.ablation import load_ablation, refuse, unknown
 

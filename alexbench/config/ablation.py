@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from alexbench.config import metrics, own_files, references
+from alexbench.config import metrics, own_files, own_parts, references
 from alexbench.config.constraints import effective
 from alexbench.config.overrides import Layer, override, parse_settings, resolve, same_net
 from alexbench.config.paths import shipped_folder
@@ -34,11 +34,10 @@ from alexbench.config.schema import (
     ProfilePart,
     RegimePart,
 )
+from alexbench.config.shipped import PROFILES, REGIMES, shipped_ablations
 from alexbench.config.yaml_file import hint, known_keys, read_yaml, together, validate
 from alexbench.errors import BadInput, shown
 
-PROFILES = ("laptop", "cifar10-short", "cifar10", "imagenet")
-REGIMES = ("authors", "modern", "paper")  # paper: the settings that the text states, the defaults
 SET_BY_HAND = "--set fixes it"  # why something is not tuned
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 LONGEST_NAME = 100  # of an ablation or a variant: files are called by both, a seed and an id
@@ -87,11 +86,6 @@ class Ablation:
         return min(self.seeds, self.most_seeds(variant) or self.seeds)
 
 
-def shipped_ablations() -> list[str]:
-    """Names of the shipped ablations."""
-    return sorted(path.stem for path in shipped_folder("ablations").glob("*.yaml"))
-
-
 def load_ablation(
     name: str | Mapping[str, Any],
     profile: str = "laptop",
@@ -107,11 +101,11 @@ def load_ablation(
     """
     path, content, own = read_source(name, files)
     scale = find_scale(profile, files)
-    refuse([wrong_file_name(path, "".join(own.values()))])
+    refuse([wrong_file_name(path, own.get(own_files.ablation(path.stem), ""))])
     file, profile = validate(AblationFile, content, str(path)), scale.name
     own_part = part_for(file, profile, path)
     parts = (own_part, file, scale.part)  # the first that speaks decides
-    fixed = parse_settings(settings)
+    fixed = own_parts.as_in_file(parse_settings(settings), content)
     overrides = variants_of(file, own_part, path, profile)
     tune, reason = tuning_of(parts, fixed)
     neighbours = first_said(parts, "tune_neighbours") or 0
@@ -342,11 +336,12 @@ def own_claims(file: AblationFile, part: AblationPart, path: Path) -> Claims:
 def read_source(
     name: str | Mapping[str, Any], files: Mapping[str, str]
 ) -> tuple[Path, dict[str, Any], dict[str, str]]:
-    """The path of an ablation's file, what it holds, and name -> text of an own one."""
+    """The path of an ablation's file, what it holds, and name -> text of the files that are own."""
     if not isinstance(name, str):
         title = re.sub(r"[^a-z0-9]+", "_", str(name.get("title", "")).lower()).strip("_")
         path, text = Path(f"{title or 'ablation'}.yaml"), own_files.to_yaml(name)
-        return path, read_yaml(path, text), {own_files.ablation(path.stem): text}
+        content, parts = own_parts.pinned(read_yaml(path, text), path, path.parent, files)
+        return path, content, {own_files.ablation(path.stem): text, **parts}
     try:
         path = find(name)
     except BadInput:
@@ -354,10 +349,12 @@ def read_source(
         key = own_files.ablation(path.stem)
         if key not in files:
             raise
-        return path, read_yaml(path, files[key]), {key: files[key]}
-    content, shipped = read_yaml(path), path.parent == shipped_folder("ablations")
-    own = {} if shipped else {own_files.ablation(path.stem): path.read_text(encoding="utf-8")}
-    return path, content, own
+        content, parts = own_parts.pinned(read_yaml(path, files[key]), path, None, files)
+        return path, content, {key: files[key], **parts}
+    if path.parent == shipped_folder("ablations"):
+        return path, read_yaml(path), {}
+    content, parts = own_parts.pinned(read_yaml(path), path, path.parent, files)
+    return path, content, {own_files.ablation(path.stem): path.read_text("utf-8"), **parts}
 
 
 def find(name: str) -> Path:
@@ -402,6 +399,7 @@ def find_scale(profile: str, files: Mapping[str, str]) -> Scale:
             return Scale(profile, regime, load_profile(scale), f"ablations/profiles/{scale}.yaml")
         path = Path(f"{profile}.yaml")
     part = validate(ProfileFile, read_yaml(path, carried), str(path))
+    own_parts.refuse(part.config, str(path))
     refuse([unknown(f"{path}: regime", part.regime, REGIMES)])
     if is_profile(path.stem) or not NAME.fullmatch(path.stem):
         raise BadInput(
@@ -491,7 +489,10 @@ def expand(file: AblationFile, path: Path) -> dict[str, Overrides]:
 
 
 def in_name(value: object) -> str:
-    """A value of a matrix in the name of its cell: -1.0 is minus1.0, [8, 10] is 8+10."""
+    """A value of a matrix in the name of its cell: -1.0 is minus1.0, [8, 10] is 8+10.
+
+    An own part is the name of its function.
+    """
     if isinstance(value, list | tuple | dict):
         items = value.items() if isinstance(value, dict) else value
         inner = "_" if isinstance(value, dict) else "+"
@@ -499,7 +500,7 @@ def in_name(value: object) -> str:
             inner = "_"
         texts = [in_name(tuple(item) if isinstance(item, list) else item) for item in items]
         return inner.join(texts) or "empty"
-    text = str(value)
+    text = own_parts.parse(str(value)).function if own_parts.is_own(value) else str(value)
     if isinstance(value, int | float) and text.startswith("-"):
         return f"minus{text[1:]}"
     return text

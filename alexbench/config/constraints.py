@@ -6,6 +6,7 @@ compared. No torch here.
 
 from typing import TypeVar
 
+from alexbench.config import own_parts
 from alexbench.config.schema import AugmentConfig, Config, ModelConfig, Section, TrainConfig
 
 S = TypeVar("S", bound=Section)
@@ -33,11 +34,14 @@ KNOBS_OF_SCHEDULES = (
     ({"plateau_drops", "plateau_patience"}, ("plateau",)),
     ({"stairs", "stairs_ratio"}, ("stairs",)),
 )
+PER_LAYER = ("layer_lr", "layer_lr_factor", "layer_weight_lr_factor", "layer_weight_decay")
 SMALLEST_ROUNDED_DOWN = {"alexnet": 67, "alexnet_small": 15}
 
 
 def lacking(model: ModelConfig) -> list[str]:
-    """The settings that this net does not have."""
+    """The settings that this net does not have; an own net reads what it wants."""
+    if own_parts.is_own(model.name):
+        return []
     name = "cifar4 with model.hidden_units" if model.hidden_units else model.name
     return [knob for knob, nets in NETS_WITH.items() if not {name, model.name} & set(nets)]
 
@@ -60,9 +64,31 @@ def unsupported(model: ModelConfig) -> str | None:
     return None
 
 
+def beyond_own_parts(config: Config) -> str | None:
+    """One line on a setting that does not go with an own part, or None."""
+    model, train, is_own = config.model, config.train, own_parts.is_own
+    net = own_parts.name(model.name)
+    of_layers = [key for key in PER_LAYER if getattr(train, key)]
+    if is_own(model.name) and of_layers:
+        return f"train.{of_layers[0]} is for alexbench's own layers, not for {net}"
+    if is_own(model.name) and train.cuda_graph:
+        return f"train.cuda_graph is for alexbench's own nets, not for {net}"
+    if (is_own(model.name) or is_own(model.activation)) and config.evaluate.saturation_images:
+        return "evaluate.saturation_images is for alexbench's own nets and activations"
+    if train.placement != "one" and (own := own_code(config)):
+        return f"train.placement is {train.placement}, but {own_parts.name(own[0])} needs one"
+    return None
+
+
+def own_code(config: Config) -> list[str]:
+    """The own net, activation and optimizer, where there are."""
+    every = (config.model.name, config.model.activation, config.train.optimizer)
+    return [value for value in every if own_parts.is_own(value)]
+
+
 def too_small(model: ModelConfig, input_size: int) -> str | None:
     """One line if inputs of that side in pixels would vanish in the net's pooling layers."""
-    least = SMALLEST_INPUT[model.name]
+    least = SMALLEST_INPUT.get(model.name, 1)
     if model.rounding == "down":
         least = SMALLEST_ROUNDED_DOWN.get(model.name, least)
     key, side = (

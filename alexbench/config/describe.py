@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from alexbench.config import own_parts
 from alexbench.config.ablation import Ablation, with_tuned
 from alexbench.config.schema import DEFAULTS, AblationFile, Config, differences
 
@@ -45,6 +46,8 @@ def allowed(schema: Mapping[str, Any]) -> str:
     if "anyOf" in schema:
         return " or ".join(allowed(each) for each in schema["anyOf"])
     kind = schema.get("type")
+    if "pattern" in schema:
+        return f"{own_parts.FORM} of your own"
     if kind == "array":
         items = [*schema.get("prefixItems", ()), schema.get("items", {})]
         of = allowed(items[0])

@@ -35,6 +35,7 @@ class RunOptions(Section):
     # parameters of submitit: partition, time limit; cluster=local runs the jobs here
     slurm: Annotated[tuple[Setting, ...], Field(strict=False)] = ()
     tensorboard: bool = False  # write curves below the results, in tensorboard/
+    tracker: Literal["wandb", "trackio"] | None = None  # the same, in a folder of that name
 
 
 def execution(**options: Any) -> RunOptions:

@@ -59,8 +59,11 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
         yield "model.", reason
     if reason := constraints.too_small(config.model, side):
         yield "augment.", reason
+    if reason := constraints.beyond_own_parts(config):
+        yield reason.partition(" ")[0], reason
+        return
     known = constraints.layer_names(config.model)
-    for key in ("layer_lr", "layer_lr_factor", "layer_weight_lr_factor", "layer_weight_decay"):
+    for key in constraints.PER_LAYER:
         for layer in getattr(config.train, key):
             if layer not in known:
                 names = f"{hint(layer, known)}; it has {', '.join(known)}"

@@ -21,6 +21,11 @@ def profile(stem: str) -> str:
     return f"ablations/profiles/{stem}.yaml"
 
 
+def part(file: str) -> str:
+    """The name of an own part's file."""
+    return f"ablations/{file}"
+
+
 def to_yaml(content: Mapping[str, Any]) -> str:
     """What an ablation's file would hold; raises BadInput for what YAML cannot say."""
     try:

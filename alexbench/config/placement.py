@@ -1,9 +1,10 @@
 """How many devices and processes a run needs, and whether its placement is possible. No torch."""
 
 import os
+from typing import TYPE_CHECKING
 
-from alexbench.config.constraints import EIGHT_LAYERS
-from alexbench.config.schema import Config, TrainConfig
+if TYPE_CHECKING:  # whether torchrun is on is asked before a command loads the schema
+    from alexbench.config.schema import Config, TrainConfig
 
 COLUMNS = 2  # of the paper's net, each on a device of its own
 SPLIT = ("two_columns", "no_links")  # values of model.columns that keep the columns apart
@@ -14,18 +15,20 @@ def torchrun_is_on() -> bool:
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
-def num_devices(train: TrainConfig) -> int:
+def num_devices(train: "TrainConfig") -> int:
     """How many devices a run occupies."""
     return COLUMNS if train.placement in ("two", "processes") else train.replicas
 
 
-def num_processes(train: TrainConfig) -> int:
+def num_processes(train: "TrainConfig") -> int:
     """How many processes train a run together."""
     return 1 if train.placement == "two" else num_devices(train)
 
 
-def misplaced(config: Config) -> str | None:
+def misplaced(config: "Config") -> str | None:
     """One line on a placement that the net, the batch or the other keys do not allow, or None."""
+    from alexbench.config.constraints import EIGHT_LAYERS
+
     model, train = config.model, config.train
     placement, replicas = train.placement, train.replicas
     if placement in ("one", "two", "processes") and replicas > 1:

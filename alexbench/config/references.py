@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from alexbench.config import metrics
 from alexbench.config.schema import ClaimUse, Section
+from alexbench.config.shipped import read_shipped
 
 PATH = Path(__file__).with_name("references.yaml")
 NEAR = 0.01  # undecodable images may be missing from a copy of a data set
@@ -203,7 +203,7 @@ class References(Section):
 @functools.cache
 def load() -> References:
     """Return references.yaml, checked."""
-    return References.model_validate(yaml.safe_load(PATH.read_text(encoding="utf-8")))
+    return References.model_validate(read_shipped(PATH))
 
 
 _own_claims: dict[str, Claim] = {}  # of loaded ablations, by <ablation>:<name>

@@ -18,8 +18,13 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     model_validator,
 )
+
+from alexbench.config import own_parts
 
 # Bounds beyond every use that leave nothing absurd to be built.
 MOST_SEEDS = 1000  # of a variant: tuning's own seeds begin there
@@ -71,6 +76,21 @@ def readable(text: str) -> str:
 Said = Annotated[str, AfterValidator(readable)]  # what reports and pages show
 
 
+OwnPart = Annotated[str, Field(pattern=own_parts.PATTERN)]  # a function of a file of one's own
+
+
+def in_one_line(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    """A name of alexbench's or an own part; raises ValueError that tells of both."""
+    try:
+        return validate(value)
+    except ValidationError as error:
+        names = error.errors()[0]["msg"].removeprefix("Input should be ")
+        raise ValueError(f"{names}, or {own_parts.FORM} of your own") from None
+
+
+OrOwn = WrapValidator(in_one_line)
+
+
 class Section(BaseModel):
     """A frozen group of settings; unknown keys are refused."""
 
@@ -80,11 +100,11 @@ class Section(BaseModel):
 class DataConfig(Section):
     """The images, and how pixels become inputs of the net."""
 
-    name: Literal["glyphs", "cifar10", "imagefolder"] = Field(
+    name: Annotated[Literal["glyphs", "cifar10", "imagefolder"] | OwnPart, OrOwn] = Field(
         default="imagefolder",
         description=(
-            "Data set: glyphs (letters drawn by alexbench), cifar10, or imagefolder (a folder of "
-            "images a class, as ImageNet's)."
+            "Data set: glyphs (letters drawn by alexbench), cifar10, imagefolder (a folder of "
+            "images a class, as ImageNet's), or your own."
         ),
     )
     image_size: Side = Field(
@@ -179,21 +199,25 @@ AS_RUN = {
 class ModelConfig(Section):
     """The net and the techniques that an ablation switches."""
 
-    name: Literal[
-        "alexnet",
-        "alexnet_small",
-        "cifar4",
-        "cifar_local",
-        "vgg_a",
-        "vgg_b",
-        "vgg_c",
-        "vgg_d",
-        "vgg_e",
+    name: Annotated[
+        Literal[
+            "alexnet",
+            "alexnet_small",
+            "cifar4",
+            "cifar_local",
+            "vgg_a",
+            "vgg_b",
+            "vgg_c",
+            "vgg_d",
+            "vgg_e",
+        ]
+        | OwnPart,
+        OrOwn,
     ] = Field(
         default="alexnet",
         description=(
             "Net: alexnet (the paper's), alexnet_small (its layers at 32x32 pixels), cifar4 and "
-            "cifar_local (the CIFAR-10 nets of cuda-convnet), vgg_a to vgg_e."
+            "cifar_local (the CIFAR-10 nets of cuda-convnet), vgg_a to vgg_e, or your own."
         ),
     )
     form: Literal["paper", "as_run"] = Field(
@@ -207,9 +231,9 @@ class ModelConfig(Section):
         default=1.0,
         description="Number of kernels and FC units, as a multiple of the paper's.",
     )
-    activation: Literal["relu", "tanh", "scaled_tanh"] = Field(
+    activation: Annotated[Literal["relu", "tanh", "scaled_tanh"] | OwnPart, OrOwn] = Field(
         default="relu",
-        description="Activation function; scaled_tanh is 1.7159 tanh(2x/3).",
+        description="Activation function, or your own; scaled_tanh is 1.7159 tanh(2x/3).",
     )
     lrn: Literal["none", "conv1", "conv2", "both", "gain_only"] = Field(
         default="both",
@@ -352,10 +376,11 @@ class TrainConfig(Section):
         description="Number of passes over the training images.",
     )
     batch_size: Count = Field(default=128, description="Number of images in a batch.")
-    optimizer: Literal["sgd", "adam"] = Field(
+    optimizer: Annotated[Literal["sgd", "adam"] | OwnPart, OrOwn] = Field(
         default="sgd",
         description=(
-            "Update rule: sgd is the paper's, with momentum and weight decay; adam is torch's."
+            "Update rule: sgd is the paper's, with momentum and weight decay; adam is torch's; or "
+            "your own."
         ),
     )
     lr: PositiveFloat = Field(default=0.01, description="Learning rate at the start.")

@@ -3,6 +3,7 @@
 import functools
 from pathlib import Path
 
+from alexbench.config import own_parts
 from alexbench.config.paths import cache_folder
 from alexbench.config.schema import AugmentConfig, DataConfig
 from alexbench.data.augment import Pixels, colour_components
@@ -11,6 +12,7 @@ from alexbench.data.cifar10 import load_cifar10
 from alexbench.data.dataset import Dataset, HeldSplit, Split, StreamedSplit
 from alexbench.data.glyphs import load_glyphs
 from alexbench.data.imagefolder import load_folder
+from alexbench.data.own import load_own
 from alexbench.errors import BadInput
 from alexbench.runs.sections import ColourComponents, DataSection
 
@@ -40,6 +42,8 @@ def load(data: DataConfig, data_root: Path | None, cache: Path | None = None) ->
     Raises BadInput for data that is missing or that cannot be used, RunFailed for a cache that
     cannot be written.
     """
+    if own_parts.is_own(data.name):
+        return load_own(data, data_root)
     cache = cache or cache_folder()
     if data.name == "cifar10":
         return load_cifar10(data, data_root, cache)

@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import time
+import weakref
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -40,6 +41,7 @@ IMAGES_A_TASK = 64
 INDEX = "index.json"
 DIGEST_BYTES = 4  # of the checksum of one image, which is verified when it is first read
 MOMENT_BYTES = 64  # a pixel, of the moments of images: roughly
+AT_ONCE: int | None = getattr(os, "RWF_NOWAIT", None)  # a flag that Linux has
 AGAIN = "alexbench data cache makes it again"
 
 
@@ -59,18 +61,28 @@ class Shards:
 
     def __call__(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Images (n, S, S, 3) uint8, and which (n,) are images: all."""
-        side, size = self.image_size, shard_images(self.image_size)
+        side, places = self.image_size, self.places[indices].tolist()
         images = np.empty((len(indices), side, side, 3), dtype=np.uint8)
-        for at, place in enumerate(self.places[indices].tolist()):
-            path = shard_path(self.folder, self.split, place // size)
-            shard = opened(path, self.fingerprint)
-            images[at] = shard.images[place % size]
-            if shard.verified[place % size]:
+        size = shard_images(side)
+        found = {number: self.shard(number) for number in {place // size for place in places}}
+        wanted = [(found[place // size], place % size) for place in places]
+        there = [
+            shard.read_at_once(number, image)
+            for (shard, number), image in zip(wanted, images, strict=True)
+        ]
+        for place, image, (shard, number), read in zip(places, images, wanted, there, strict=True):
+            if not read:
+                shard.read(number, image)
+            if shard.verified[number]:
                 continue
-            if digest(images[at]) != bytes(shard.digests[place % size]):
-                images[at] = self.again(place, shard)
-            shard.verified[place % size] = True
+            if digest(image) != bytes(shard.digests[number]):
+                image[...] = self.again(place, shard)
+            shard.verified[number] = True
         return torch.from_numpy(images), torch.ones(len(indices), dtype=torch.bool)
+
+    def shard(self, number: int) -> "Shard":
+        """The shard of that number, opened when it is first asked for."""
+        return opened(shard_path(self.folder, self.split, number), self.fingerprint)
 
     def again(self, place: int, shard: "Shard") -> NDArray[np.uint8]:
         """A damaged image (S, S, 3), decoded from its file, and put back where it was.
@@ -86,20 +98,48 @@ class Shards:
                 "alexbench data cache decodes it again"
             )
         with contextlib.suppress(OSError), open(shard.path, "r+b") as file:
-            file.seek(-(len(shard.images) - number) * pixels.nbytes, os.SEEK_END)
+            file.seek(shard.start + number * pixels.nbytes)
             file.write(pixels.data)
         return pixels
 
 
 @dataclass(eq=False)
 class Shard:
-    """One file of images: as the system pages them in, and which of them are known to be whole."""
+    """One open file of images, and which of them are known to be whole."""
 
     path: Path
-    images: NDArray[np.uint8]  # (n, S, S, 3)
+    descriptor: int
+    start: int  # of the first image, in bytes
     digests: NDArray[np.uint8]  # (n, DIGEST_BYTES)
     verified: NDArray[np.bool_]  # (n,)
     told: bool = False
+
+    def read_at_once(self, number: int, image: NDArray[np.uint8]) -> bool:
+        """Read an image if it is in memory; else have the system fetch it, and return False.
+
+        A disk fetches the images of a batch together in little more time than one. By a map of the
+        file, where each page is waited for, they came at a tenth of its rate.
+        """
+        if AT_ONCE is None:
+            return False
+        size = image.nbytes
+        start = self.start + number * size
+        try:
+            if os.preadv(self.descriptor, [image.data], start, AT_ONCE) == size:
+                return True
+        except OSError:  # not in memory, or on a file system that cannot tell
+            pass
+        os.posix_fadvise(self.descriptor, start, size, os.POSIX_FADV_WILLNEED)
+        return False
+
+    def read(self, number: int, image: NDArray[np.uint8]) -> None:
+        """Read an image into ``image`` (S, S, 3). Raises RunFailed where the file is cut."""
+        try:
+            got = os.preadv(self.descriptor, [image.data], self.start + number * image.nbytes)
+        except OSError as error:
+            raise RunFailed(f"{self.path}: cannot be read ({reason(error)}): {AGAIN}") from None
+        if got < image.nbytes:
+            raise RunFailed(f"{self.path}: was cut while it was read: {AGAIN}")
 
     def tell(self) -> None:
         """Say once that it is damaged."""
@@ -116,12 +156,16 @@ def opened(path: Path, fingerprint: str) -> Shard:
     """A shard that ``complete`` found. Raises RunFailed where it went since."""
     about = cache.read(path.with_suffix(".npz"), fingerprint)
     try:
-        images: NDArray[np.uint8] = np.load(path, mmap_mode="r")
+        images: np.memmap[Any, Any] = np.load(path, mmap_mode="r")
+        if about is None or images.ndim != 4 or len(about["digests"]) != len(images):
+            raise RunFailed(f"{path}: is not what its .npz says: {AGAIN}")
+        descriptor = os.open(path, os.O_RDONLY)
     except (OSError, ValueError) as error:
         raise RunFailed(f"{path}: cannot be read ({reason(error)}): {AGAIN}") from None
-    if about is None or images.ndim != 4 or len(about["digests"]) != len(images):
-        raise RunFailed(f"{path}: is not what its .npz says: {AGAIN}")
-    return Shard(path, images, about["digests"], np.zeros(len(images), dtype=np.bool_))
+    verified = np.zeros(len(images), dtype=np.bool_)
+    shard = Shard(path, descriptor, images.offset, about["digests"], verified)
+    weakref.finalize(shard, os.close, descriptor)
+    return shard
 
 
 def digest(image: NDArray[np.uint8]) -> bytes:

@@ -17,7 +17,7 @@ from alexbench.errors import RunFailed
 from alexbench.launch import events
 from alexbench.launch.events import Event, Notify
 from alexbench.launch.signals import interrupts
-from alexbench.runs.run import Run
+from alexbench.runs.run import Run, remember_parts
 from alexbench.runs.store import Failure, RunStore
 
 SECONDS_BETWEEN_LOOKS = 0.5
@@ -56,6 +56,7 @@ def attempt_here(
 
     torch.set_num_threads(slot.num_threads)
     keep_memory()
+    remember_parts(run)
 
     def alive(event: Event | None = None) -> None:
         faulthandler.dump_traceback_later(options.hang_seconds, exit=True, file=sys.stderr)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from alexbench.config import own_parts
 from alexbench.config.execution import Slot
 from alexbench.config.schema import Config, DataConfig, EvaluateConfig
 from alexbench.errors import BadInput, RunFailed
@@ -41,7 +42,7 @@ class Inspector:
             return function(*about)
         if self.child is None:
             self.child = Child("-m", "alexbench.launch.inspector", patience=SECONDS_TO_END)
-        self.child.send(to_text((function, about)))
+        self.child.send(to_text((function, about, own_parts.sources())))
         try:
             answer = from_text(self.child.hear())
         except EOFError:
@@ -127,6 +128,14 @@ def check_images(
         )
 
 
+def check_own(config: Config, data_root: str | None) -> None:
+    """Raises BadInput for own parts that cannot train."""
+    from alexbench.data import load_data
+    from alexbench.training.own import check_own_parts
+
+    check_own_parts(config, len(load_data(config.data, data_root).classes))
+
+
 def lrn_implementation(device: str) -> str:
     """The name of the implementation that LRN uses on a device."""
     from alexbench import kernels
@@ -160,7 +169,9 @@ def main() -> None:
     with suppress(KeyboardInterrupt, BrokenPipeError):
         parent.listen(questions.put, lambda: signal.pthread_kill(main_thread, signal.SIGINT))
         while True:
-            function, about = from_text(questions.get())
+            function, about, sources = from_text(questions.get())
+            for each in sources:
+                own_parts.remember(each)
             try:
                 answer = function(*about)
             except Exception as error:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from alexbench.config import placement
 from alexbench.config.ablation import Ablation, load_ablation, with_tuned
+from alexbench.config.constraints import own_code
 from alexbench.config.execution import RunOptions, Slot, execution
 from alexbench.config.schema import MOST_SEEDS, Config, Overrides, TrainConfig
 from alexbench.errors import BadInput, RunFailed, one_line
@@ -20,6 +21,7 @@ from alexbench.launch.events import Perform
 from alexbench.launch.inspector import (
     Inspector,
     check_images,
+    check_own,
     check_precision,
     data_sha256,
     find_slots,
@@ -150,6 +152,9 @@ def check_launcher(jobs: int | None, options: RunOptions) -> None:
             raise BadInput(f"--{option} is for --launcher {of}, and this is {options.launcher}")
     if options.tensorboard and not importlib.util.find_spec("tensorboard"):
         raise BadInput("--tensorboard needs it: pip install 'alexbench[tensorboard]'")
+    if options.tracker and not importlib.util.find_spec(options.tracker):
+        package = options.tracker
+        raise BadInput(f"--tracker {package} needs it: pip install 'alexbench[{package}]'")
 
 
 def carry_out(sweep: Sweep) -> "Result":
@@ -164,6 +169,8 @@ def carry_out(sweep: Sweep) -> "Result":
             sweep.identity(variant)  # decodes, or says what is wrong, just once
             about = variant.data, variant.evaluate, sweep.slots[0].data_root
             sweep.inspector.once(check_images, *about, bool(sweep.ablation.tune))
+            if own_code(variant):
+                sweep.inspector.ask(check_own, variant, sweep.slots[0].data_root)
         execute = partial(train_all, sweep, perform)
         tuned = tune(sweep.ablation, sweep.identity, sweep.store, execute, warn)
         ablation = with_tuned(sweep.ablation, tuned)

@@ -22,6 +22,7 @@ from alexbench.training.train import ProgressCallback
 
 if TYPE_CHECKING:
     from alexbench.training.tensorboard import Curves
+    from alexbench.training.tracker import Tracked
 
 SECONDS_BETWEEN_EVENTS = 0.5
 LONGEST_REASON = 300  # characters
@@ -75,12 +76,8 @@ def perform_locked(
         asked_to_stop,
         tell=lambda line: send(events.NoteEvent(line)),
     )
-    curves = None
-    if options.tensorboard:
-        from alexbench.training.tensorboard import Curves  # an extra
-
-        curves = Curves(run, store.folder)
-    tell = watch(send, curves)
+    exporters = exporters_of(run, store.folder, options)
+    tell = watch(send, exporters)
     try:
         together = num_processes(run.config.train) > 1
         perform = process_group.perform if together else runner.perform
@@ -99,16 +96,33 @@ def perform_locked(
         traceback.print_exc()
         store.write_failure(run, reason(error))
         return events.failed(run, store, reason(error))
+    finally:
+        for exporter in exporters:
+            exporter.close()
 
 
-def watch(send: Send, curves: "Curves | None") -> ProgressCallback:
-    """Sends a ProgressEvent, at most one each SECONDS_BETWEEN_EVENTS; draws the history."""
+def exporters_of(run: Run, folder: Path, options: RunOptions) -> list["Curves | Tracked"]:
+    """Where the run's history goes besides its record; each needs an extra of its own."""
+    found = list["Curves | Tracked"]()
+    if options.tensorboard:
+        from alexbench.training.tensorboard import Curves
+
+        found.append(Curves(run, folder))
+    if options.tracker:
+        from alexbench.training.tracker import Tracked
+
+        found.append(Tracked(options.tracker, run, folder))
+    return found
+
+
+def watch(send: Send, exporters: Sequence["Curves | Tracked"]) -> ProgressCallback:
+    """Sends a ProgressEvent, at most one each SECONDS_BETWEEN_EVENTS; exports the history."""
     last = 0.0
 
     def hear(epochs: float, images_per_second: float, history: Sequence[HistoryRow]) -> None:
         nonlocal last
-        if curves:
-            curves.write(history)
+        for exporter in exporters:
+            exporter.write(history)
         if time.monotonic() - last > SECONDS_BETWEEN_EVENTS:
             last = time.monotonic()
             row = history[-1] if history else None

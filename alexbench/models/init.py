@@ -6,9 +6,11 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
+from alexbench.config import own_parts
 from alexbench.config.constraints import EIGHT_LAYERS, layer_names
 from alexbench.config.schema import ModelConfig
 from alexbench.models.layers import ColumnLinear, Dropout, LocallyConnected
+from alexbench.models.own import own_gain
 
 Weighted = nn.Conv2d | nn.Linear | LocallyConnected | ColumnLinear
 
@@ -76,8 +78,13 @@ def standard_deviation(model: ModelConfig, name: str, num_inputs: float, is_outp
         case "as_run":
             return RELEASED_SD[model.name].get(name, 0.01)
         case "fan_in":
-            gain = 1.0 if is_output else GAIN[model.activation]
+            gain = 1.0 if is_output else gain_of(model.activation)
             return float(gain / num_inputs**0.5)
+
+
+def gain_of(activation: str) -> float:
+    """What the weights before an activation are multiplied by under ``fan_in``."""
+    return own_gain(activation) if own_parts.is_own(activation) else GAIN[activation]
 
 
 def parameter_seed(seed: int, name: str) -> int:

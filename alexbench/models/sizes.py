@@ -1,5 +1,7 @@
 """The parameters, FLOPs and map sizes of a net, from a forward pass of shapes alone."""
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -40,7 +42,8 @@ def forward(net: nn.Module, input_size: int) -> None:
     Nothing is computed; and normalization is plain arithmetic there, whereas on a device it may be
     a matrix product, which would count.
     """
-    shapes = {name: parameter.to("meta") for name, parameter in net.named_parameters()}
+    tensors = itertools.chain(net.named_parameters(), net.named_buffers())
+    shapes = {name: tensor.to("meta") for name, tensor in tensors}
     image = next(iter(shapes.values())).new_zeros(1, 3, input_size, input_size)
     training = net.training
     net.eval()

@@ -5,8 +5,10 @@ from typing import Literal
 
 from torch import nn
 
+from alexbench.config.own_parts import is_own
 from alexbench.config.schema import ModelConfig
 from alexbench.models.layers import Gain, LocalResponseNorm, ScaledTanh, WithinMapNorm
+from alexbench.models.own import OwnActivation
 
 Layers = list[tuple[str, nn.Module]]  # named, in the order of the forward pass
 Pool = Literal["max", "average"]
@@ -34,12 +36,14 @@ def stage(
     """The layer with its activation, its normalizations and its pooling, in ``lrn_order``.
 
     An increasing activation commutes with max pooling, where it has a quarter of the work: so it
-    stands after the pool (as in the released nets) wherever no normalization keeps them apart.
+    stands after the pool (as in the released nets) wherever no normalization keeps them apart. One
+    of one's own may fall: it stands before the pool.
     """
     number = name.strip(ascii_lowercase)
     active: Layers = [(f"activation{number}", activation(model))]
     pooled: Layers = [(f"pool{number}", pooling(model, pool))] if pool else []
-    active_and_pooled = pooled + active if pool == "max" else active + pooled
+    rises = pool == "max" and not is_own(model.activation)
+    active_and_pooled = pooled + active if rises else active + pooled
     normed = norms(model, name, columns)
     order = AS_RUN_ORDER[model.name].get(name) if model.lrn_order == "as_run" else model.lrn_order
     if not normed or order == "after_pool":
@@ -60,6 +64,8 @@ def activation(model: ModelConfig) -> nn.Module:
             return nn.Tanh()
         case "scaled_tanh":
             return ScaledTanh()
+        case own:
+            return OwnActivation(own)
 
 
 def norms(model: ModelConfig, name: str, columns: int) -> Layers:

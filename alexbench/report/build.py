@@ -194,7 +194,8 @@ def write_index(
 def read_tables(results: Path, tell: Callable[[str], None] = lambda line: None) -> Comparisons:
     """Return the folder and the comparison of every ablation and profile below results/.
 
-    ``tell`` hears a line for each table that is none; the others are returned.
+    ``tell`` hears a line for each table that is none, those of arms and runs too; the others are
+    returned.
     """
     found = []
     for path in sorted(results.glob("*/*/comparison.csv")):
@@ -202,6 +203,8 @@ def read_tables(results: Path, tell: Callable[[str], None] = lambda line: None) 
             found.append((path.parent, csv_files.read_comparison(path)))
         except BadInput as error:
             tell(str(error))
+        for name, kinds in (("arms.csv", csv_files.ARMS), ("runs.csv", csv_files.RUNS)):
+            csv_files.read_columns(path.with_name(name), kinds, tell)
     return found
 
 

@@ -1,26 +1,33 @@
 """Comparisons of arms from elsewhere: two folders of results, or values in a CSV file."""
 
 import csv
+import io
 import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from matplotlib.figure import Figure
 from tabulate import tabulate
 
 from alexbench.analysis import two_arms
 from alexbench.analysis.comparison import ComparisonRow, Question, answer, judge
 from alexbench.analysis.two_arms import TwoArms
 from alexbench.config import metrics
-from alexbench.errors import BadInput
-from alexbench.report import rebuild, text
+from alexbench.errors import BadInput, shown
+from alexbench.report import forest, rebuild, text
+from alexbench.report.drawings import Drawing
 from alexbench.report.text import TextTable
-from alexbench.runs import record
+from alexbench.runs import files, record
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Table = dict[str, dict[str, dict[str, float]]]  # metric -> arm -> seed -> value
 COLUMNS = ("arm", "seed", "value", "metric")
+SHOWN = ("word", "arms", "metric", "delta [95% CI]", "how", "n", "without", "with", "p, Holm")
 
 
 def compare(
@@ -30,7 +37,7 @@ def compare(
     ratio: bool = False,
     target: float | None = None,
     claimed: float | None = None,
-) -> list[TwoArms]:
+) -> "Compared":
     """Compares two folders of results, two CSV files, or the arms within one; raises BadInput.
 
     baseline: the arm of CSV files that the others are compared with; None: the first. ratio:
@@ -60,7 +67,58 @@ def compare(
         raise BadInput(
             f"{' '.join(map(str, places))}: nothing to compare: no arm or metric in common"
         )
-    return two_arms.judge(found, claimed)
+    return Compared(two_arms.judge(found, claimed), claimed)
+
+
+class Compared(list[TwoArms]):
+    """The rows of a comparison, with a table and a figure.
+
+    claimed: the delta that they are judged against, or None.
+    """
+
+    def __init__(self, rows: Sequence[TwoArms], claimed: float | None) -> None:
+        super().__init__(rows)
+        self.claimed = claimed
+
+    @property
+    def table(self) -> "pd.DataFrame":
+        """A row a pair of arms and metric: the keys of ``--json``."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(row) for row in self])
+
+    def plot(self, kind: Literal["forest"] = "forest") -> Figure:
+        """Draws each difference or ratio with its 95% interval, a panel a metric.
+
+        Raises BadInput for the other figures of a ``Result``, which plain numbers do not have.
+        """
+        if kind != "forest":
+            raise BadInput(f"plot: {kind!r}: a comparison of plain numbers has a forest alone")
+        said = "; ".join(f"{row[1]}, {row[2]}: {row[3]}" for row in map(cells, self))
+        figure = forest.draw(list(self.panels()), "bar: 95% interval")
+        return Drawing("forest", figure, "differences with 95% intervals", said).shown()
+
+    def panels(self) -> Iterator[forest.ForestPanel]:
+        """Yields a panel a metric: numbers of different metrics have no common axis."""
+        for metric in dict.fromkeys(row.metric for row in self):
+            rows = [row for row in self if row.metric == metric]
+            unit = "variant / baseline" if rows[0].ratio else "variant minus baseline"
+            yield forest.ForestPanel(
+                list(map(self.in_forest, rows)), f"{metric}, {unit}", rows[0].ratio
+            )
+
+    def in_forest(self, row: TwoArms) -> forest.ForestRow:
+        """A row of the figure: what was measured, and what was claimed."""
+        said = dict(zip(SHOWN, cells(row), strict=True))
+        marks = [forest.Mark(f"{row.how}, n {said['n']}", row.delta, row.ci_low, row.ci_high)]
+        if self.claimed is not None:
+            marks.append(forest.Mark("claimed", self.claimed))
+        return forest.ForestRow(row.word, "", said["arms"], marks)
+
+    def _repr_html_(self) -> str:
+        """The table, for a notebook."""
+        table = readable(self)
+        return tabulate(table.rows, headers=table.columns, tablefmt="html", disable_numparse=True)
 
 
 def read(paths: Sequence[Path]) -> Table:
@@ -91,18 +149,18 @@ def read(paths: Sequence[Path]) -> Table:
 def rows_of(path: Path) -> Iterator[dict[str, str]]:
     """Yields the rows of a CSV file; raises BadInput for a column that means nothing."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            names = [(name or "").strip().lower() for name in reader.fieldnames or ()]
-            if "value" not in names or set(names) - set(COLUMNS):
-                raise BadInput(
-                    f"{path}: its first line is {','.join(names) or 'empty'}; allowed are the "
-                    "columns arm, seed, value, metric, and value is needed"
-                )
-            reader.fieldnames = names
-            yield from reader
+        lines = io.StringIO(files.read_text(path, "utf-8-sig"), newline="")
+        reader = csv.DictReader(lines, skipinitialspace=True)
+        names = [(name or "").strip().lower() for name in reader.fieldnames or ()]
+        if "value" not in names or set(names) - set(COLUMNS):
+            raise BadInput(
+                f"{path}: its first line is {shown(','.join(names) or 'empty')}; allowed are the "
+                "columns arm, seed, value, metric, and value is needed"
+            )
+        reader.fieldnames = names
+        yield from reader
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(f"{path}: cannot be read: {error}") from None
+        raise BadInput(f"{path}: cannot be read ({files.reason(error)})") from None
 
 
 def number_of(said: str, where: str) -> float:
@@ -112,7 +170,7 @@ def number_of(said: str, where: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise BadInput(f"{where}: value {said!r} is no finite number")
+        raise BadInput(f"{where}: value '{shown(said)}' is no finite number")
     return value
 
 
@@ -190,8 +248,7 @@ def of_row(row: ComparisonRow) -> TwoArms:
 
 def readable(rows: Sequence[TwoArms]) -> TextTable:
     """The rows as texts, for a table."""
-    columns = ["word", "arms", "metric", "delta [95% CI]", "how", "n", "without", "with", "p, Holm"]
-    return TextTable(columns, [cells(row) for row in rows])
+    return TextTable(list(SHOWN), [cells(row) for row in rows])
 
 
 def cells(row: TwoArms) -> list[str]:

@@ -19,7 +19,7 @@ from alexbench.runs import files, metric_values, record
 from alexbench.runs.record import RunRecord
 
 Row = Mapping[str, Any]
-MOST_BYTES = 10**7
+AGAIN = "make it again with `alexbench report`"
 
 FROM_CSV: dict[Any, Callable[[str], Any]] = {
     str: lambda cell: text_of(cell),
@@ -72,13 +72,10 @@ def text_of(cell: str) -> str:
 def read_comparison(path: Path) -> list[ComparisonRow]:
     """Return a comparison with the digits that were written; raises BadInput for other tables."""
     types = {field.name: field.type for field in fields(ComparisonRow)}
-    again = "make it again with `alexbench report`"
     try:
-        if not path.is_file() or path.stat().st_size > MOST_BYTES:
-            raise BadInput(f"{path}: is no table; {again}")
-        names, *rows = csv.reader(path.read_text(encoding="utf-8").splitlines(), strict=True)
+        names, *rows = csv.reader(files.read_text(path).splitlines(), strict=True)
         if names != list(types):
-            raise BadInput(f"{path}: is of another alexbench; {again}")
+            raise BadInput(f"{path}: is of another alexbench; {AGAIN}")
         found = [
             ComparisonRow(
                 *(FROM_CSV[kind](each) for kind, each in zip(types.values(), row, strict=True))
@@ -86,11 +83,54 @@ def read_comparison(path: Path) -> list[ComparisonRow]:
             for row in rows
         ]
     except (OSError, ValueError, csv.Error) as error:
-        raise BadInput(f"{path}: cannot be read ({files.reason(error)}); {again}") from None
+        raise BadInput(f"{path}: cannot be read ({files.reason(error)}); {AGAIN}") from None
     for row in found:
         if wrong := strange(row):
-            raise BadInput(f"{path}: {wrong}; {again}")
+            raise BadInput(f"{path}: {wrong}; {AGAIN}")
     return found
+
+
+def count(cell: str) -> int:
+    """A count or a seed in a cell; raises ValueError."""
+    if not 0 <= (number := int(cell)) < 10**9:
+        raise ValueError(cell)
+    return number
+
+
+def finite(cell: str) -> float:
+    """A finite number in a cell; raises ValueError."""
+    if not math.isfinite(number := float(cell)):
+        raise ValueError(cell)
+    return number
+
+
+Kinds = Mapping[str, Callable[[str], Any]]
+ARMS: Kinds = {"trained": count, "tuning_runs": count, "core_hours": finite}
+RUNS: Kinds = dict.fromkeys(("metric", "purpose", "variant", "train.lr"), text_of) | {
+    "seed": count,
+    "value": finite,
+}
+
+
+def read_columns(
+    path: Path, kinds: Kinds, tell: Callable[[str], None] = lambda line: None
+) -> list[Row]:
+    """The rows of a table, with these columns alone; none where it is not there.
+
+    A damaged table has none either, and ``tell`` hears why.
+    """
+    try:
+        read = csv.DictReader(files.read_text(path).splitlines(), strict=True)
+        if missing := set(kinds).difference(read.fieldnames or ()):
+            raise BadInput(f"has no column {min(missing)}")
+        return [{name: kind(row[name]) for name, kind in kinds.items()} for row in read]
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, TypeError, AttributeError, csv.Error) as error:
+        tell(f"{path}: cannot be read ({files.reason(error)}); {AGAIN}")
+    except BadInput as error:
+        tell(f"{path}: {error}; {AGAIN}")
+    return []
 
 
 def strange(row: ComparisonRow) -> str:

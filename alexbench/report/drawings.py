@@ -32,6 +32,12 @@ class Drawing:
         """The figure for a page, described by its caption and by what it says."""
         return Markup(figures.for_page(self.svg, self.name, f"{self.caption}. {self.said}"))
 
+    def shown(self) -> Figure:
+        """The figure as a notebook shows it: those of pyplot alone are shown by themselves."""
+        svg = self.svg
+        setattr(self.figure, "_repr_svg_", lambda: svg)  # noqa: B010
+        return self.figure
+
     def save(self, folder: Path) -> list[Path]:
         """Write the figure as .svg, .pdf and .png below ``folder``; returns their paths."""
         return figures.save(self.figure, self.svg, folder / self.name)
@@ -46,17 +52,14 @@ def drawn(material: Material) -> Iterator[Drawing]:
     """Yield the figures; one that would show nothing is left out."""
     arms, records = figures.arms(material.ablation), material.at_best
     metric = metrics.METRICS[material.ablation.metrics[0]]
-    points, ratios = (
-        forest.rows_of(material.comparison, material.records, ratio) for ratio in (False, True)
-    )
-    if points or ratios:
+    if panels := forest.panels_of(material.comparison, material.records):
         said = "; ".join(
             f"{text.question(row)}: {text.interval(row)}"
             for row in material.comparison
             if row.role and not math.isnan(row.delta)
         )
         caption = "deltas with 95% intervals, a tick a seed, beside what sources report"
-        yield Drawing("forest", forest.draw(points, ratios, note(material)), caption, said)
+        yield Drawing("forest", forest.draw(panels, note(material)), caption, said)
     figure = curves.rates(arms, metric, material.tuning, material.records)
     if figure:
         caption = (

@@ -45,6 +45,26 @@ class ForestRow(NamedTuple):
     marks: Sequence[Mark]
 
 
+class ForestPanel(NamedTuple):
+    """Rows on one axis, which says what the deltas are; ratios on a logarithmic one."""
+
+    rows: Sequence[ForestRow]
+    unit: str
+    ratio: bool = False
+
+
+def panels_of(
+    comparison: Sequence[ComparisonRow], records: Sequence[RunRecord]
+) -> list[ForestPanel]:
+    """Return the points and the ratios of a comparison; what it has none of is left out."""
+    points, ratios = (rows_of(comparison, records, ratio) for ratio in (False, True))
+    both = (
+        ForestPanel(points, "points, with minus without"),
+        ForestPanel(ratios, "ratio, with / without", ratio=True),
+    )
+    return [panel for panel in both if panel.rows]
+
+
 def rows_of(
     comparison: Sequence[ComparisonRow], records: Sequence[RunRecord], ratio: bool
 ) -> list[ForestRow]:
@@ -103,21 +123,20 @@ def seed_deltas(row: ComparisonRow, records: Sequence[RunRecord]) -> tuple[float
     return tuple(second / first for first, second in both if first > 0)
 
 
-def draw(points: Sequence[ForestRow], ratios: Sequence[ForestRow], note: str) -> Figure:
-    """Draw the rows that are points and those that are ratios, each on an axis of its own.
+def draw(panels: Sequence[ForestPanel], note: str) -> Figure:
+    """Draw each panel on an axis of its own, below each other.
 
     note: the data and how they were measured, in grey on top.
     """
-    shown = [(rows, rows is ratios) for rows in (points, ratios) if rows]
     with plain_style():
-        heights = [sum(map(high, rows)) for rows, _ in shown]
-        height = sum(heights) + 0.5 * len(shown) + TOP
+        heights = [sum(map(high, panel.rows)) for panel in panels]
+        height = sum(heights) + 0.5 * len(panels) + TOP
         figure = Figure(figsize=(COLUMN, height))
         figure.text(0.12 / COLUMN, 1 - 0.06 / height, note, va="top", color=SOFT)
         top = height - TOP
-        for (rows, ratio), tall in zip(shown, heights, strict=True):
+        for panel, tall in zip(panels, heights, strict=True):
             ax = place(figure, 0.12, top - tall, COLUMN - 0.12 - NAMES, tall)
-            draw_forest(ax, rows, ratio=ratio)
+            draw_forest(ax, panel)
             top -= tall + 0.5
     return figure
 
@@ -127,9 +146,9 @@ def high(row: ForestRow) -> float:
     return HEAD + LINE * len(row.marks) + GAP
 
 
-def draw_forest(ax: Axes, rows: Sequence[ForestRow], *, ratio: bool) -> None:
+def draw_forest(ax: Axes, panel: ForestPanel) -> None:
     """Draw rows below each other, heights in inches: verdict, question, and a line a mark."""
-    unit = "ratio, with / without" if ratio else "points, with minus without"
+    rows, unit, ratio = panel
     null, y = (1 if ratio else 0), 0.0
     total = sum(map(high, rows))
     ax.set(ylim=(total, 0), yticks=[], xlabel=unit, xscale="log" if ratio else "linear")

@@ -1,6 +1,5 @@
 """The index page: the scorecard, a switch of profiles, and a fold a claim with its measurements."""
 
-import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from alexbench.analysis import stats
 from alexbench.analysis.comparison import ComparisonRow
 from alexbench.config import metrics, references
 from alexbench.config.ablation import is_profile
-from alexbench.report import curves, figures, scorecard, scorecard_figure, sources, text
+from alexbench.report import csv_files, curves, figures, scorecard, scorecard_figure, sources, text
 from alexbench.report.drawings import Drawing
 from alexbench.report.html import ENVIRONMENT, Cell, Table, number, verdict_cell
 from alexbench.report.scorecard import Scorecard
@@ -135,15 +134,11 @@ def told(row: ComparisonRow) -> str:
 
 def paired(folder: Path, row: ComparisonRow) -> Markup | None:
     """The values of both arms as dots, a line a seed, from the runs.csv of a folder."""
-    path = folder / "runs.csv"
-    if not path.is_file():
-        return None
     values: dict[tuple[str, str], dict[int, float]] = {}
-    with path.open(newline="", encoding="utf-8") as file:
-        for run in csv.DictReader(file):
-            if run["metric"] == row.metric and run["purpose"] == "measure":
-                key = run["variant"], run["train.lr"]
-                values.setdefault(key, {})[int(run["seed"])] = float(run["value"])
+    for run in csv_files.read_columns(folder / "runs.csv", csv_files.RUNS):
+        if run["metric"] == row.metric and run["purpose"] == "measure":
+            key = run["variant"], run["train.lr"]
+            values.setdefault(key, {})[run["seed"]] = run["value"]
     arms = [best_of(values, name) for name in (row.baseline, row.variant)]
     if not all(arms):
         return None

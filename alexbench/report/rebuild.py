@@ -5,7 +5,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from alexbench.config.ablation import Ablation, find, is_profile, load_ablation, shipped_ablations
+from alexbench.config.ablation import Ablation, find, is_profile, load_ablation
+from alexbench.config.shipped import shipped_ablations
 from alexbench.errors import BadInput, RunFailed, printable
 from alexbench.report import build, terminal
 from alexbench.runs import asked_with, record

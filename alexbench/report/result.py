@@ -101,10 +101,7 @@ class Result:
             found = next((each for each in drawn(self.material) if each.name == kind), None)
         if found is None:
             raise BadInput(f"plot: {self.folder} has nothing to draw for {kind!r}")
-        svg = found.svg
-        # a notebook shows it; the figures of pyplot alone are shown there by themselves
-        setattr(found.figure, "_repr_svg_", lambda: svg)  # noqa: B010
-        return found.figure
+        return found.shown()
 
     def _repr_html_(self) -> str:
         """The question, the finding and the verdicts, for a notebook."""

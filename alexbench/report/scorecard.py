@@ -1,6 +1,5 @@
 """The scorecard: each claim on the strongest data that it was measured on, with its verdict."""
 
-import csv
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,10 +9,11 @@ from typing import Any, NamedTuple
 from alexbench.analysis.comparison import ComparisonRow
 from alexbench.analysis.stats import ALPHA, holm
 from alexbench.config import references
-from alexbench.config.ablation import PROFILES, is_profile, shipped_ablations, split_profile
+from alexbench.config.ablation import is_profile, split_profile
+from alexbench.config.shipped import PROFILES, shipped_ablations
 from alexbench.config.yaml_file import hint
 from alexbench.errors import BadInput
-from alexbench.report import text
+from alexbench.report import csv_files, text
 from alexbench.report.text import Comparisons, TextTable
 
 DRAWN = "glyphs"  # letters that alexbench draws: weaker evidence than photographs
@@ -150,13 +150,11 @@ def adjusted(lines: Sequence[Line]) -> list[Line]:
 def cost(folders: Iterable[Path]) -> Spent:
     """The runs and core hours that the folders' arms.csv tell; runs of another folder not twice."""
     runs, tuning, hours = 0, 0, 0.0
-    for path in (folder / "arms.csv" for folder in sorted(folders)):
-        if path.is_file():
-            with path.open(newline="", encoding="utf-8") as file:
-                for arm in csv.DictReader(file):
-                    runs += int(arm["trained"]) + int(arm["tuning_runs"])
-                    tuning += int(arm["tuning_runs"])
-                    hours += float(arm["core_hours"])
+    for folder in sorted(folders):
+        for arm in csv_files.read_columns(folder / "arms.csv", csv_files.ARMS):
+            runs += arm["trained"] + arm["tuning_runs"]
+            tuning += arm["tuning_runs"]
+            hours += arm["core_hours"]
     return Spent(runs, tuning, hours)
 
 

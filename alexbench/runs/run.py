@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from alexbench.config import own_parts
 from alexbench.config.ablation import Ablation
 from alexbench.config.metrics import METRICS
 from alexbench.config.overrides import override
@@ -129,5 +130,14 @@ def to_json(run: Run) -> dict[str, Any]:
 
 
 def from_json(content: dict[str, Any]) -> Run:
-    """The run that ``to_json`` was given."""
-    return Run(**content | {"config": Config.model_validate(content["config"])})
+    """The run that ``to_json`` was given; its own parts can be called here from now on."""
+    run = Run(**content | {"config": Config.model_validate(content["config"])})
+    remember_parts(run)
+    return run
+
+
+def remember_parts(run: Run) -> None:
+    """Let this process know the texts of a run's own parts."""
+    for name, text in run.files.items():
+        if name.endswith(".py"):
+            own_parts.remember(text)

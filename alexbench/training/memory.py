@@ -17,10 +17,11 @@ def peak_memory_bytes(net: nn.Module, config: Config, device: torch.device) -> i
     """Bytes that one training step must hold at once: weights, gradients, velocities, activations.
 
     On CUDA activations are the allocator's peak over a forward and backward pass. On a CPU, where a
-    process that is used again hides its peaks, each tensor that the forward pass keeps counts.
+    process that is used again hides its peaks, each tensor that the forward pass keeps counts. An
+    own optimizer counts as Adam, with two tensors a weight.
     """
     weights = sum(weight.numel() * weight.element_size() for weight in net.parameters())
-    copies = 4 if config.train.optimizer == "adam" else 3
+    copies = 3 if config.train.optimizer == "sgd" else 4
     if device.type != "cuda":
         return copies * weights + saved_bytes(net, config)
     net.zero_grad()

@@ -8,7 +8,9 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from alexbench.config import own_parts
 from alexbench.config.schema import TrainConfig
+from alexbench.errors import BadInput
 from alexbench.kernels import why_not
 
 
@@ -83,13 +85,13 @@ class PaperSGD:
                     update(weight, velocity, rate, group["momentum"], group["weight_decay"])
 
 
-Optimizer: TypeAlias = PaperSGD | torch.optim.Adam
+Optimizer: TypeAlias = PaperSGD | torch.optim.Optimizer
 
 
 def build_optimizer(net: nn.Module, train: TrainConfig) -> Optimizer:
-    """SGD as in the paper or Adam, with a group for the weights and one for the biases.
+    """SGD as in the paper, Adam or one's own, with a group for the weights and one for the biases.
 
-    Layers with a rate or a decay of their own have groups of their own.
+    Layers with a rate or a decay of their own have groups of their own. Raises BadInput.
     """
     own = {
         *train.layer_lr_factor,
@@ -106,9 +108,22 @@ def build_optimizer(net: nn.Module, train: TrainConfig) -> Optimizer:
     ordered = [groups[key] for key in sorted(groups)]
     if train.optimizer == "adam":
         return torch.optim.Adam(ordered, lr=train.lr)
+    if own_parts.is_own(train.optimizer):
+        return own_optimizer(train, ordered)
     devices = {weight.device for weight in net.parameters()}
     fused = all(device.type == "cuda" and not why_not("triton", device) for device in devices)
     return PaperSGD(ordered, train.lr, train.momentum, fused)
+
+
+def own_optimizer(train: TrainConfig, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    """What the file's function makes of the groups; raises BadInput unless it has every weight."""
+    wanted = {id(weight) for group in groups for weight in group["params"]}
+    made, name = own_parts.call(train.optimizer, groups, train), own_parts.name(train.optimizer)
+    if not isinstance(made, torch.optim.Optimizer):
+        raise BadInput(f"{name}: returns {type(made).__name__}, not a torch.optim.Optimizer")
+    if {id(weight) for group in made.param_groups for weight in group["params"]} != wanted:
+        raise BadInput(f"{name}: the optimizer has other weights than the groups that it was given")
+    return made
 
 
 def group_settings(train: TrainConfig, layer: str, is_bias: bool) -> dict[str, Any]:
@@ -135,7 +150,7 @@ def set_learning_rate(optimizer: Optimizer, lr: float, epochs_done: float = 0.0)
     """Set the rate of each group: lr times its factor, or the group's own rate of that epoch."""
     for group in optimizer.param_groups:
         held = [rate for epoch, rate in group.get("rates", ()) if epoch <= epochs_done]
-        group["lr"] = held[-1] if held else lr * group["lr_factor"]
+        group["lr"] = held[-1] if held else lr * group.get("lr_factor", 1.0)
 
 
 def learning_rate(train: TrainConfig, epochs_done: float, test_errors: Sequence[float]) -> float:

@@ -1,6 +1,7 @@
 """A net's answers to single images: likeliest classes and nearest training images (Figure 4)."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 
 import torch
@@ -62,15 +63,18 @@ def predict(
 
 
 def forward(net: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits (B, classes) and the inputs of the last layer (B, F): FC7 in the paper's net."""
-    last = [layer for layer in net.modules() if isinstance(layer, nn.Linear)][-1]
+    """Logits (B, classes) and the inputs of the last layer (B, F): FC7 in the paper's net.
+
+    The logits again, of an own net without a fully connected layer.
+    """
     seen: list[Tensor] = []
-    handle = last.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
-    try:
+    with ExitStack() as hooks:
+        for layer in net.modules():
+            if isinstance(layer, nn.Linear):
+                hook = layer.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+                hooks.enter_context(hook)
         logits = net(inputs)
-    finally:
-        handle.remove()
-    return logits, seen[0]
+    return logits, next((each for each in reversed(seen) if each.dim() == 2), logits)
 
 
 @torch.no_grad()

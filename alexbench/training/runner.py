@@ -88,10 +88,17 @@ def take_pictures(
         run_id=run.run_id,
         variant=run.variant,
         seed=run.seed,
-        kernels=pictures.kernels_to_png(net.get_parameter("conv1.weight").detach().cpu().numpy()),
+        kernels=first_kernels(net),
         examples=examples,
         searched=searched,
     )
+
+
+def first_kernels(net: nn.Module) -> list[str]:
+    """Pictures of the kernels of the first layer that reads colours; none of a net without one."""
+    weights = (weight for weight in net.parameters() if weight.dim() == 4 and weight.shape[1] == 3)
+    first = next(weights, None)
+    return [] if first is None else pictures.kernels_to_png(first.detach().cpu().numpy())
 
 
 def kernel_saturations(model: ModelConfig, net: nn.Module) -> record.Measurements:

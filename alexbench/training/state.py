@@ -81,7 +81,7 @@ def capture(state: State) -> dict[str, Any]:
     them. Collective: every process calls it.
     """
     return {
-        "net": gather(state.net),
+        "net": gather(state.net) | dict(state.net.named_buffers()),
         "optimizer": gather_slots(state.net, state.optimizer),
         "streams": {
             "weights": state.streams.weights,
@@ -116,6 +116,8 @@ def restore(state: State, content: dict[str, Any]) -> None:
         raise ValueError("another net")
     scatter_slots(state.net, state.optimizer, content["optimizer"])
     scatter(state.net, content["net"])
+    for name, buffer in state.net.named_buffers():
+        buffer.copy_(content["net"][name])
     streams = content["streams"]
     state.streams.order.set_state(streams["order"])
     state.streams.augmentation.set_state(streams["augmentation_of_epoch"])

@@ -25,3 +25,7 @@ class Curves:
         if len(history) > self.epochs:
             self.writer.flush()
         self.epochs = len(history)
+
+    def close(self) -> None:
+        """End the file."""
+        self.writer.close()

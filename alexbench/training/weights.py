@@ -1,17 +1,18 @@
 """The weights of a distributed net as those of the whole net, and back: for checkpoints."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from alexbench.models.own import OwnNet
 from alexbench.parallel.distributed import Column, Hybrid
 from alexbench.parallel.group import all_parts, in_all
 from alexbench.parallel.partition import rows
 from alexbench.parallel.two_devices import TwoDevices
-from alexbench.training.optimizer import Optimizer
+from alexbench.training.optimizer import Optimizer, PaperSGD
 
 # from a weight to the tensor of its shape that is gathered: the weight, or a slot of the optimizer
 Of = Callable[[nn.Parameter], Tensor]
@@ -35,7 +36,8 @@ def parts(net: nn.Module) -> Iterator[Part]:
             rank, size = int(names[1]), len(net.columns)
         elif isinstance(net, Column) or (isinstance(net, Hybrid) and names[0] == "segments"):
             rank, size = dist.get_rank(), dist.get_world_size()
-        yield Part(".".join(names[-2:]), parameter, rank, size)
+        name = path if isinstance(net, OwnNet) else ".".join(names[-2:])
+        yield Part(name, parameter, rank, size)
 
 
 @torch.no_grad()
@@ -71,11 +73,19 @@ def scatter(net: nn.Module, wholes: Mapping[str, Tensor], of: Of = lambda weight
         of(part.parameter).copy_(rows(wholes[part.name], part.rank, part.size))
 
 
-Slots = dict[str, dict[str, Tensor]]  # the optimizer's tensors: slot, then weight -> tensor
+# the optimizer's tensors: slot, then weight -> tensor; of one's own the state that it gives
+Slots = dict[str, Any]
+
+
+def is_own(optimizer: Optimizer) -> TypeGuard[torch.optim.Optimizer]:
+    """Whether an optimizer is one's own, which may keep more than the same tensors a weight."""
+    return type(optimizer) not in (PaperSGD, torch.optim.Adam)
 
 
 def gather_slots(net: nn.Module, optimizer: Optimizer) -> Slots:
     """The optimizer's tensors of each weight, by the undivided net's names. Collective."""
+    if is_own(optimizer):
+        return optimizer.state_dict()
     slots = next((list(kept) for kept in optimizer.state.values()), [])
     return {
         slot: gather(net, lambda weight, slot=slot: optimizer.state[weight][slot])  # type: ignore[misc]
@@ -86,6 +96,9 @@ def gather_slots(net: nn.Module, optimizer: Optimizer) -> Slots:
 @torch.no_grad()
 def scatter_slots(net: nn.Module, optimizer: Optimizer, slots: Slots) -> None:
     """Put the tensors that ``gather_slots`` returned back into the optimizer."""
+    if is_own(optimizer):
+        optimizer.load_state_dict(slots)
+        return
     for part in parts(net):
         for slot, wholes in slots.items():
             whole = wholes[part.name]

@@ -1,5 +1,6 @@
 """The command line: what it prints, and one line with a status for every mistake."""
 
+import inspect
 import json
 import shutil
 import subprocess
@@ -10,8 +11,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from alexbench.cli.app import run
 from alexbench.cli.bench import gate_markdown
 from alexbench.config.describe import knobs
+from alexbench.config.execution import RunOptions
 from tests.sweeps import ABLATION
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -187,17 +190,35 @@ def test_the_version_is_the_package_s():
     assert alexbench("--version").stdout == f"alexbench {version('alexbench')}\n"
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("list",), ("show", "lrn")])
-def test_quick_commands_load_neither_torch_nor_pandas(arguments):
+SLOW_TO_LOAD = {"torch", "pandas", "numpy", "matplotlib", "scipy", "rich", "tabulate"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "needed"),
+    [
+        (("--help",), set()),
+        (("run", "--help"), set()),
+        (("list",), {"yaml"}),
+        (("show", "lrn"), {"yaml", "pydantic"}),
+    ],
+)
+def test_quick_commands_load_nothing_that_takes_longer_than_they_do(arguments, needed):
+    slow = SLOW_TO_LOAD | {"yaml", "pydantic"}
     code = f"""
 import sys
 from alexbench.__main__ import command_line
 sys.argv = ["alexbench", *{arguments}]
 assert command_line() == 0
-sys.exit(str({{"torch", "pandas", "numpy"}} & set(sys.modules)))
+sys.exit(" ".join(sorted({slow} & set(sys.modules))))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stderr == "set()\n"
+    assert set(done.stderr.split()) == needed
+
+
+def test_the_options_of_run_have_the_defaults_of_a_call_from_python():
+    options = inspect.signature(run).parameters
+    own = {name: field.default for name, field in RunOptions.model_fields.items()}
+    assert {name: options[name].default for name in own} == own | {"slurm": []}  # typer knows lists
 
 
 def test_list_and_plan_give_json(tmp_path):

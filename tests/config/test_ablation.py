@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from alexbench.config.ablation import PROFILES, load_ablation, shipped_ablations, with_tuned
+from alexbench.config.ablation import load_ablation, with_tuned
 from alexbench.config.schema import Config
+from alexbench.config.shipped import PROFILES, shipped_ablations
 from alexbench.errors import BadInput
 
 LRN = """

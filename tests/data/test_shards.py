@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -229,3 +230,36 @@ def test_a_shard_with_a_damaged_head_is_no_part_of_a_set(tmp_path: Path):
     path = files(root)[0]
     path.write_bytes(b"x" * 128 + path.read_bytes()[128:])
     assert loaded(root).shards is None
+
+
+def test_a_file_that_is_cut_while_a_run_reads_it_ends_the_run(tmp_path: Path):
+    root = write_folder(tmp_path / "pets")
+    keep(root)
+    split, path = loaded(root), files(root)[1]
+    pixels(split, [0])  # opens the file
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - 1)
+    with pytest.raises(RunFailed, match=r"train-00000\.npy: was cut while it was read"):
+        pixels(split, list(range(6)))
+
+
+@pytest.mark.skipif(shards.AT_ONCE is None, reason="needs Linux")
+def test_images_that_are_not_in_memory_are_all_asked_for_before_the_first_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    root = write_folder(tmp_path / "pets")
+    keep(root)
+    split, told, read = loaded(root), list[str](), os.preadv
+
+    def on_disk(descriptor: int, buffers: list[memoryview], start: int, flags: int = 0) -> int:
+        if flags:
+            raise BlockingIOError
+        told.append("waits")
+        return read(descriptor, buffers, start)
+
+    monkeypatch.setattr(os, "posix_fadvise", lambda *_: told.append("asks"))
+    right = pixels(split, [5, 0])
+    assert told == []  # they were just written
+    monkeypatch.setattr(os, "preadv", on_disk)
+    assert torch.equal(pixels(split, [5, 0]), right)
+    assert told == ["asks", "asks", "waits", "waits"]

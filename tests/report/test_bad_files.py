@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -93,11 +94,29 @@ def test_a_bad_table_is_named_and_the_index_is_made(results: Path, content: str)
     assert (results / "index.html").is_file()
 
 
+@pytest.mark.parametrize("table", ["arms.csv", "runs.csv"])
+@pytest.mark.parametrize(
+    "content", ["", "\x00\x01", "trained,tuning_runs,core_hours\n-1,0,0", "FIFO"]
+)
+def test_a_bad_table_of_arms_or_runs_costs_itself(results: Path, table: str, content: str) -> None:
+    bad = results / "lrn" / "laptop" / table
+    bad.unlink()
+    if content == "FIFO":
+        os.mkfifo(bad)
+    else:
+        bad.write_text(content)
+    heard: list[str] = []
+    build.write_index(results, tell=heard.append)
+    assert len(heard) == 1
+    assert heard[0].startswith((f"{bad}: cannot be read (", f"{bad}: has no column "))
+    assert "-1.4" in (results / "index.html").read_text()
+
+
 def test_a_folder_in_place_of_a_table_is_named(results: Path) -> None:
     (results / "other" / "laptop" / "comparison.csv").mkdir(parents=True)
     heard: list[str] = []
     build.write_index(results, tell=heard.append)
-    assert "other/laptop/comparison.csv: is no table" in heard[0]
+    assert "comparison.csv: cannot be read (it is a folder, not a regular file)" in heard[0]
 
 
 def test_a_file_that_cannot_be_written_costs_itself(results: Path) -> None:

@@ -14,7 +14,8 @@ import pytest
 
 from alexbench.analysis.comparison import comparison
 from alexbench.config import references
-from alexbench.config.ablation import load_ablation, shipped_ablations
+from alexbench.config.ablation import load_ablation
+from alexbench.config.shipped import shipped_ablations
 from alexbench.errors import BadInput
 from alexbench.report import build, latex
 from alexbench.report.text import headline, sentence, size

@@ -2,13 +2,17 @@
 
 import json
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import scipy.stats
+from typer.testing import CliRunner
 
+import alexbench
+from alexbench.__main__ import app
 from alexbench.analysis import two_arms
 from alexbench.errors import BadInput
 from alexbench.report.compare import compare, readable, to_json, to_markdown
@@ -22,6 +26,7 @@ SPEED_RUN = """
 3.2793 3.2779 3.2756 3.281 3.2803 3.2766 3.2851 3.275 3.2778 3.2723 3.2842 3.2735 3.275 3.2796
 3.2782 3.2758 3.2763 3.2751 3.2791 3.2804 3.2725 3.2898 3.2718 3.2764 3.271 3.2745
 """
+RATIOS = "arm,seed,value\na,0,1\na,1,2\nb,0,3\nb,1,4\n"
 LOSSES = [float(loss) for loss in SPEED_RUN.split()]
 
 
@@ -118,6 +123,12 @@ def test_a_wrong_file_is_one_line(tmp_path, text, said):
         compare([write(tmp_path / "x.csv", text)])
 
 
+def test_a_fifo_is_refused_and_never_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "x.csv")
+    with pytest.raises(BadInput, match="it is a FIFO, not a regular file"):
+        compare([tmp_path / "x.csv"])
+
+
 def test_one_value_an_arm_has_no_interval_and_json_has_no_nan(tmp_path):
     rows = compare([write(tmp_path / "x.csv", "arm,value\na,1\nb,3\n")])
     (told,) = json.loads(to_json(rows))
@@ -154,3 +165,43 @@ def test_the_command_prints_a_table_json_or_markdown(tmp_path):
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(start)
         assert "b" in done.stdout
+
+
+def test_a_comparison_is_drawn_with_a_panel_a_metric(tmp_path):
+    text = "arm,seed,value,metric\na,0,1,loss\na,1,2,loss\nb,0,3,loss\nb,1,4.5,loss\n"
+    text += "a,0,10,error\na,1,20,error\nb,0,11,error\nb,1,22,error\n"
+    compared = alexbench.compare(write(tmp_path / "x.csv", text), claimed=2.0)
+    loss, error = compared.plot().axes
+    assert (loss.get_xlabel(), error.get_xlabel()) == (
+        "loss, variant minus baseline",
+        "error, variant minus baseline",
+    )
+    measured = [line for line in loss.lines if 2.25 in line.get_xdata()]  # of 2 and 2.5
+    ends = {round(float(end), 6) for line in measured for end in line.get_xdata()}
+    assert ends == {2.25, round(compared[0].ci_low, 6), round(compared[0].ci_high, 6)}
+    assert 2.0 in [float(line.get_xdata()[0]) for line in loss.lines]  # the claim
+    assert "paired, n 2" in [each.get_text() for each in loss.texts]
+    assert compared.table["delta"].tolist() == [2.25, 1.5]
+    assert "b vs a" in compared._repr_html_()
+
+
+def test_ratios_are_drawn_on_a_logarithmic_axis(tmp_path):
+    (axes,) = alexbench.compare(write(tmp_path / "x.csv", RATIOS), ratio=True).plot().axes
+    assert (axes.get_xscale(), axes.get_xlabel()) == ("log", "value, variant / baseline")
+
+
+def test_plain_numbers_have_no_curves(tmp_path):
+    with pytest.raises(BadInput, match="plot: 'curves': a comparison of plain numbers has a for"):
+        alexbench.compare(write(tmp_path / "x.csv", RATIOS)).plot("curves")
+
+
+def test_a_table_for_a_notebook_is_escaped(tmp_path):
+    text = RATIOS.replace("b,", "<b>,")
+    assert "&lt;b&gt; vs a" in alexbench.compare(write(tmp_path / "x.csv", text))._repr_html_()
+
+
+def test_the_command_line_compares_with_a_target(tmp_path):
+    path = write(tmp_path / "x.csv", "value\n3\n4\n5\n")
+    told = CliRunner().invoke(app, ["compare", str(path), "--target", "2", "--json"])
+    (row,) = json.loads(told.stdout)
+    assert (row["how"], row["baseline"], row["delta"]) == ("target", "2", 2)

@@ -191,7 +191,7 @@ def test_arms_that_share_their_nets_have_dots_and_no_curves() -> None:
 
 
 def test_an_svg_on_a_page_is_well_formed_named_and_escaped() -> None:
-    svg = figures.to_svg(forest.draw(ROWS, [], "note"))
+    svg = figures.to_svg(forest.draw([forest.ForestPanel(ROWS, "points")], "note"))
     root = ElementTree.fromstring(figures.for_page(svg, "f", 'a "b" <c>'))
     assert root.attrib["role"] == "img"
     assert root.attrib["aria-label"] == 'a "b" <c>'
@@ -210,7 +210,7 @@ def test_black_follows_the_pages_own_colour_and_a_file_is_on_white() -> None:
 
 def test_labels_in_an_svg_are_text_and_escaped() -> None:
     row = ROWS[0]._replace(label="<b> costs $5 or $6")
-    svg = figures.to_svg(forest.draw([row], [], ""))
+    svg = figures.to_svg(forest.draw([forest.ForestPanel([row], "points")], ""))
     assert "&lt;b&gt; costs $5 or $6</text>" in svg
 
 
@@ -218,7 +218,7 @@ def test_labels_in_an_svg_are_text_and_escaped() -> None:
 
 
 def test_a_forest_row_lies_below_its_verdict_and_label_with_its_interval_and_seeds() -> None:
-    axes = forest.draw(ROWS, [], "note").axes[0]
+    axes = forest.draw([forest.ForestPanel(ROWS, "points")], "note").axes[0]
     intervals = [sorted(map(float, each.get_xdata())) for each in axes.lines]
     assert [-1.0, -0.5, 0.0] in intervals
     assert [-0.7, -0.3] in intervals
@@ -236,7 +236,7 @@ def test_a_forest_row_lies_below_its_verdict_and_label_with_its_interval_and_see
 
 def test_a_bound_from_censored_runs_is_drawn_as_an_arrow() -> None:
     row = ForestRow("", "", "relu", [Mark("measured", 0.2, 0.0, 0.4)])
-    axes = forest.draw([], [row], "").axes[0]
+    axes = forest.draw([forest.ForestPanel([row], "ratio", ratio=True)], "").axes[0]
     assert "<" in [each.get_marker() for each in axes.lines]
     assert axes.get_xscale() == "log"
 
