@@ -4,6 +4,7 @@ import functools
 import importlib.metadata
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import torch
 from alexbench.config import git as config_git
 from alexbench.config.paths import checkout
 from alexbench.config.schema import TrainConfig
+from alexbench.errors import BadInput
 from alexbench.runs.record import Environment
 from alexbench.training import numerics
 
@@ -65,8 +67,16 @@ def own_version() -> str:
 
 
 def commit() -> str | None:
-    """The commit of the code: git's word, else $ALEXBENCH_COMMIT, for a tree without history."""
-    return git("rev-parse", "HEAD") or os.environ.get("ALEXBENCH_COMMIT") or None
+    """The commit of the code: git's word, else $ALEXBENCH_COMMIT, for a tree without history.
+
+    Raises BadInput for what no record may have.
+    """
+    if found := git("rev-parse", "HEAD"):
+        return found
+    told = os.environ.get("ALEXBENCH_COMMIT", "")
+    if told and not re.fullmatch(r"[0-9a-f]{7,64}", told):
+        raise BadInput(f"ALEXBENCH_COMMIT: {told!r} is no commit: 7 to 64 of 0-9 and a-f, or unset")
+    return told or None
 
 
 def gpu(device: torch.device) -> dict[str, str]:

@@ -128,7 +128,7 @@ def test_without_a_gpu_and_without_installation_it_runs_through_and_says_what_it
     out = tmp_path / "out"
     done = subprocess.run(
         [sys.executable, str(TREE / "benchmarks" / "lease.py"), str(out), "--images", "none"],
-        env={**os.environ, "PYTHONPATH": str(TREE), "ALEXBENCH_COMMIT": "abc"},
+        env={**os.environ, "PYTHONPATH": str(TREE), "ALEXBENCH_COMMIT": "0123abc"},
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -4,9 +4,11 @@ import os
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from alexbench.config.schema import TrainConfig
+from alexbench.errors import BadInput
 from alexbench.training import environment
 
 
@@ -57,3 +59,12 @@ def test_a_tree_that_is_not_installed_has_its_version_and_the_commit_that_it_is_
         check=True,
     ).stdout.split()
     assert told == ["0.2.0", "0123abc"]
+
+
+def test_a_commit_that_no_record_may_have_is_refused_before_the_first_step(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))  # no git here
+    monkeypatch.setenv("ALEXBENCH_COMMIT", "main\x1b")
+    environment.git.cache_clear()
+    with pytest.raises(BadInput, match=r"^ALEXBENCH_COMMIT: 'main\\x1b' is no commit: "):
+        environment.describe(torch.device("cpu"), TrainConfig(), jobs=1)
+    environment.git.cache_clear()
