@@ -162,6 +162,7 @@ def run(
     from alexbench.config.ablation import load_ablation
     from alexbench.config.execution import execution
     from alexbench.launch import sweep
+    from alexbench.report.csv_files import evaluation_percent
 
     how = execution(
         checkpoint_seconds=checkpoint_seconds,
@@ -191,6 +192,8 @@ def run(
         print_comparison(result.rows, prepared.ablation)
         if finding := prepared.ablation.finding_for(prepared.folder.name):
             typer.echo(f"Found in the records that ship with alexbench: {finding}\n")
+        share = evaluation_percent(result.records)
+        typer.echo(f"Evaluation took {share:.0f}% of the time of the runs")
         typer.echo(f"Tables, curves and records are in {prepared.folder}")
     if failed:
         raise RunFailed("; ".join(failed))

@@ -260,3 +260,11 @@ def core_hours(runs: Iterable[RunRecord]) -> float:
         for row in run.history
     )
     return seconds / 3600
+
+
+def evaluation_percent(runs: Iterable[RunRecord]) -> float:
+    """The share of evaluation in the seconds of training and evaluation of the runs."""
+    rows = [row for run in runs for row in run.history]
+    evaluated = math.fsum(row["evaluate_seconds"] for row in rows)
+    spent = evaluated + math.fsum(row["train_seconds"] for row in rows)
+    return 100 * evaluated / spent if spent else 0.0

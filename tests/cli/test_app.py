@@ -54,6 +54,7 @@ def test_run_takes_several_ablations_and_refuses_a_wrong_one_before_any_trains(t
     assert done.returncode == 0, done.stderr
     for name in ("one", "two"):
         assert f"records are in found/{name}/laptop" in done.stdout
+        assert "\nEvaluation took " in done.stdout
         assert (tmp_path / "found" / name / "laptop" / "comparison.csv").is_file()
 
 

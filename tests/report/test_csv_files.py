@@ -67,3 +67,10 @@ def test_labels_and_explanations_reach_every_form(folder: Path) -> None:
 def test_cells_have_six_digits_and_nothing_for_what_is_missing() -> None:
     cells = [csv_files.cell(each) for each in (1 / 3, 12345678.9, float("nan"), None, 7, "a")]
     assert cells == ["0.333333", "12345679", "", "", "7", "a"]
+
+
+def test_the_share_of_evaluation_is_of_the_time_of_all_runs() -> None:
+    quick, slow = make(seconds=0.5), make(seconds=2.0, test_errors=(60.0,))
+    # 3 epochs of 0.5 s with 0.5 s of evaluation, and one of 2 s with 0.5 s
+    assert csv_files.evaluation_percent([quick, slow]) == pytest.approx(100 * 2 / 5.5)
+    assert csv_files.evaluation_percent([]) == 0
