@@ -84,9 +84,9 @@ def test_the_self_test_fails_for_a_missed_slowdown_and_for_a_false_alarm():
 def test_what_the_head_does_more_is_found_without_a_clock(repository):
     path = repository / "alexbench" / "data" / "augment.py"
     source = path.read_text()
-    line = "        corners = torch.full((len(images), 2), self.free // 2)\n"
+    line = "        inputs = self.cut(images, change.top_left, change.mirrored)\n"
     assert line in source
-    path.write_text(source.replace(line, f"{line}        images = images.clone()\n"))
+    path.write_text(source.replace(line, f"{line}        inputs = inputs.clone()\n"))
     git(repository, "commit", "--quiet", "--all", "--message", "one clone more")
     report = gate("HEAD~1", "cpu", rounds=5, cases=["augment"], repository=repository)
     (calls, *_) = report.counters.to_dict("records")
