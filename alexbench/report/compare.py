@@ -191,7 +191,10 @@ def of_tables(table: Table, baseline: str | None, ratio: bool) -> Iterator[TwoAr
 
 
 def of_folders(before: Path, after: Path) -> Iterator[TwoArms]:
-    """Yields each variant and metric of both folders, the first being the baseline."""
+    """Yields each variant and metric of both folders, the first being the baseline.
+
+    Raises BadInput for folders of different data.
+    """
     for base, other in matched(before, after):
         ablation = rebuild.ablation_of(base.parent.name, base.resolve())
         ablation = replace(ablation, claims={}, other_seeds=None)
@@ -199,6 +202,8 @@ def of_folders(before: Path, after: Path) -> Iterator[TwoArms]:
             record.read_folder(each / "runs", many_rates=ablation.tune_neighbours > 0)[0]
             for each in (base, other)
         ]
+        if len({run.data["sha256"] for side in sides for run in side}) > 1:
+            raise BadInput(f"{base} {other}: are of different data, so that no runs make a pair")
         for variant in ablation.variants:
             arms = [f"{variant} in {place}" for place in (before, after)]
             runs = [

@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from alexbench.__main__ import app
 from alexbench.analysis import two_arms
 from alexbench.errors import BadInput
 from alexbench.report.compare import compare, readable, to_json, to_markdown
-from tests.records import with_delta, write_records
+from tests.records import whole, with_delta, write_records
 
 # The validation losses that a record of the modded-nanogpt speed run was published with (embeddings
 # in the value activations, contributor @KoszarskyB): one-sided p=0.0003 for a mean below 3.28, mean
@@ -121,6 +122,14 @@ def test_two_files_are_two_arms_and_every_metric_is_a_row(tmp_path):
 def test_a_wrong_file_is_one_line(tmp_path, text, said):
     with pytest.raises(BadInput, match=said):
         compare([write(tmp_path / "x.csv", text)])
+
+
+def test_folders_of_different_data_are_refused(tmp_path):
+    letters = write_records(with_delta(-1.4), tmp_path / "lrn" / "laptop")
+    other = [whole(replace(run, data=run.data | {"sha256": "cd" * 32})) for run in with_delta(-1.4)]
+    others = write_records(other, tmp_path / "copy" / "lrn" / "laptop")
+    with pytest.raises(BadInput, match="are of different data"):
+        compare([letters, others])
 
 
 def test_a_fifo_is_refused_and_never_waited_for(tmp_path):
