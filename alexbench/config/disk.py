@@ -46,12 +46,11 @@ def refuse_special(status: os.stat_result, path: Path) -> None:
         raise OSError(number, f"it is {kind}, not a regular file", str(path))
 
 
-def read_text(path: Path, encoding: str = "utf-8") -> str:
+def read_text(path: Path, encoding: str = "utf-8", most_bytes: int = LONGEST_TEXT) -> str:
     """The text of a regular file. Raises OSError and UnicodeDecodeError."""
     with open_regular(path) as file:
-        if os.fstat(file.fileno()).st_size > LONGEST_TEXT:
-            limit = f"it is larger than {LONGEST_TEXT // 2**20} MiB"
-            raise OSError(errno.EFBIG, limit, str(path))
+        if os.fstat(file.fileno()).st_size > most_bytes:
+            raise OSError(errno.EFBIG, f"it has more than {most_bytes:,} bytes", str(path))
         return file.read().decode(encoding)
 
 

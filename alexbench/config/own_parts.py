@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from alexbench.config import own_files
 from alexbench.config.disk import open_regular
@@ -87,7 +87,7 @@ def pinned(
     return walk(content), own
 
 
-def looks_own(value: object) -> bool:
+def looks_own(value: object) -> TypeGuard[str]:
     """Whether a value was meant as an own part: alexbench's own names have neither / nor .py."""
     return isinstance(value, str) and ("/" in value or ".py" in value)
 
@@ -140,11 +140,11 @@ def as_in_file(settings: Mapping[str, Any], content: Any) -> dict[str, Any]:
     """
     found = dict(settings)
     for key in KEYS:
-        own = {each: value for value in said(content, key) for each in (value, name(value))}
-        if found.get(key) in own:
-            found[key] = own[found[key]]
-        else:
-            refuse({key: found.get(key)}, "--set")
+        if looks_own(value := found.get(key)):
+            own = {each: full for full in said(content, key) for each in (full, name(full))}
+            if value not in own:
+                refuse({key: value}, "--set")
+            found[key] = own[value]
     return found
 
 

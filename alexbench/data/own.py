@@ -25,7 +25,8 @@ def load_own(data: DataConfig, data_root: Path | None) -> Dataset:
     if not isinstance(found, tuple) or len(found) != 5:
         raise BadInput(f"{name}: returns {type(found).__name__}, not a tuple of {NEEDED}")
     classes = found[4]
-    wrong = isinstance(classes, str) or not all(isinstance(each, str) for each in classes)
+    with own_parts.blamed(data.name):
+        wrong = isinstance(classes, str) or not all(isinstance(each, str) for each in classes)
     if wrong or len(set(classes)) < max(2, len(classes)):
         raise BadInput(f"{name}: class names: {shown(classes)}: two or more different texts needed")
     side, counts = data.image_size, {"train": data.train_images, "test": data.test_images}

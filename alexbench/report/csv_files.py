@@ -19,6 +19,7 @@ from alexbench.runs import files, metric_values, record
 from alexbench.runs.record import RunRecord
 
 Row = Mapping[str, Any]
+MOST_BYTES = 10**7  # of a table that is read
 AGAIN = "make it again with `alexbench report`"
 
 FROM_CSV: dict[Any, Callable[[str], Any]] = {
@@ -73,7 +74,7 @@ def read_comparison(path: Path) -> list[ComparisonRow]:
     """Return a comparison with the digits that were written; raises BadInput for other tables."""
     types = {field.name: field.type for field in fields(ComparisonRow)}
     try:
-        names, *rows = csv.reader(files.read_text(path).splitlines(), strict=True)
+        names, *rows = csv.reader(lines(path), strict=True)
         if names != list(types):
             raise BadInput(f"{path}: is of another alexbench; {AGAIN}")
         found = [
@@ -88,6 +89,11 @@ def read_comparison(path: Path) -> list[ComparisonRow]:
         if wrong := strange(row):
             raise BadInput(f"{path}: {wrong}; {AGAIN}")
     return found
+
+
+def lines(path: Path) -> list[str]:
+    """The lines of a table. Raises OSError and UnicodeDecodeError."""
+    return files.read_text(path, most_bytes=MOST_BYTES).splitlines()
 
 
 def count(cell: str) -> int:
@@ -120,7 +126,7 @@ def read_columns(
     A damaged table has none either, and ``tell`` hears why.
     """
     try:
-        read = csv.DictReader(files.read_text(path).splitlines(), strict=True)
+        read = csv.DictReader(lines(path), strict=True)
         if missing := set(kinds).difference(read.fieldnames or ()):
             raise BadInput(f"has no column {min(missing)}")
         return [{name: kind(row[name]) for name, kind in kinds.items()} for row in read]

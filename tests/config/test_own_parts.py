@@ -120,6 +120,13 @@ def test_settings_by_hand_may_repeat_what_the_file_says_and_name_no_other_code(t
         load_ablation(str(path), settings=["train.optimizer=./mynet.py:build"])
 
 
+@pytest.mark.parametrize("key", own_parts.KEYS)
+@pytest.mark.parametrize("value", ["[1]", "{a: 1}", "[]", "null", "3"])
+def test_a_setting_by_hand_that_is_no_text_is_refused_in_one_line(key, value):
+    with pytest.raises(BadInput, match=f"^--set: {key}: "):
+        load_ablation("lrn", settings=[f"{key}={value}"])
+
+
 def test_a_profile_names_no_code(tmp_path):
     scale = tmp_path / "small.yaml"
     scale.write_text("regime: modern\nseeds: 1\nconfig: {model.name: ./mynet.py:build}\n")

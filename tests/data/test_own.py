@@ -52,6 +52,7 @@ def test_the_function_gets_the_section_and_the_folder(tmp_path):
         (GOOD.replace("0, 0, 0", "0, 0, -1"), "train labels: should be 0 to 1, an index of the"),
         (GOOD.replace("['a', 'b']", "'ab'"), "class names: ab: two or more different texts"),
         (GOOD.replace("'b'", "'a'"), "class names: .'a', 'a'.: two or more different texts"),
+        (GOOD.replace("['a', 'b']", "2"), "TypeError: 'int' object is not iterable"),
         ("np.zeros(3, dtype=complex).real[5]", "line 4: IndexError: index 5 is out of bounds"),
         ("open('nothing')", "line 4: FileNotFoundError: .Errno 2. No such file or directory"),
         (f"object(), {GOOD.partition('), ')[2]}", "^./mydata.py:load: "),

@@ -112,6 +112,14 @@ def test_a_bad_table_of_arms_or_runs_costs_itself(results: Path, table: str, con
     assert "-1.4" in (results / "index.html").read_text()
 
 
+def test_a_table_of_more_than_ten_megabytes_is_named_and_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "arms.csv").open("wb") as file:
+        file.truncate(csv_files.MOST_BYTES + 1)
+    heard: list[str] = []
+    assert csv_files.read_columns(tmp_path / "arms.csv", csv_files.ARMS, heard.append) == []
+    assert "it has more than 10,000,000 bytes" in heard[0]
+
+
 def test_a_folder_in_place_of_a_table_is_named(results: Path) -> None:
     (results / "other" / "laptop" / "comparison.csv").mkdir(parents=True)
     heard: list[str] = []
