@@ -151,6 +151,8 @@ def strange(row: ComparisonRow) -> str:
     for column, value, allowed in known:
         if value not in allowed:
             return f"{column} '{shown(value)}' is unknown"
+    if (row.role == "") != (row.claim == ""):
+        return f"role '{row.role}', claim '{shown(row.claim)}': a row has both or neither"
     for column, number in vars(row).items():
         if isinstance(number, int) and not 0 <= number < 10**9:
             return f"{column} {shown(number)} is no count"

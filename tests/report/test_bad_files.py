@@ -112,6 +112,15 @@ def test_a_bad_table_of_arms_or_runs_costs_itself(results: Path, table: str, con
     assert "-1.4" in (results / "index.html").read_text()
 
 
+@pytest.mark.parametrize("change", [{"claim": ""}, {"role": ""}])
+def test_a_row_has_a_claim_and_a_role_or_neither(tmp_path: Path, change: dict[str, str]) -> None:
+    (row, *_) = build.comparison(LRN, "laptop", with_delta(-1.4))
+    wrong = dataclasses.replace(row, **change)
+    csv_files.write_dataclasses(type(row), [wrong], tmp_path / "comparison.csv")
+    with pytest.raises(BadInput, match=r"comparison.csv: role .*: a row has both or neither; make"):
+        csv_files.read_comparison(tmp_path / "comparison.csv")
+
+
 def test_a_table_of_more_than_ten_megabytes_is_named_and_not_read(tmp_path: Path) -> None:
     with (tmp_path / "arms.csv").open("wb") as file:
         file.truncate(csv_files.MOST_BYTES + 1)
