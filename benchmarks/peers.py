@@ -133,7 +133,7 @@ def peers(threads: int, rounds: int, steps: int) -> pd.DataFrame:
     """A row a loop: images a second, and alexbench's rate over it, from interleaved rounds."""
     keep_memory()
     torch.set_num_threads(threads)
-    data = random_data(steps * BATCH_SIZE)
+    data = random_data(steps * BATCH_SIZE, cifar4_config("both"))
     held = data.train
     assert isinstance(held, HeldSplit)
     loader = DataLoader(

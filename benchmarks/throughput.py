@@ -14,6 +14,7 @@ from alexbench import models
 from alexbench.bench.steps import conv_flops
 from alexbench.bench.timing import interleave, spread
 from alexbench.cli.app import print_rows
+from alexbench.config.ablation import load_ablation
 from alexbench.config.schema import (
     AugmentConfig,
     Config,
@@ -35,6 +36,14 @@ from benchmarks.textbook import textbook_epochs
 BATCH_SIZE, NUM_CLASSES = 128, 10
 GEMM_SIDE = 1024
 CPU = torch.device("cpu")
+LRN_OR_NONE = {
+    "title": "A step with LRN",
+    "question": "How much longer is a step with LRN?",
+    "baseline": "none",
+    "metrics": ["test_error"],
+    "matrix": {"model.lrn": ["none", "both"]},
+}
+PROMISED = {"laptop": "at most 1.15", "cifar10-short": "at most 1.08"}
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,7 @@ def throughput(
     keep_memory()
     torch.set_num_threads(threads or cores())
     config, plain = cifar4_config("both"), cifar4_config("none")
-    data = random_data(steps * BATCH_SIZE)
+    data = random_data(steps * BATCH_SIZE, config)
     a = torch.randn(GEMM_SIDE, GEMM_SIDE, device=device)
     # of the training alone, without building the net
     own_seconds: dict[str, list[float]] = {"alexbench": []}
@@ -91,6 +100,21 @@ def throughput(
     return summary(samples, steps, conv_flops(config, NUM_CLASSES, BATCH_SIZE))
 
 
+def steps_with_lrn(rounds: int, steps: int) -> pd.DataFrame:
+    """A step with LRN over one without, on the CPU: the nets and batches of the short profiles."""
+    rows = []
+    for profile in ("laptop", "cifar10-short"):
+        variants = load_ablation(LRN_OR_NONE, profile).variants
+        epochs = {
+            name: bare_loop(config, random_data(steps * config.train.batch_size, config))
+            for name, config in variants.items()
+        }
+        samples = interleave(epochs, CPU, rounds)
+        what = f"step with LRN / without, seconds, net of {profile}"
+        rows.append(ratio(what, samples["both"], samples["none"], PROMISED[profile]))
+    return pd.DataFrame(rows)
+
+
 def with_graph(config: Config) -> Config:
     """The same run with its step as a CUDA graph."""
     return config.model_copy(update={"train": config.train.model_copy(update={"cuda_graph": True})})
@@ -108,12 +132,12 @@ def cifar4_config(lrn: str) -> Config:
     )
 
 
-def random_data(images: int) -> Dataset:
+def random_data(images: int, config: Config) -> Dataset:
     """Noise in ten classes; so few test images that testing costs nothing."""
-    generator = torch.Generator().manual_seed(0)
+    generator, side = torch.Generator().manual_seed(0), config.data.image_size
 
     def split(count: int) -> HeldSplit:
-        pixels = torch.randint(256, (count, 32, 32, 3), generator=generator, dtype=torch.uint8)
+        pixels = torch.randint(256, (count, side, side, 3), generator=generator, dtype=torch.uint8)
         return HeldSplit(pixels, torch.arange(count) % NUM_CLASSES)
 
     classes = tuple("abcdefghij")
@@ -130,7 +154,7 @@ def bare_loop(
 ) -> Callable[[], None]:
     """The fewest lines that train the same net: inputs, loss, backward, update."""
     batches = ready_batches(config, data, device)
-    built = models.build(config.model, NUM_CLASSES, 32, 0).to(device)
+    built = models.build(config.model, NUM_CLASSES, config.augment.crop_size, 0).to(device)
     net: nn.Module = built.to(memory_format=memory_format(config.train.precision, device))
     if compiled:
         net = torch.compile(net)  # type: ignore[assignment]
@@ -155,7 +179,8 @@ def ready_batches(
     layout = memory_format(config.train.precision, device)
     pixels = Pixels(data.train, config.data, config.augment, device, layout)
     generator = torch.Generator().manual_seed(0)
-    pairs = zip(*(t.split(BATCH_SIZE) for t in data.train.on(device)), strict=True)
+    batch_size = config.train.batch_size
+    pairs = zip(*(t.split(batch_size) for t in data.train.on(device)), strict=True)
     return [(pixels.augment(images, generator), labels) for images, labels in pairs]
 
 
@@ -195,11 +220,13 @@ def summary(samples: dict[str, list[float]], steps: int, conv_flops: int) -> Thr
         ),
         ("convolutions of a step / matrix product, FLOP/s", gemm, samples["bare"], "0.7"),
     ]
-    rows = []
-    for name, above, below, promised in wanted:
-        ratio = spread([a / b for a, b in zip(above, below, strict=True)])
-        rows.append({"ratio": name, "median": ratio.median, "iqr": ratio.iqr, "wanted": promised})
-    return Throughput(arms, pd.DataFrame(rows))
+    return Throughput(arms, pd.DataFrame([ratio(*each) for each in wanted]))
+
+
+def ratio(name: str, above: list[float], below: list[float], wanted: str) -> dict[str, object]:
+    """A row: the median and the interquartile range of the ratio of two arms in each round."""
+    found = spread([a / b for a, b in zip(above, below, strict=True)])
+    return {"ratio": name, "median": found.median, "iqr": found.iqr, "wanted": wanted}
 
 
 def main() -> None:
@@ -223,7 +250,10 @@ def main() -> None:
         measured.arms.to_csv(asked.csv, index=False)
     where = f"Training cifar4 with LRN, batch 128, crops and mirror images, {device}"
     print_rows(measured.arms, where)
-    print_rows(measured.ratios, "Ratios a round")
+    ratios = [measured.ratios]
+    if device.type == "cpu":
+        ratios.append(steps_with_lrn(asked.rounds, steps))
+    print_rows(pd.concat(ratios, ignore_index=True), "Ratios a round")
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@
 // over rows. Either way the neighbour one channel on is `shift` scratch values away, and the scratch
 // holds zeros where a window leaves the channels.
 //
-// Channels-last rows that do not fill a vector (few channels in a group) are copied with zeros between
-// them into one long stretch, and the window runs along the whole of it.
+// Channels-last rows of few channels are taken as they lie, side by side, and the window runs along all
+// of them: masks, the same for every block, leave out what belongs to another row.
 //
 // Each value is computed alone and in a fixed order: the bits depend neither on the number of threads
 // nor (without contraction to fused multiply-adds) on the processor.
@@ -21,7 +21,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
+#include <type_traits>
 #include <vector>
 
 struct Problem {
@@ -129,125 +129,94 @@ void backward_block(const Problem& p, const Block& b, const T* __restrict x, con
     }
 }
 
-// A row that does not fill a vector goes into a stretch. Measured: 400 values stay in the first-level
-// cache, and its arrays do not lie a page apart.
 #ifdef __AVX512F__
 constexpr int64_t VECTOR_BYTES = 64;
 #else
 constexpr int64_t VECTOR_BYTES = 32;
 #endif
-constexpr int64_t STRETCH_VALUES = 400, CHUNK = 4;
-
-// `rows` short rows with `gap` zeros behind each: a window that leaves its row meets zeros.
-struct Stretch {
-  int64_t rows, channels, gap;
-  int64_t padded() const { return channels + gap; }
-  int64_t length() const { return rows * padded(); }
-};
-
-// Copies rows of up to CHUNKS * CHUNK values. All but the last rows are copied in whole chunks: what
-// runs over is mended by the next row. Behind the last rows lies another block, or no tensor at all.
-template <int CHUNKS, class T>
-void copy_rows(const T* from, int64_t from_stride, T* to, int64_t to_stride, const Stretch& s) {
-  const int64_t loose = std::max<int64_t>(s.rows - CHUNK, 0);
-  for (int64_t r = 0; r < loose; ++r, from += from_stride, to += to_stride)
-    for (int64_t i = 0; i < CHUNKS; ++i)
-      std::memcpy(to + i * CHUNK, from + i * CHUNK, CHUNK * sizeof(T));
-  for (int64_t r = loose; r < s.rows; ++r, from += from_stride, to += to_stride)
-    for (int64_t i = 0; i < s.channels; ++i) to[i] = from[i];
-}
+// Measured: shorter rows, and those that end within a vector, are faster side by side.
+constexpr int64_t SHORT_ROW_BYTES = 2 * VECTOR_BYTES, LONG_ROW_CHANNELS = 64;
+constexpr int64_t SIDE_BY_SIDE_VALUES = 192;
 
 template <class T>
-void copy_rows(const T* from, int64_t from_stride, T* to, int64_t to_stride, const Stretch& s) {
-  switch ((s.channels + CHUNK - 1) / CHUNK) {
-    case 1: return copy_rows<1>(from, from_stride, to, to_stride, s);
-    case 2: return copy_rows<2>(from, from_stride, to, to_stride, s);
-    case 3: return copy_rows<3>(from, from_stride, to, to_stride, s);
-    default: return copy_rows<4>(from, from_stride, to, to_stride, s);
-  }
+bool side_by_side(const Problem& p) {
+  const int64_t bytes = p.channels * int64_t(sizeof(T));
+  return p.channels_last && (bytes < SHORT_ROW_BYTES ||
+                             (bytes % VECTOR_BYTES && p.channels < LONG_ROW_CHANNELS));
 }
 
+// As wide as the value that it masks, so that both fill vectors alike.
 template <class T>
-void fill_gaps(const Stretch& s, T* stretch) {
-  for (int64_t r = 0; r < s.rows; ++r)
-    for (int64_t i = s.channels; i < s.padded(); ++i) stretch[r * s.padded() + i] = T(0);
-}
+using Mask = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
 
+// For each value of `length` (whole rows), whether the j-th one of its window lies in its own row.
 template <class T>
-void gather(const Stretch& s, const T* rows, T* stretch) {
-  copy_rows(rows, s.channels, stretch, s.padded(), s);
-  fill_gaps(s, stretch);
-}
-
-template <class T>
-void scatter(const Stretch& s, const T* stretch, T* rows) {
-  copy_rows(stretch, s.padded(), rows, s.channels, s);
-}
-
-// Scratch of one thread; zeros lie before and behind what a block writes.
-template <class T>
-struct StretchScratch {
-  std::vector<T> values, squares, gradients, terms, results;
-  explicit StretchScratch(int64_t count)
-      : values(count), squares(count), gradients(count), terms(count), results(count) {}
-};
-
-template <int SIZE, bool THREE_QUARTERS, class T>
-void stretch_block(const Problem& p, const Stretch& s, const T* x, const T* g, T* out,
-                   StretchScratch<T>& scratch) {
-  const T scale = T(p.scale), beta = T(p.beta), k = T(p.k), factor = T(2 * p.beta * p.scale);
-  const int64_t length = s.length();
-  T* __restrict values = scratch.values.data();
-  T* __restrict squares = scratch.squares.data();
-  T* __restrict gradients = scratch.gradients.data();
-  T* __restrict terms = scratch.terms.data() + p.after;
-  T* __restrict results = scratch.results.data();
-  gather(s, x, values);
-  for (int64_t i = 0; i < length; ++i) squares[p.before + i] = values[i] * values[i];
-  for (int64_t i = 0; i < p.after; ++i) squares[p.before + length + i] = T(0);
-  if (!g) {
+std::vector<Mask<T>> own_row(const Problem& p, int64_t before, int64_t length) {
+  std::vector<Mask<T>> own;
+  for (int64_t j = -before; j <= p.before + p.after - before; ++j)
     for (int64_t i = 0; i < length; ++i) {
-      T power, inverse;
-      powers<THREE_QUARTERS>(k + scale * window_sum<SIZE>(p, squares + i, 1), beta, power, inverse);
-      results[i] = values[i] * power;
+      const int64_t channel = i % p.channels + j;
+      own.push_back(channel >= 0 && channel < p.channels);
     }
-    return scatter(s, results, out);
-  }
-  gather(s, g, gradients);
-  for (int64_t i = 0; i < length; ++i) {
-    T power, inverse;
-    powers<THREE_QUARTERS>(k + scale * window_sum<SIZE>(p, squares + i, 1), beta, power, inverse);
-    results[i] = gradients[i] * power;
-    terms[i] = results[i] * values[i] * inverse;
-  }
-  fill_gaps(s, terms);  // a NaN stays in its own row
-  for (int64_t i = 0; i < p.before; ++i) terms[length + i] = T(0);
-  for (int64_t i = 0; i < length; ++i)
-    results[i] -= factor * values[i] * window_sum<SIZE>(p, terms - p.after + i, 1);
-  scatter(s, results, out);
+  return own;
+}
+
+// What is masked counts as a zero, be it NaN. A SIZE is odd, and its middle is the value itself.
+template <int SIZE, class T>
+inline T own_window_sum(const Problem& p, const T* first, const Mask<T>* own, int64_t length) {
+  const int64_t size = SIZE ? SIZE : p.before + 1 + p.after;
+  T sum = own[0] ? first[0] : T(0);
+  for (int64_t j = 1; j < size; ++j)
+    sum += (SIZE && j == SIZE / 2) || own[j * length] ? first[j] : T(0);
+  return sum;
 }
 
 template <int SIZE, bool THREE_QUARTERS, class T>
-void run_stretches(const Problem& p, const T* x, const T* g, T* out) {
-  const int64_t gap = std::max(p.before, p.after), total = p.images * p.pixels;
-  const int64_t rows = std::max<int64_t>(STRETCH_VALUES / (p.channels + gap), 1);
-  const int64_t blocks = (total + rows - 1) / rows;
+void run_side_by_side(const Problem& p, const T* all_x, const T* all_g, T* all_out) {
+  const T scale = T(p.scale), beta = T(p.beta), k = T(p.k), factor = T(2 * p.beta * p.scale);
+  const int64_t values = p.images * p.pixels * p.channels;
+  const int64_t length = std::max<int64_t>(SIDE_BY_SIDE_VALUES / p.channels, 1) * p.channels;
+  const int64_t blocks = (values + length - 1) / length;
+  const std::vector<Mask<T>> forward = own_row<T>(p, p.before, length);
+  const std::vector<Mask<T>> mirrored = own_row<T>(p, p.after, length);
 #pragma omp parallel num_threads(p.threads)
   {
-    StretchScratch<T> scratch((rows + CHUNK) * (p.channels + gap) + p.before + p.after + CHUNK);
+    std::vector<T> square_scratch(length + p.before + p.after), term_scratch(square_scratch);
+    const Mask<T>*__restrict own = forward.data(), *__restrict own_mirrored = mirrored.data();
+    T *__restrict squares = square_scratch.data(), *__restrict terms = term_scratch.data();
 #pragma omp for schedule(static)
     for (int64_t index = 0; index < blocks; ++index) {
-      const int64_t first = index * rows, at = first * p.channels;
-      const Stretch s{std::min(rows, total - first), p.channels, gap};
-      stretch_block<SIZE, THREE_QUARTERS>(p, s, x + at, g ? g + at : nullptr, out + at, scratch);
+      const int64_t at = index * length, count = std::min(length, values - at);
+      const T* __restrict x = all_x + at;
+      T* __restrict out = all_out + at;
+      for (int64_t i = 0; i < count; ++i) squares[p.before + i] = x[i] * x[i];
+      if (!all_g) {
+        for (int64_t i = 0; i < count; ++i) {
+          T sum = own_window_sum<SIZE>(p, squares + i, own + i, length);
+          T power, inverse;
+          powers<THREE_QUARTERS>(k + scale * sum, beta, power, inverse);
+          out[i] = x[i] * power;
+        }
+        continue;
+      }
+      const T* __restrict g = all_g + at;
+      for (int64_t i = 0; i < count; ++i) {
+        T sum = own_window_sum<SIZE>(p, squares + i, own + i, length);
+        T power, inverse;
+        powers<THREE_QUARTERS>(k + scale * sum, beta, power, inverse);
+        T direct = g[i] * power;
+        out[i] = direct;
+        terms[p.after + i] = direct * x[i] * inverse;
+      }
+      for (int64_t i = 0; i < count; ++i)
+        out[i] -= factor * x[i] * own_window_sum<SIZE>(p, terms + i, own_mirrored + i, length);
     }
   }
 }
 
 template <int SIZE, bool THREE_QUARTERS, class T>
 void run(const Problem& p, const T* x, const T* g, T* out) {
-  if (p.channels_last && p.channels * int64_t(sizeof(T)) < VECTOR_BYTES)
-    return run_stretches<SIZE, THREE_QUARTERS>(p, x, g, out);
+  if (side_by_side<T>(p)) return run_side_by_side<SIZE, THREE_QUARTERS>(p, x, g, out);
   const Layout layout{p};
 #pragma omp parallel num_threads(p.threads)
   {
@@ -273,7 +242,8 @@ void choose_power(const Problem& p, const T* x, const T* g, T* out) {
 template <class T>
 void choose_size(const Problem& p, const T* x, const T* g, T* out) {
   const int64_t size = p.before + 1 + p.after;
-  if (size == 5) choose_power<5>(p, x, g, out);
+  if (size == 3) choose_power<3>(p, x, g, out);
+  else if (size == 5) choose_power<5>(p, x, g, out);
   else if (size == 9) choose_power<9>(p, x, g, out);
   else choose_power<0>(p, x, g, out);
 }

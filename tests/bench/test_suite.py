@@ -156,7 +156,9 @@ def test_throughput_trains_in_every_arm_of_a_cpu_and_says_which_it_skips(
     assert list(arms["arm"]) == ["alexbench", "bare", "bare_no_lrn", "textbook"]
     assert (arms["images_per_second"] > 0).all()
     skipped = "arms alexbench_graph and compile: skipped, as they need a CUDA device\n"
-    assert capsys.readouterr().out.startswith(skipped)
+    said = capsys.readouterr().out
+    assert said.startswith(skipped)
+    assert said.count("step with LRN / without, seconds") == 3  # cifar4, laptop, cifar10-short
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, which is not refused")

@@ -126,10 +126,10 @@ def test_it_brings_no_second_openmp_runtime_into_the_process():
 
 @needs_native
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("size", [1, 2, 5, 9])
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 9])
 def test_both_memory_formats_give_equal_bits_for_any_number_of_channels_and_pixels(size, dtype):
     draw = torch.Generator().manual_seed(0)
-    for channels in (1, 2, 3, 4, 5, 6, 7, 8, 12, 15, 16, 17):
+    for channels in (1, 2, 3, 4, 5, 6, 7, 8, 12, 15, 16, 17, 28, 65):
         for pixels in (1, 2, 4, 5, 61, 200):
             x, gradient = torch.randn(2, 1, channels, pixels, generator=draw, dtype=dtype)
             rows = x.movedim(1, -1).contiguous().movedim(-1, 1)
