@@ -1,6 +1,7 @@
 """How a run computes on its device: precision, memory format, cuDNN's choice of algorithms."""
 
 import re
+import warnings
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -32,8 +33,10 @@ def set_float32(precision: str) -> None:
     torch has an old and a new interface, and whoever asks through one after the other was used gets
     an error. This is the old one, which later torch reads through both.
     """
-    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
-    torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    with warnings.catch_warnings():  # torch 2.9 warns of the old one, later torch does not
+        warnings.filterwarnings("ignore", "Please use the new API settings")
+        torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+        torch.backends.cudnn.allow_tf32 = precision == "tf32"
 
 
 def check_precision(precision: str, device: torch.device) -> None:
