@@ -487,8 +487,8 @@ class TrainConfig(Section):
     precision: Literal["ieee", "tf32", "bf16"] = Field(
         default="ieee",
         description=(
-            "ieee, tf32: of float32 products on CUDA, the CPU has ieee alone; bf16: layers compute "
-            "in bf16 (autocast), with float32 sums in LRN and float32 weights."
+            "ieee, tf32: of float32 products, tf32 on CUDA alone; bf16: layers compute in bf16 "
+            "(autocast), with float32 sums in LRN and float32 weights."
         ),
     )
     cuda_graph: bool = Field(

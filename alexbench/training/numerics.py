@@ -23,7 +23,7 @@ def prepare(train: TrainConfig, device: torch.device) -> None:
     """Set torch's global switches as the run asks for, on its device. Raises BadInput."""
     check_precision(train.precision, device)
     use(device)
-    set_float32("tf32" if train.precision == "tf32" and device.type == "cuda" else "ieee")
+    set_float32("tf32" if train.precision == "tf32" else "ieee")
     torch.backends.cudnn.benchmark = train.cudnn_benchmark
 
 
@@ -40,7 +40,9 @@ def set_float32(precision: str) -> None:
 
 
 def check_precision(precision: str, device: torch.device) -> None:
-    """Raises BadInput for bf16 on a device that has no such instructions."""
+    """Raises BadInput for a precision that the device does not have."""
+    if precision == "tf32" and device.type == "cpu":
+        raise BadInput("train.precision tf32: a CPU has no such products: choose ieee, or CUDA")
     if precision != "bf16":
         return
     if device.type == "cuda":

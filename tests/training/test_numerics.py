@@ -48,12 +48,17 @@ def test_bf16_is_refused_on_a_processor_without_its_instructions():
     assert has_bf16("flags : avx512_bf16\n")
     assert not has_bf16("flags\t\t: fpu avx2 avx512f\nmodel name: avx512_bf16\n")
     assert not has_bf16("")
-    check_precision("tf32", CPU)
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         if has_bf16(file.read()):
             pytest.skip("this processor has them")
     with pytest.raises(BadInput, match=r"^train.precision bf16: this processor has neither"):
         check_precision("bf16", CPU)
+
+
+def test_tf32_is_refused_on_a_cpu_which_would_compute_as_ieee_does():
+    with pytest.raises(BadInput, match=r"^train.precision tf32: a CPU has no such products"):
+        prepare(TrainConfig(precision="tf32"), CPU)
+    check_precision("ieee", CPU)
 
 
 def test_float32_on_cuda_is_in_torchs_own_memory_format_and_all_else_channels_last():
