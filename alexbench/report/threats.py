@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from alexbench.analysis.pairs import chosen
+from alexbench.analysis.pairs import by_rate, chosen
 from alexbench.config import references
 from alexbench.report import text
 from alexbench.report.material import Material
@@ -20,6 +20,7 @@ def threats(material: Material) -> list[str]:
         *one_rate(material),
         *few_tuning_seeds(material),
         *few_seeds(material),
+        *missing_rates(material),
         *at_chance(material),
         *still_learning(material),
         *unequal_sizes(material),
@@ -72,6 +73,20 @@ def few_seeds(material: Material) -> Iterator[str]:
         yield f"Fewer seeds in some arms: {', '.join(fewer)}; the others have {most}."
     if most < FEW_SEEDS:
         yield f"Few seeds: {most} an arm; only large effects can be told from none."
+
+
+def missing_rates(material: Material) -> Iterator[str]:
+    """Seeds that lack a rate of their arm: they make no pair, however many rates they have."""
+    for name in material.ablation.variants:
+        arm = by_rate([run for run in material.records if run.variant == name])
+        seeds = {seed for runs in arm.values() for seed in runs}
+        for rate, runs in arm.items():
+            if lacking := sorted(seeds - runs.keys()):
+                said = ", ".join(map(str, lacking))
+                yield (
+                    f"Seeds left out: {name} has no run at train.lr {rate:.3g} of seed {said}, and "
+                    "a seed counts only with every rate of both arms."
+                )
 
 
 def at_chance(material: Material) -> Iterator[str]:

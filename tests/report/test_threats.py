@@ -54,6 +54,16 @@ def test_thin_tuning_is_said_with_its_seeds(tmp_path: Path) -> None:
     assert "not tuned" not in said
 
 
+def test_seeds_that_lack_a_rate_of_their_arm_are_named(tmp_path: Path) -> None:
+    ablation = replace(LRN, tune_neighbours=1)
+    records = [*with_delta(-1.4), make("both", 0, (80.0, 31.0), lr=0.02)]
+    write_records(records, tmp_path)
+    said = threats(build.gather(ablation, "laptop", tmp_path, print, None))
+    expected = "Seeds left out: both has no run at train.lr 0.02 of seed 1, 2, 3, 4, 5, and a seed"
+    assert [line for line in said if line.startswith(expected)]
+    assert "Seeds left out" not in told(with_delta(-1.4), tmp_path / "whole")
+
+
 def test_what_does_not_threaten_is_not_said(tmp_path: Path) -> None:
     said = told(with_delta(-1.4), tmp_path)
     for word in ("Unequal", "Uncommitted", "Several", "chance", "Fewer"):
