@@ -60,8 +60,8 @@ def throughput(
 
 def of_profile(profile: str, settings: list[str]) -> "Config":
     """A profile's configuration, changed by ``--set``. Raises BadInput."""
-    from alexbench.config.ablation import load_profile
     from alexbench.config.overrides import Layer, parse_settings, resolve
+    from alexbench.config.profiles import load_profile
 
     part = load_profile(profile)
     where = f"ablations/profiles/{profile}.yaml"

@@ -23,7 +23,8 @@ def show(
 ) -> None:
     """Print an ablation's file, its settings, and what each one means."""
     from alexbench.config import describe
-    from alexbench.config.ablation import load_ablation, refuse, unknown
+    from alexbench.config.ablation import load_ablation
+    from alexbench.config.names import refuse, unknown
 
     if schema:
         typer.echo(json.dumps(describe.json_schema(), indent=1, ensure_ascii=False))

@@ -6,7 +6,6 @@ wrong is one BadInput that names the file, the layer, the key, the value and wha
 """
 
 import contextlib
-import functools
 import itertools
 import math
 import re
@@ -18,10 +17,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from alexbench.config import metrics, own_files, own_parts, references
-from alexbench.config.constraints import effective
-from alexbench.config.overrides import Layer, override, parse_settings, resolve, same_net
+from alexbench.config import own_files, own_parts, references
+from alexbench.config.checks import check
+from alexbench.config.names import LONGEST_NAME, NAME, refuse, some, twice, unknown, wrong_name
+from alexbench.config.overrides import Layer, override, parse_settings, resolve
 from alexbench.config.paths import shipped_folder
+from alexbench.config.profiles import Scale, find_scale, load_regime, split_profile
 from alexbench.config.schema import (
     AblationFile,
     AblationPart,
@@ -30,17 +31,13 @@ from alexbench.config.schema import (
     Config,
     Grid,
     Overrides,
-    ProfileFile,
     ProfilePart,
-    RegimePart,
 )
-from alexbench.config.shipped import PROFILES, REGIMES, shipped_ablations
-from alexbench.config.yaml_file import hint, known_keys, read_yaml, together, validate
+from alexbench.config.shipped import shipped_ablations
+from alexbench.config.yaml_file import hint, read_yaml, validate
 from alexbench.errors import BadInput, shown
 
 SET_BY_HAND = "--set fixes it"  # why something is not tuned
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
-LONGEST_NAME = 100  # of an ablation or a variant: files are called by both, a seed and an id
 MOST_CELLS = 1000  # of a matrix
 
 
@@ -245,43 +242,6 @@ def variants_of(
     return {name: variants[name] for name in part.only or variants}
 
 
-def wrong_name(path: Path, variant: str) -> str:
-    """What is wrong with a variant's name; nothing where it can be that of a file."""
-    if not NAME.fullmatch(variant):
-        return (
-            f"{path}: variant '{shown(variant)}': a name has letters, digits and _ . + - "
-            "only, and begins with a letter or digit"
-        )
-    if len(variant) > LONGEST_NAME:
-        return (
-            f"{path}: variant '{shown(variant)}': a name has at most {LONGEST_NAME} characters, "
-            f"this one has {len(variant)}"
-        )
-    return ""
-
-
-def refuse(errors: Iterable[str]) -> None:
-    """Raises BadInput for these errors, all in one line; empty ones do not count."""
-    if said := [error for error in errors if error]:
-        raise BadInput(together(said))
-
-
-def twice(where: str, names: Sequence[str]) -> list[str]:
-    """An error for each name that is given more than once. where: the file and the key."""
-    return [
-        f"{where} '{shown(name)}' is given twice"
-        for name in dict.fromkeys(names)
-        if names.count(name) > 1
-    ]
-
-
-def some(names: Iterable[str]) -> str:
-    """Names in one line; the first ones where there are many."""
-    every = list(names)
-    more = [f"and {len(every) - 40} more"] if len(every) > 40 else []
-    return ", ".join([*map(shown, every[:40]), *more])
-
-
 def tuning_of(parts: Sequence[ProfilePart], fixed: Overrides) -> tuple[Grid | None, str | None]:
     """The grid to tune over, or None and why nothing is tuned. fixed: what --set sets."""
     part = next((part for part in parts if part.tune is not None), ProfilePart(tune="none"))
@@ -376,82 +336,6 @@ def find(name: str) -> Path:
     )
 
 
-@dataclass(frozen=True)
-class Scale:
-    """A profile: its name, its regime, what its file says, and its text if it is not shipped."""
-
-    name: str
-    regime: str
-    part: ProfileFile
-    where: str
-    files: Mapping[str, str] = field(default_factory=dict)
-
-
-def find_scale(profile: str, files: Mapping[str, str]) -> Scale:
-    """A shipped profile by its name, or an own one by the path of its file; raises BadInput.
-
-    files: as for ``load_ablation``.
-    """
-    path, carried = Path(profile), files.get(own_files.profile(profile))
-    if path.suffix not in (".yaml", ".yml"):
-        if carried is None:
-            scale, regime = split_profile(profile)
-            return Scale(profile, regime, load_profile(scale), f"ablations/profiles/{scale}.yaml")
-        path = Path(f"{profile}.yaml")
-    part = validate(ProfileFile, read_yaml(path, carried), str(path))
-    own_parts.refuse(part.config, str(path))
-    refuse([unknown(f"{path}: regime", part.regime, REGIMES)])
-    if is_profile(path.stem) or not NAME.fullmatch(path.stem):
-        raise BadInput(
-            f"{path}: the name of an own profile's file has letters, digits and _ . + - only, and "
-            "is none of the shipped"
-        )
-    text = path.read_text(encoding="utf-8") if carried is None else carried
-    return Scale(path.stem, part.regime, part, str(path), {own_files.profile(path.stem): text})
-
-
-def split_profile(profile: str) -> tuple[str, str]:
-    """The profile and the regime of a name such as ``laptop`` or ``laptop-authors``.
-
-    A profile alone has the regime that its file names. Raises BadInput.
-    """
-    if profile in PROFILES:
-        return profile, load_profile(profile).regime
-    scale, _, regime = profile.rpartition("-")
-    if scale in PROFILES and regime in REGIMES:
-        return scale, regime
-    raise BadInput(
-        f"unknown profile '{shown(profile)}'{hint(profile, PROFILES)}; allowed are "
-        f"{', '.join(PROFILES)}, each also with -{' or -'.join(REGIMES)} behind it, and the path "
-        "of a YAML file"
-    )
-
-
-def is_profile(name: str) -> bool:
-    """Whether a folder's name is a profile, with or without a regime, and nothing more."""
-    try:
-        split_profile(name)
-    except BadInput:
-        return False
-    return True
-
-
-@functools.cache
-def load_profile(profile: str) -> ProfileFile:
-    """The settings of a profile from its file; raises BadInput for an unknown one."""
-    path = shipped_folder("ablations") / "profiles" / f"{profile}.yaml"
-    return validate(ProfileFile, read_yaml(path), str(path))
-
-
-@functools.cache
-def load_regime(regime: str) -> RegimePart:
-    """The settings of a regime from its file; the paper's are the defaults and have none."""
-    if regime == "paper":
-        return RegimePart()
-    path = shipped_folder("ablations") / "regimes" / f"{regime}.yaml"
-    return validate(RegimePart, read_yaml(path), str(path))
-
-
 def part_for(file: AblationFile, profile: str, path: Path) -> AblationPart:
     """What the file says for a profile. Raises BadInput if it names one that does not exist.
 
@@ -504,119 +388,6 @@ def in_name(value: object) -> str:
     if isinstance(value, int | float) and text.startswith("-"):
         return f"minus{text[1:]}"
     return text
-
-
-def unknown(where: str, name: str, allowed: Iterable[str]) -> str:
-    """An error unless ``name`` is one of ``allowed``. where: the file and the key."""
-    names = list(allowed)
-    if name in names:
-        return ""
-    return f"{where} '{shown(name)}' is unknown{hint(name, names)}; allowed are {some(names)}"
-
-
-def unknown_metric(where: str, name: str) -> str:
-    """An error unless there is a metric of that name. where: the file and the key."""
-    if name in metrics.METRICS:
-        return ""
-    levels = f"{metrics.LEVELS[0]}, {metrics.LEVELS[1]} to {metrics.LEVELS[-1]}"
-    return (
-        f"{where} '{shown(name)}' is unknown{hint(name, metrics.METRICS)}; allowed are "
-        f"{', '.join(metrics.names())} with the levels {levels}"
-    )
-
-
-def check(ablation: Ablation) -> None:
-    """Checks that every name exists and that any two variants differ; raises BadInput."""
-    names, where = list(ablation.variants), ablation.file
-    own = [name for name in ablation.claims if references.is_own(name)]
-    if len(names) < 2:
-        raise BadInput(f"{where}: a comparison needs two variants or more")
-    wrong = [unknown(f"{where}: baseline", ablation.baseline, names)]
-    wrong += [unknown_metric(f"{where}: metric", metric) for metric in ablation.metrics]
-    wrong += twice(f"{where}: metric", ablation.metrics)
-    for claim, uses in ablation.claims.items():
-        wrong.append(unknown(f"{where}: claim", claim, [*references.claim_ids(), *own]))
-        for use in uses:
-            wrong += check_use(f"{where}: claims.{shown(claim)}", use, names)
-    if not ablation.tune and not ablation.tune_reason:
-        wrong.append(f"{where}: no tune: give a grid, or tune: none with a tune_reason")
-    refuse(wrong)
-    check_tuning(ablation)
-    alike: dict[str, str] = {}
-    for name, config in ablation.variants.items():
-        first = alike.setdefault(effective(config).model_dump_json(), name)
-        if first != name:
-            raise BadInput(
-                f"{where}: variants '{first}' and '{name}' are equal: nothing to compare"
-            )
-    check_averages(ablation)
-    check_arms(ablation)
-
-
-def check_use(where: str, use: ClaimUse, names: Sequence[str]) -> list[str]:
-    """What is wrong with the comparison that tests a claim. where: the file and the claim."""
-    wrong = [
-        unknown(f"{where}: variant", use.variant, names),
-        unknown(f"{where}: baseline", str(use.baseline), names),
-        unknown_metric(f"{where}: metric", use.metric or "test_error"),
-    ]
-    if use.control:
-        wrong.append(unknown(f"{where}: control", use.control, names))
-    if use.variant == use.baseline:
-        wrong.append(f"{where}: '{shown(use.variant)}' is its own baseline")
-    return wrong
-
-
-def check_tuning(ablation: Ablation) -> None:
-    """Checks the grid and the values chosen earlier; raises BadInput."""
-    where = ablation.file
-    for variant, values in ablation.tuned.items():
-        tuned = f"{where}: profiles.{ablation.profile}.tuned"
-        refuse([unknown(f"{tuned}: variant", variant, ablation.variants)])
-        override(ablation.variants[variant], values, f"{tuned}.{variant}")
-    for key, grid in (ablation.tune or {}).items():
-        refuse([unknown(f"{where}: tune: key", key, known_keys())])
-        if len(set(grid)) < len(grid):
-            raise BadInput(f"{where}: tune.{key}: a value is given twice")
-        if not metrics.METRICS[ablation.metrics[0]].tunes:
-            allowed = ", ".join(name for name, each in metrics.METRICS.items() if each.tunes)
-            raise BadInput(
-                f"{where}: tuning takes the lowest of the first metric, and {ablation.metrics[0]} "
-                f"is not to be minimised; put one of these first: {allowed}"
-            )
-        for value, arm in itertools.product(grid, ablation.variants.values()):
-            override(arm, {key: value}, f"{where}: tune")
-
-
-def check_arms(ablation: Ablation) -> None:
-    """Checks labels, and that what is measured at several rates can be; raises BadInput."""
-    where = ablation.file
-    refuse(
-        unknown(f"{where}: {key}: variant", variant, ablation.every_variant)
-        for key, named in (("labels", ablation.labels), ("about", ablation.about))
-        for variant in named
-    )
-    if not ablation.tune_neighbours:
-        return
-    if ablation.tune and ablation.tune_seeds < 2:
-        raise BadInput(f"{where}: tune_seeds is 1: with tune_neighbours it must be 2 or more")
-    if any(arm.evaluate.nets > 1 for arm in ablation.variants.values()):
-        raise BadInput(f"{where}: tune_neighbours: averages of nets are measured at one rate")
-
-
-def check_averages(ablation: Ablation) -> None:
-    """Nets that are averaged must be trained, and variants of one net cannot be tuned apart."""
-    where, arms = ablation.file, ablation.variants
-    for name, arm in arms.items():
-        trained = [
-            other for other in arms if arms[other].evaluate.nets == 1 and same_net(arm, arms[other])
-        ]
-        if not trained:
-            nets = f"variant '{name}' averages {arm.evaluate.nets} nets"
-            raise BadInput(f"{where}: {nets}: it needs one with evaluate.nets 1 that trains them")
-        if ablation.tune and trained[0] != name:
-            same = f"variants '{trained[0]}' and '{name}' test the same nets"
-            raise BadInput(f"{where}: {same}: there is nothing to tune")
 
 
 def with_tuned(ablation: Ablation, tuned: dict[str, Overrides]) -> Ablation:

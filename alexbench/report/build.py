@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from alexbench.analysis.comparison import ComparisonRow, comparison
 from alexbench.analysis.pairs import at_best_rate
 from alexbench.analysis.summary import SummaryRow, summary
-from alexbench.config.ablation import Ablation, is_profile
+from alexbench.config.ablation import Ablation
+from alexbench.config.profiles import is_profile
 from alexbench.errors import BadInput
 from alexbench.report import (
     csv_files,

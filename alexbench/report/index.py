@@ -11,7 +11,7 @@ from markupsafe import Markup
 from alexbench.analysis import stats
 from alexbench.analysis.comparison import ComparisonRow
 from alexbench.config import metrics, references
-from alexbench.config.ablation import is_profile
+from alexbench.config.profiles import is_profile
 from alexbench.report import csv_files, curves, figures, scorecard, scorecard_figure, sources, text
 from alexbench.report.drawings import Drawing
 from alexbench.report.html import ENVIRONMENT, Cell, Table, number, verdict_cell

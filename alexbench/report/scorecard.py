@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from alexbench.analysis.comparison import ComparisonRow
 from alexbench.analysis.stats import ALPHA, holm
 from alexbench.config import references
-from alexbench.config.ablation import is_profile, split_profile
+from alexbench.config.profiles import is_profile, split_profile
 from alexbench.config.shipped import PROFILES, shipped_ablations
 from alexbench.config.yaml_file import hint
 from alexbench.errors import BadInput

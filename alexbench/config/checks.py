@@ -1,0 +1,110 @@
+"""What an ablation must be to be run: names that exist, arms that differ, rates to choose from."""
+
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from alexbench.config import metrics, references
+from alexbench.config.constraints import effective
+from alexbench.config.names import refuse, twice, unknown, unknown_metric
+from alexbench.config.overrides import override, same_net
+from alexbench.config.schema import ClaimUse
+from alexbench.config.yaml_file import known_keys
+from alexbench.errors import BadInput, shown
+
+if TYPE_CHECKING:
+    from alexbench.config.ablation import Ablation
+
+
+def check(ablation: "Ablation") -> None:
+    """Checks that every name exists and that any two variants differ; raises BadInput."""
+    names, where = list(ablation.variants), ablation.file
+    own = [name for name in ablation.claims if references.is_own(name)]
+    if len(names) < 2:
+        raise BadInput(f"{where}: a comparison needs two variants or more")
+    wrong = [unknown(f"{where}: baseline", ablation.baseline, names)]
+    wrong += [unknown_metric(f"{where}: metric", metric) for metric in ablation.metrics]
+    wrong += twice(f"{where}: metric", ablation.metrics)
+    for claim, uses in ablation.claims.items():
+        wrong.append(unknown(f"{where}: claim", claim, [*references.claim_ids(), *own]))
+        for use in uses:
+            wrong += check_use(f"{where}: claims.{shown(claim)}", use, names)
+    if not ablation.tune and not ablation.tune_reason:
+        wrong.append(f"{where}: no tune: give a grid, or tune: none with a tune_reason")
+    refuse(wrong)
+    check_tuning(ablation)
+    alike: dict[str, str] = {}
+    for name, config in ablation.variants.items():
+        first = alike.setdefault(effective(config).model_dump_json(), name)
+        if first != name:
+            raise BadInput(
+                f"{where}: variants '{first}' and '{name}' are equal: nothing to compare"
+            )
+    check_averages(ablation)
+    check_arms(ablation)
+
+
+def check_use(where: str, use: ClaimUse, names: Sequence[str]) -> list[str]:
+    """What is wrong with the comparison that tests a claim. where: the file and the claim."""
+    wrong = [
+        unknown(f"{where}: variant", use.variant, names),
+        unknown(f"{where}: baseline", str(use.baseline), names),
+        unknown_metric(f"{where}: metric", use.metric or "test_error"),
+    ]
+    if use.control:
+        wrong.append(unknown(f"{where}: control", use.control, names))
+    if use.variant == use.baseline:
+        wrong.append(f"{where}: '{shown(use.variant)}' is its own baseline")
+    return wrong
+
+
+def check_tuning(ablation: "Ablation") -> None:
+    """Checks the grid and the values chosen earlier; raises BadInput."""
+    where = ablation.file
+    for variant, values in ablation.tuned.items():
+        tuned = f"{where}: profiles.{ablation.profile}.tuned"
+        refuse([unknown(f"{tuned}: variant", variant, ablation.variants)])
+        override(ablation.variants[variant], values, f"{tuned}.{variant}")
+    for key, grid in (ablation.tune or {}).items():
+        refuse([unknown(f"{where}: tune: key", key, known_keys())])
+        if len(set(grid)) < len(grid):
+            raise BadInput(f"{where}: tune.{key}: a value is given twice")
+        if not metrics.METRICS[ablation.metrics[0]].tunes:
+            allowed = ", ".join(name for name, each in metrics.METRICS.items() if each.tunes)
+            raise BadInput(
+                f"{where}: tuning takes the lowest of the first metric, and {ablation.metrics[0]} "
+                f"is not to be minimised; put one of these first: {allowed}"
+            )
+        for value, arm in itertools.product(grid, ablation.variants.values()):
+            override(arm, {key: value}, f"{where}: tune")
+
+
+def check_arms(ablation: "Ablation") -> None:
+    """Checks labels, and that what is measured at several rates can be; raises BadInput."""
+    where = ablation.file
+    refuse(
+        unknown(f"{where}: {key}: variant", variant, ablation.every_variant)
+        for key, named in (("labels", ablation.labels), ("about", ablation.about))
+        for variant in named
+    )
+    if not ablation.tune_neighbours:
+        return
+    if ablation.tune and ablation.tune_seeds < 2:
+        raise BadInput(f"{where}: tune_seeds is 1: with tune_neighbours it must be 2 or more")
+    if any(arm.evaluate.nets > 1 for arm in ablation.variants.values()):
+        raise BadInput(f"{where}: tune_neighbours: averages of nets are measured at one rate")
+
+
+def check_averages(ablation: "Ablation") -> None:
+    """Nets that are averaged must be trained, and variants of one net cannot be tuned apart."""
+    where, arms = ablation.file, ablation.variants
+    for name, arm in arms.items():
+        trained = [
+            other for other in arms if arms[other].evaluate.nets == 1 and same_net(arm, arms[other])
+        ]
+        if not trained:
+            nets = f"variant '{name}' averages {arm.evaluate.nets} nets"
+            raise BadInput(f"{where}: {nets}: it needs one with evaluate.nets 1 that trains them")
+        if ablation.tune and trained[0] != name:
+            same = f"variants '{trained[0]}' and '{name}' test the same nets"
+            raise BadInput(f"{where}: {same}: there is nothing to tune")
