@@ -14,7 +14,7 @@ from alexbench import models
 from alexbench.bench.steps import conv_flops
 from alexbench.bench.timing import interleave, spread
 from alexbench.cli.app import print_rows
-from alexbench.config.ablation import load_ablation
+from alexbench.config.load import load_ablation
 from alexbench.config.schema import (
     AugmentConfig,
     Config,

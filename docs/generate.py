@@ -20,8 +20,8 @@ from pydantic_core import PydanticUndefined
 
 from alexbench.__main__ import app
 from alexbench.cli.app import print_comparison
-from alexbench.config import metrics, own_parts, schema
-from alexbench.config.ablation import load_ablation
+from alexbench.config import ablation_file, metrics, own_parts, schema
+from alexbench.config.load import load_ablation
 from alexbench.config.shipped import shipped_ablations
 from alexbench.report import build
 from alexbench.report.results_page import markdown, put_into
@@ -199,8 +199,8 @@ PAGES: dict[str, dict[str, Part]] = {
     "docs/questions.md": {"questions": all_questions, "metrics": all_metrics},
     "docs/configuration.md": {
         "keys": all_keys,
-        "ablation keys": lambda: keys(schema.AblationFile, ""),
-        "profile keys": lambda: keys(schema.AblationPart, ""),
+        "ablation keys": lambda: keys(ablation_file.AblationFile, ""),
+        "profile keys": lambda: keys(ablation_file.AblationPart, ""),
     },
     "docs/commands.md": {"commands": commands},
 }

@@ -8,7 +8,8 @@ from zlib import crc32
 
 import numpy as np
 
-from alexbench.config.schema import ClaimUse, Config
+from alexbench.config.ablation_file import ClaimUse
+from alexbench.config.schema import Config
 from alexbench.runs import record
 from alexbench.runs.consistency import possible_ids
 from alexbench.runs.record import (

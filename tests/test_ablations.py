@@ -10,7 +10,8 @@ from PIL import Image
 
 from alexbench import models
 from alexbench.config import references
-from alexbench.config.ablation import Ablation, load_ablation
+from alexbench.config.ablation import Ablation
+from alexbench.config.load import load_ablation
 from alexbench.config.schema import Config, DataConfig
 from alexbench.config.shipped import PROFILES, shipped_ablations
 from alexbench.data import Dataset, load

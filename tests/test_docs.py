@@ -14,7 +14,7 @@ import typer
 import yaml
 
 from alexbench.__main__ import app
-from alexbench.config.ablation import load_ablation
+from alexbench.config.load import load_ablation
 from tests.browser import Page, chromium, needs_chromium
 
 ROOT = Path(__file__).parent.parent

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from alexbench.config import references
-from alexbench.config.ablation import load_ablation
+from alexbench.config.load import load_ablation
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

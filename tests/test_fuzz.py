@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alexbench.config import metrics
-from alexbench.config.ablation import Ablation, load_ablation
+from alexbench.config.ablation import Ablation
+from alexbench.config.load import load_ablation
 from alexbench.config.overrides import parse_settings
 from alexbench.config.paths import shipped_folder
 from alexbench.config.shipped import shipped_ablations

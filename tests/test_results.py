@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from matplotlib.testing.compare import compare_images
 
-from alexbench.config.ablation import load_ablation
+from alexbench.config.load import load_ablation
 from alexbench.report import build, kernel_table
 
 RESULTS = Path(__file__).parent.parent / "results"

@@ -2,7 +2,7 @@
 
 import torch
 
-from alexbench.config.ablation import Config
+from alexbench.config.schema import Config
 from alexbench.data import Dataset, HeldSplit
 from alexbench.data.dataset import hold
 

@@ -159,8 +159,8 @@ def run(
     ] = None,
 ) -> None:
     """Train the missing runs of ablations; compare each with the paper."""
-    from alexbench.config.ablation import load_ablation
     from alexbench.config.execution import execution
+    from alexbench.config.load import load_ablation
     from alexbench.launch import sweep
     from alexbench.report.csv_files import evaluation_percent
 
@@ -282,7 +282,7 @@ def scale(
 def list_(as_json: AsJson = False) -> None:
     """Print the shipped ablations with their questions and claims."""
     if as_json:
-        from alexbench.config.ablation import load_ablation
+        from alexbench.config.load import load_ablation
 
         rows = [load_ablation(name) for name in shipped_ablations()]
         print_json(

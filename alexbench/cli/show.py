@@ -23,7 +23,7 @@ def show(
 ) -> None:
     """Print an ablation's file, its settings, and what each one means."""
     from alexbench.config import describe
-    from alexbench.config.ablation import load_ablation
+    from alexbench.config.load import load_ablation
     from alexbench.config.names import refuse, unknown
 
     if schema:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from alexbench.config import own_parts
 from alexbench.config.ablation import Ablation, with_tuned
-from alexbench.config.schema import DEFAULTS, AblationFile, Config, differences
+from alexbench.config.ablation_file import AblationFile
+from alexbench.config.schema import DEFAULTS, Config, differences
 
 WIDTH = 100
 SETTINGS = "Settings"  # the definition of "section.key: value" in the JSON schema

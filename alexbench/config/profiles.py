@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from alexbench.config import own_files, own_parts
+from alexbench.config.ablation_file import ProfileFile, RegimePart
 from alexbench.config.names import NAME, refuse, unknown
 from alexbench.config.paths import shipped_folder
-from alexbench.config.schema import ProfileFile, RegimePart
 from alexbench.config.shipped import PROFILES, REGIMES
 from alexbench.config.yaml_file import hint, read_yaml, validate
 from alexbench.errors import BadInput, shown

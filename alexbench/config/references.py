@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from alexbench.config import metrics
-from alexbench.config.schema import ClaimUse, Section
+from alexbench.config.ablation_file import ClaimUse
+from alexbench.config.schema import Section
 from alexbench.config.shipped import read_shipped
 
 PATH = Path(__file__).with_name("references.yaml")

@@ -1,4 +1,4 @@
-"""The settings of a run, and the keys of ablation files; the defaults are the paper's settings.
+"""The settings of a run; the defaults are the paper's settings.
 
 Field names are the keys of the YAML files, of ``--set``, of the CSV columns and of the errors.
 Facts are from Krizhevsky, Sutskever, Hinton, NIPS 2012 ("the paper") unless a comment names another
@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     NonNegativeFloat,
@@ -27,24 +26,16 @@ from pydantic import (
 from alexbench.config import own_parts
 
 # Bounds beyond every use that leave nothing absurd to be built.
-MOST_SEEDS = 1000  # of a variant: tuning's own seeds begin there
 Side = Annotated[int, Field(gt=0, le=4096)]  # pixels
 Border = Annotated[int, Field(ge=0, le=4096)]  # pixels; 0: none
 Count = Annotated[int, Field(gt=0, le=10**6)]  # of epochs, kernels, units, images of a batch
 CountOrNone = Annotated[int, Field(ge=0, le=10**6)]
 Images = Annotated[int, Field(gt=0, le=10**9)]
 Width = Annotated[float, Field(gt=0, le=16)]
-Seeds = Annotated[int, Field(gt=0, le=MOST_SEEDS)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Percent = Annotated[float, Field(gt=0, lt=100)]
 DropFactor = Annotated[float, Field(gt=1)]
-LONGEST_TEXT = 2000  # characters of what a file says
 Overrides = dict[str, Any]  # "section.key" -> value
-# one "section.key" and the values to try
-Grid = Annotated[
-    dict[str, Annotated[list[float], Field(min_length=1, max_length=1000)]],
-    Field(min_length=1, max_length=1),
-]
 
 
 def rising(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -64,16 +55,6 @@ Rates = Annotated[
     AfterValidator(rising),
 ]
 ByLayer = dict[str, NonNegativeFloat]  # layer name (conv1, local3, fc6) -> value
-
-
-def readable(text: str) -> str:
-    """The text, if it has no control characters but line ends; raises ValueError."""
-    if not text.replace("\n", "").isprintable() or len(text) > LONGEST_TEXT:
-        raise ValueError(f"printable text of at most {LONGEST_TEXT:,} characters")
-    return text
-
-
-Said = Annotated[str, AfterValidator(readable)]  # what reports and pages show
 
 
 OwnPart = Annotated[str, Field(pattern=own_parts.PATTERN)]  # a function of a file of one's own
@@ -607,193 +588,3 @@ def differences(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
         }
         for section, values in config.items()
     }
-
-
-class Reported(Section):
-    """What a source of one's own reports, for a claim that alexbench does not ship."""
-
-    statement: Said = Field(description="What the source says, as half a sentence.")
-    source: Said = Field(description="Authors, title, year, and the table or page.")
-    link: Said | None = Field(default=None, description="Address of the source.")
-    data: str | None = Field(
-        default=None,
-        description="Data set of the source, by its id in references.yaml, e.g. cifar10.",
-    )
-    values: dict[str, float] = Field(
-        default={}, description="Variant -> the value that the source reports for it."
-    )
-    delta: float | None = Field(
-        default=None,
-        description="Variant minus baseline, or a ratio of times, where the source has no values.",
-    )
-    direction: Literal["lower", "higher"] | None = Field(
-        default=None, description="Direction of the effect, where the source has no number."
-    )
-    n: PositiveInt = Field(default=1, description="Number of runs of each arm in the source.")
-    images: PositiveInt | None = Field(
-        default=None,
-        description="Number of test images; with the values it gives a binomial standard error.",
-    )
-    standard_error: PositiveFloat | None = Field(
-        default=None, description="Standard error of the delta, where the source gives it."
-    )
-
-
-class ClaimUse(Section):
-    """The comparison that tests a claim: ``variant`` minus ``baseline``, on ``metric``."""
-
-    variant: str = Field(description="Variant that embodies the claim.")
-    baseline: str | None = Field(
-        default=None,
-        description="Variant that it is compared with; default: the ablation's baseline.",
-    )
-    metric: str | None = Field(
-        default=None,
-        description=(
-            "Metric that is compared; default: every metric that the claim gives a number for."
-        ),
-    )
-    control: str | None = Field(
-        default=None,
-        description="Variant without the technique's cause: no effect is expected of it.",
-    )
-    reported: Reported | None = Field(
-        default=None,
-        description="What your own source reports; null: alexbench has the claim.",
-    )
-
-
-def as_uses(value: Any) -> Any:
-    """A variant's name, a use, or a list of them, as a tuple of uses."""
-    uses = value if isinstance(value, list) else [value]
-    if not uses:
-        raise ValueError("the variant that tests the claim, or several")
-    return tuple({"variant": use} if isinstance(use, str) else use for use in uses)
-
-
-Claims = dict[
-    str,
-    Annotated[
-        tuple[ClaimUse, ...],
-        BeforeValidator(as_uses, json_schema_input_type=str | ClaimUse | list[str | ClaimUse]),
-    ],
-]
-
-
-class ProfilePart(Section):
-    """What a profile file and an ablation's part for a profile may say."""
-
-    seeds: Seeds | None = Field(
-        default=None,
-        description="Number of runs of every variant: seeds 0 .. seeds - 1.",
-    )
-    other_seeds: Seeds | None = Field(
-        default=None,
-        description="Largest number of seeds of variants that no claim is about.",
-    )
-    config: Overrides = Field(
-        default={},
-        description='Settings of every variant: "section.key" -> value.',
-    )
-    tune: Grid | Literal["none"] | None = Field(
-        default=None,
-        description=(
-            "Grid of one setting, e.g. {train.lr: [0.01, 0.02]}, of which each variant gets its "
-            "best value; none needs a tune_reason."
-        ),
-    )
-    tune_reason: Said | None = Field(default=None, description="Why nothing is tuned.")
-    tune_seeds: Seeds | None = Field(
-        default=None,
-        description="Number of tuning seeds; they are other seeds than the measured ones.",
-    )
-    tuned: dict[str, Overrides] = Field(
-        default={},
-        description="Variant -> values that an earlier tuning chose for it.",
-    )
-    tune_neighbours: Annotated[int, Field(ge=0, le=3)] | None = Field(
-        default=None,
-        description=(
-            "Number of measured rates on either side of the tuned one, sqrt(2) apart; 0: the "
-            "variants are compared at one rate."
-        ),
-    )
-
-
-class RegimePart(Section):
-    """The settings of a regime: ablations/regimes/<name>.yaml."""
-
-    config: Overrides = Field(
-        default={},
-        description='Settings of every variant: "section.key" -> value.',
-    )
-
-
-class ProfileFile(ProfilePart):
-    """The keys of ablations/profiles/<name>.yaml."""
-
-    regime: str = Field(
-        description="Regime of the profile where its name has none: authors, modern or paper.",
-    )
-
-
-class AblationPart(ProfilePart):
-    """What an ablation says for one profile, or for ``<profile>-<regime>``."""
-
-    finding: Said | None = Field(
-        default=None,
-        description="Two sentences on what the records of this profile say.",
-    )
-    only: Annotated[tuple[str, ...], Field(strict=False)] = Field(
-        default=(),
-        description="Variants that this profile has; []: all.",
-    )
-    baseline: str | None = Field(default=None, description="Baseline in place of the file's.")
-    extra_metrics: Annotated[tuple[str, ...], Field(strict=False)] = Field(
-        default=(),
-        description="Metrics of this profile alone.",
-    )
-    variants: dict[str, Overrides] = Field(
-        default={},
-        description="Variant -> settings in this profile alone.",
-    )
-    extra_variants: dict[str, Overrides] = Field(
-        default={},
-        description="Variants of this profile alone: name -> settings.",
-    )
-    claims: Claims = Field(default={}, description="Claims that are tested in this profile alone.")
-
-
-class AblationFile(ProfilePart):
-    """The keys of ablations/<name>.yaml."""
-
-    title: Said = Field(description="Title of the tables and pages.")
-    question: Said = Field(description="The question, as one sentence.")
-    claims: Claims = Field(
-        default={},
-        description=(
-            "Claim id -> the variant that embodies it, or a use with variant, baseline, metric, "
-            "control and, for a claim of your own, reported; or a list of these."
-        ),
-    )
-    baseline: str = Field(description="Variant that the others are compared with.")
-    metrics: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] = Field(
-        description="Metrics of the tables; tuning and the curves look at the first.",
-    )
-    variants: dict[str, Overrides] = Field(
-        default={},
-        description='Name -> settings that differ from the shared ones: "section.key" -> value.',
-    )
-    matrix: dict[str, list[Any]] = Field(
-        default={},
-        description="In place of variants: setting -> values; each combination is a variant.",
-    )
-    labels: dict[str, Said] = Field(
-        default={},
-        description="Variant -> its name in tables and figures.",
-    )
-    about: dict[str, Said] = Field(default={}, description="Variant -> one sentence on it.")
-    profiles: dict[str, AblationPart] = Field(
-        default={},
-        description="Profile, or <profile>-<regime> -> what differs there.",
-    )

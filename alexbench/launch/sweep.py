@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alexbench.config import placement
-from alexbench.config.ablation import Ablation, load_ablation, with_tuned
+from alexbench.config.ablation import Ablation, with_tuned
+from alexbench.config.ablation_file import MOST_SEEDS
 from alexbench.config.constraints import own_code
 from alexbench.config.execution import RunOptions, Slot, execution
-from alexbench.config.schema import MOST_SEEDS, Config, Overrides, TrainConfig
+from alexbench.config.load import load_ablation
+from alexbench.config.schema import Config, Overrides, TrainConfig
 from alexbench.errors import BadInput, RunFailed, one_line
 from alexbench.launch.events import Perform
 from alexbench.launch.inspector import (

@@ -5,7 +5,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from alexbench.config.ablation import Ablation, find, load_ablation
+from alexbench.config.ablation import Ablation
+from alexbench.config.load import find, load_ablation
 from alexbench.config.profiles import is_profile
 from alexbench.config.shipped import shipped_ablations
 from alexbench.errors import BadInput, RunFailed, printable

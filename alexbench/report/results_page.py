@@ -7,7 +7,7 @@ from pathlib import Path
 from alexbench.analysis.comparison import ComparisonRow
 from alexbench.analysis.stats import holm
 from alexbench.config import references
-from alexbench.config.ablation import load_ablation
+from alexbench.config.load import load_ablation
 from alexbench.config.references import Claim
 from alexbench.config.shipped import shipped_ablations
 from alexbench.errors import BadInput

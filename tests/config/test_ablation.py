@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from alexbench.config.ablation import load_ablation, with_tuned
+from alexbench.config.ablation import with_tuned
+from alexbench.config.load import load_ablation
 from alexbench.config.schema import Config
 from alexbench.config.shipped import PROFILES, shipped_ablations
 from alexbench.errors import BadInput

@@ -4,7 +4,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from alexbench.config import describe
-from alexbench.config.ablation import find, load_ablation
+from alexbench.config.load import find, load_ablation
 from alexbench.config.schema import Config
 from alexbench.config.shipped import shipped_ablations
 from alexbench.config.yaml_file import known_keys, read_yaml

@@ -5,7 +5,7 @@ import pytest
 from alexbench.analysis.comparison import on_scale
 from alexbench.analysis.scales import points_to_log_odds
 from alexbench.config import references
-from alexbench.config.ablation import load_ablation
+from alexbench.config.load import load_ablation
 from alexbench.errors import BadInput
 from tests.sweeps import ABLATION
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from alexbench.config import own_parts
-from alexbench.config.ablation import Ablation, load_ablation
+from alexbench.config.ablation import Ablation
+from alexbench.config.load import load_ablation
 from alexbench.errors import BadInput
 from tests.sweeps import ABLATION
 

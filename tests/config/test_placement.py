@@ -2,9 +2,9 @@
 
 import pytest
 
-from alexbench.config.ablation import Config
 from alexbench.config.overrides import Layer, resolve
 from alexbench.config.placement import num_devices, num_processes
+from alexbench.config.schema import Config
 from alexbench.errors import BadInput
 
 

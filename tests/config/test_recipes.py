@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from alexbench import models
-from alexbench.config.ablation import load_ablation
 from alexbench.config.constraints import effective
+from alexbench.config.load import load_ablation
 from alexbench.config.shipped import PROFILES
 from alexbench.data import load
 from alexbench.models.layers import LocallyConnected, LocalResponseNorm, WithinMapNorm

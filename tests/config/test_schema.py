@@ -3,13 +3,16 @@
 import pytest
 from pydantic import Field
 
-from alexbench.config import schema
-from alexbench.config.schema import AblationFile, Config, ProfileFile, Section
+from alexbench.config import ablation_file, schema
+from alexbench.config.ablation_file import AblationFile, ProfileFile
+from alexbench.config.schema import Config, Section
 
 SECTIONS = [
     section
-    for section in vars(schema).values()
-    if isinstance(section, type) and issubclass(section, Section) and section is not Section
+    for module in (schema, ablation_file)
+    for section in vars(module).values()
+    if isinstance(section, type) and section.__module__ == module.__name__
+    if issubclass(section, Section) and section is not Section
 ]
 
 

@@ -1,6 +1,6 @@
 """What ships, named without a schema: the same as what the schema reads from the same files."""
 
-from alexbench.config.ablation import load_ablation
+from alexbench.config.load import load_ablation
 from alexbench.config.shipped import Outline, outlines, shipped_ablations
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from alexbench.config.ablation import expand, find, in_name, load_ablation
+from alexbench.config.ablation_file import AblationFile
+from alexbench.config.load import expand, find, in_name, load_ablation
 from alexbench.config.overrides import parse_settings
 from alexbench.config.paths import shipped_folder
-from alexbench.config.schema import AblationFile
 from alexbench.config.yaml_file import parse
 from alexbench.errors import BadInput, shown
 

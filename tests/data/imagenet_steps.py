@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from alexbench.bench.loader import throughput
-from alexbench.config.ablation import load_ablation
+from alexbench.config.load import load_ablation
 from alexbench.data import load
 from alexbench.training.allocator import keep_memory
 from alexbench.training.train import train

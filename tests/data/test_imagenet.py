@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from alexbench.config.ablation import load_ablation
+from alexbench.config.load import load_ablation
 from tests.data.images import write_photographs
 
 

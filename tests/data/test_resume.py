@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from alexbench.config.ablation import load_ablation
+from alexbench.config.load import load_ablation
 from alexbench.config.overrides import override
 from alexbench.config.schema import Config
 from alexbench.data import Dataset, shards

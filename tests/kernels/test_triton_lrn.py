@@ -128,7 +128,7 @@ MORE = [("fp16", 256, False, True), ("fp64", 64, True, True), ("fp32", 512, True
 def shipped_cases():
     """What the LRN layers of all variants of all shipped ablations ask of the compiler."""
     from alexbench import models
-    from alexbench.config.ablation import load_ablation
+    from alexbench.config.load import load_ablation
     from alexbench.config.shipped import PROFILES, shipped_ablations
     from alexbench.models.layers import LocalResponseNorm
 

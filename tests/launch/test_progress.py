@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from alexbench.config.ablation import load_ablation
+from alexbench.config.load import load_ablation
 from alexbench.launch.events import FinishedEvent, ProgressEvent, failed
 from alexbench.launch.progress import Progress, duration
 from alexbench.runs.run import measured_runs

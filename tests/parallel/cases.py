@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from alexbench import models
-from alexbench.config.ablation import Config
-from alexbench.config.schema import ModelConfig, TrainConfig
+from alexbench.config.schema import Config, ModelConfig, TrainConfig
 from alexbench.parallel.group import find_store, group, talk_at_home
 from alexbench.parallel.placed import ALONE, ProcessGroup, distribute
 from alexbench.training.train import train

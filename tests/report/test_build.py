@@ -14,7 +14,7 @@ import pytest
 
 from alexbench.analysis.comparison import comparison
 from alexbench.config import references
-from alexbench.config.ablation import load_ablation
+from alexbench.config.load import load_ablation
 from alexbench.config.shipped import shipped_ablations
 from alexbench.errors import BadInput
 from alexbench.report import build, latex
@@ -281,7 +281,7 @@ class Blocked:
             raise ImportError(f"{name} is blocked")
 sys.meta_path.insert(0, Blocked())
 from pathlib import Path
-from alexbench.config.ablation import load_ablation
+from alexbench.config.load import load_ablation
 from alexbench.report import build
 build.write(load_ablation("lrn"), "laptop", Path(sys.argv[1]))
 """

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from alexbench.config import references
-from alexbench.config.ablation import load_ablation
+from alexbench.config.load import load_ablation
 from alexbench.report import build, index
 from alexbench.runs import pictures, record
 from tests.browser import Page, chromium, needs_chromium

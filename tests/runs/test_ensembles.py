@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import alexbench
-from alexbench.config.ablation import load_ablation
+from alexbench.config.load import load_ablation
 from alexbench.errors import BadInput, RunFailed
 from alexbench.launch import estimate, sweep
 from alexbench.runs import ensembles, outputs, record

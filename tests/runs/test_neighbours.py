@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from alexbench.config.ablation import load_ablation
+from alexbench.config.load import load_ablation
 from alexbench.errors import BadInput
 from alexbench.runs.run import measured_runs, tuning_runs
 from alexbench.runs.tuning import refined

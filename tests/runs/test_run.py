@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from alexbench.config.ablation import load_ablation
+from alexbench.config.load import load_ablation
 from alexbench.config.schema import Config, TrainConfig, differences
 from alexbench.runs.run import FIRST_TUNE_SEED, measured_runs, run_id, tuning_runs
 from alexbench.runs.store import RunStore

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from alexbench.config.ablation import load_ablation
+from alexbench.config.load import load_ablation
 from alexbench.runs import record
 from alexbench.runs.run import Run
 from alexbench.runs.store import RunStore
