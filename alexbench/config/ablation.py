@@ -5,10 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from alexbench.config import metrics, references
-from alexbench.config.ablation_file import (
-    ClaimUse,
-    Grid,
-)
+from alexbench.config.ablation_file import ClaimUse, Grid
 from alexbench.config.constraints import effective
 from alexbench.config.names import refuse, twice, unknown, unknown_metric
 from alexbench.config.overrides import override, same_net

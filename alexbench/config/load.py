@@ -18,13 +18,7 @@ from pydantic import ValidationError
 
 from alexbench.config import own_files, own_parts, references
 from alexbench.config.ablation import Ablation, check
-from alexbench.config.ablation_file import (
-    AblationFile,
-    AblationPart,
-    Claims,
-    Grid,
-    ProfilePart,
-)
+from alexbench.config.ablation_file import AblationFile, AblationPart, Claims, Grid, ProfilePart
 from alexbench.config.names import LONGEST_NAME, NAME, refuse, some, twice, unknown, wrong_name
 from alexbench.config.overrides import Layer, parse_settings, resolve
 from alexbench.config.paths import shipped_folder
@@ -92,7 +86,7 @@ def load_ablation(
 
 def layers_of(
     overrides: Mapping[str, Overrides],
-    scale: "Scale",
+    scale: Scale,
     file: AblationFile,
     part: AblationPart,
     path: Path,
