@@ -103,7 +103,7 @@ def throughput(
 def steps_with_lrn(rounds: int, steps: int) -> pd.DataFrame:
     """A step with LRN over one without, on the CPU: the nets and batches of the short profiles."""
     rows = []
-    for profile in ("laptop", "cifar10-short"):
+    for profile, promised in PROMISED.items():
         variants = load_ablation(LRN_OR_NONE, profile).variants
         epochs = {
             name: bare_loop(config, random_data(steps * config.train.batch_size, config))
@@ -111,7 +111,7 @@ def steps_with_lrn(rounds: int, steps: int) -> pd.DataFrame:
         }
         samples = interleave(epochs, CPU, rounds)
         what = f"step with LRN / without, seconds, net of {profile}"
-        rows.append(ratio(what, samples["both"], samples["none"], PROMISED[profile]))
+        rows.append(ratio(what, samples["both"], samples["none"], promised))
     return pd.DataFrame(rows)
 
 
