@@ -54,9 +54,11 @@ struct Layout {
     int64_t count = std::min(block_pixels, p.pixels - first);
     int64_t start = image * p.channels * p.pixels;
     if (p.channels_last)
-      return {count, p.channels, p.channels, padded_channels, 1, start + first * p.channels};
-    return {p.channels, count, p.pixels, block_pixels, block_pixels, start + first};
+      return {count, p.channels, p.channels, padded_channels, shift(), start + first * p.channels};
+    return {p.channels, count, p.pixels, block_pixels, shift(), start + first};
   }
+
+  int64_t shift() const { return p.channels_last ? 1 : block_pixels; }
 
   int64_t scratch_values() const { return padded_channels * block_pixels; }
 };
@@ -74,13 +76,16 @@ inline void powers(T d, T beta, T& power, T& inverse) {
   }
 }
 
+// The sum over the window whose first value is given, `shift` apart.
 template <int SIZE, class T>
-inline T window_sum(const Problem& p, const T* first, int64_t shift) {
-  const int64_t size = SIZE ? SIZE : p.before + 1 + p.after;
-  T sum = first[0];
-  for (int64_t j = 1; j < size; ++j) sum += first[j * shift];
-  return sum;
-}
+struct Window {
+  int64_t size, shift;
+  T operator()(const T* first, int64_t) const {
+    T sum = first[0];
+    for (int64_t j = 1; j < (SIZE ? SIZE : size); ++j) sum += first[j * shift];
+    return sum;
+  }
+};
 
 template <class T>
 void square(const Block& b, const T* __restrict x, T* __restrict squares) {
@@ -91,22 +96,23 @@ void square(const Block& b, const T* __restrict x, T* __restrict squares) {
     }
 }
 
-template <int SIZE, bool THREE_QUARTERS, class T>
-void forward_block(const Problem& p, const Block& b, const T* __restrict x, T* __restrict y,
-                   T* __restrict squares) {
+template <bool THREE_QUARTERS, class T, class Sum>
+void forward_block(const Problem& p, const Block& b, const Sum& window_sum, const T* __restrict x,
+                   T* __restrict y, T* __restrict squares) {
   const T scale = T(p.scale), beta = T(p.beta), k = T(p.k);
   square(b, x, squares + p.before * b.shift);
   for (int64_t r = 0; r < b.rows; ++r)
     for (int64_t i = 0; i < b.length; ++i) {
-      T sum = window_sum<SIZE>(p, squares + r * b.scratch_stride + i, b.shift);
+      T sum = window_sum(squares + r * b.scratch_stride + i, i);
       T power, inverse;
       powers<THREE_QUARTERS>(k + scale * sum, beta, power, inverse);
       y[r * b.tensor_stride + i] = x[r * b.tensor_stride + i] * power;
     }
 }
 
-template <int SIZE, bool THREE_QUARTERS, class T>
-void backward_block(const Problem& p, const Block& b, const T* __restrict x, const T* __restrict g,
+template <bool THREE_QUARTERS, class T, class Sum>
+void backward_block(const Problem& p, const Block& b, const Sum& window_sum,
+                    const Sum& mirrored_sum, const T* __restrict x, const T* __restrict g,
                     T* __restrict dx, T* __restrict squares, T* __restrict terms) {
   const T scale = T(p.scale), beta = T(p.beta), k = T(p.k), factor = T(2 * p.beta * p.scale);
   T* own_terms = terms + p.after * b.shift;
@@ -114,7 +120,7 @@ void backward_block(const Problem& p, const Block& b, const T* __restrict x, con
   for (int64_t r = 0; r < b.rows; ++r)
     for (int64_t i = 0; i < b.length; ++i) {
       const int64_t at = r * b.tensor_stride + i, in_scratch = r * b.scratch_stride + i;
-      T sum = window_sum<SIZE>(p, squares + in_scratch, b.shift);
+      T sum = window_sum(squares + in_scratch, i);
       T power, inverse;
       powers<THREE_QUARTERS>(k + scale * sum, beta, power, inverse);
       T direct = g[at] * power;
@@ -124,7 +130,7 @@ void backward_block(const Problem& p, const Block& b, const T* __restrict x, con
   for (int64_t r = 0; r < b.rows; ++r)
     for (int64_t i = 0; i < b.length; ++i) {
       const int64_t at = r * b.tensor_stride + i;
-      T sum = window_sum<SIZE>(p, terms + r * b.scratch_stride + i, b.shift);
+      T sum = mirrored_sum(terms + r * b.scratch_stride + i, i);
       dx[at] -= factor * x[at] * sum;
     }
 }
@@ -161,76 +167,60 @@ std::vector<Mask<T>> own_row(const Problem& p, int64_t before, int64_t length) {
   return own;
 }
 
-// What is masked counts as a zero, be it NaN. A SIZE is odd, and its middle is the value itself.
+// The same over rows that lie side by side, for the i-th value of a block: what is masked counts as a
+// zero, be it NaN. A SIZE is odd, and its middle is the value itself.
 template <int SIZE, class T>
-inline T own_window_sum(const Problem& p, const T* first, const Mask<T>* own, int64_t length) {
-  const int64_t size = SIZE ? SIZE : p.before + 1 + p.after;
-  T sum = own[0] ? first[0] : T(0);
-  for (int64_t j = 1; j < size; ++j)
-    sum += (SIZE && j == SIZE / 2) || own[j * length] ? first[j] : T(0);
-  return sum;
-}
+struct OwnWindow {
+  int64_t size, length;
+  const Mask<T>* own;
+  T operator()(const T* first, int64_t i) const {
+    T sum = own[i] ? first[0] : T(0);
+    for (int64_t j = 1; j < (SIZE ? SIZE : size); ++j)
+      sum += (SIZE && j == SIZE / 2) || own[j * length + i] ? first[j] : T(0);
+    return sum;
+  }
+};
 
-template <int SIZE, bool THREE_QUARTERS, class T>
-void run_side_by_side(const Problem& p, const T* all_x, const T* all_g, T* all_out) {
-  const T scale = T(p.scale), beta = T(p.beta), k = T(p.k), factor = T(2 * p.beta * p.scale);
-  const int64_t values = p.images * p.pixels * p.channels;
-  const int64_t length = std::max<int64_t>(SIDE_BY_SIDE_VALUES / p.channels, 1) * p.channels;
-  const int64_t blocks = (values + length - 1) / length;
-  const std::vector<Mask<T>> forward = own_row<T>(p, p.before, length);
-  const std::vector<Mask<T>> mirrored = own_row<T>(p, p.after, length);
+// Either pass, block by block; the scratch of a thread holds a block and what windows reach beyond it.
+template <bool THREE_QUARTERS, class T, class Sum, class BlockAt>
+void run_blocks(const Problem& p, int64_t blocks, int64_t scratch_values, const BlockAt& block_at,
+                const Sum& window_sum, const Sum& mirrored_sum, const T* x, const T* g, T* out) {
 #pragma omp parallel num_threads(p.threads)
   {
-    std::vector<T> square_scratch(length + p.before + p.after), term_scratch(square_scratch);
-    const Mask<T>*__restrict own = forward.data(), *__restrict own_mirrored = mirrored.data();
-    T *__restrict squares = square_scratch.data(), *__restrict terms = term_scratch.data();
+    std::vector<T> squares(scratch_values), terms(g ? scratch_values : 0);
 #pragma omp for schedule(static)
     for (int64_t index = 0; index < blocks; ++index) {
-      const int64_t at = index * length, count = std::min(length, values - at);
-      const T* __restrict x = all_x + at;
-      T* __restrict out = all_out + at;
-      for (int64_t i = 0; i < count; ++i) squares[p.before + i] = x[i] * x[i];
-      if (!all_g) {
-        for (int64_t i = 0; i < count; ++i) {
-          T sum = own_window_sum<SIZE>(p, squares + i, own + i, length);
-          T power, inverse;
-          powers<THREE_QUARTERS>(k + scale * sum, beta, power, inverse);
-          out[i] = x[i] * power;
-        }
-        continue;
-      }
-      const T* __restrict g = all_g + at;
-      for (int64_t i = 0; i < count; ++i) {
-        T sum = own_window_sum<SIZE>(p, squares + i, own + i, length);
-        T power, inverse;
-        powers<THREE_QUARTERS>(k + scale * sum, beta, power, inverse);
-        T direct = g[i] * power;
-        out[i] = direct;
-        terms[p.after + i] = direct * x[i] * inverse;
-      }
-      for (int64_t i = 0; i < count; ++i)
-        out[i] -= factor * x[i] * own_window_sum<SIZE>(p, terms + i, own_mirrored + i, length);
+      const Block b = block_at(index);
+      if (g)
+        backward_block<THREE_QUARTERS>(p, b, window_sum, mirrored_sum, x + b.offset, g + b.offset,
+                                       out + b.offset, squares.data(), terms.data());
+      else
+        forward_block<THREE_QUARTERS>(p, b, window_sum, x + b.offset, out + b.offset,
+                                      squares.data());
     }
   }
 }
 
 template <int SIZE, bool THREE_QUARTERS, class T>
 void run(const Problem& p, const T* x, const T* g, T* out) {
-  if (side_by_side<T>(p)) return run_side_by_side<SIZE, THREE_QUARTERS>(p, x, g, out);
-  const Layout layout{p};
-#pragma omp parallel num_threads(p.threads)
-  {
-    std::vector<T> squares(layout.scratch_values()), terms(g ? layout.scratch_values() : 0);
-#pragma omp for schedule(static)
-    for (int64_t index = 0; index < layout.blocks; ++index) {
-      const Block b = layout.block(index);
-      if (g)
-        backward_block<SIZE, THREE_QUARTERS>(p, b, x + b.offset, g + b.offset, out + b.offset,
-                                             squares.data(), terms.data());
-      else
-        forward_block<SIZE, THREE_QUARTERS>(p, b, x + b.offset, out + b.offset, squares.data());
-    }
+  const int64_t size = p.before + 1 + p.after;
+  if (!side_by_side<T>(p)) {
+    const Layout layout{p};
+    const Window<SIZE, T> sum{size, layout.shift()};
+    return run_blocks<THREE_QUARTERS>(
+        p, layout.blocks, layout.scratch_values(),
+        [&](int64_t index) { return layout.block(index); }, sum, sum, x, g, out);
   }
+  const int64_t values = p.images * p.pixels * p.channels;
+  const int64_t length = std::max<int64_t>(SIDE_BY_SIDE_VALUES / p.channels, 1) * p.channels;
+  const auto own = own_row<T>(p, p.before, length), mirrored = own_row<T>(p, p.after, length);
+  const auto block_at = [&](int64_t index) {
+    const int64_t at = index * length, count = std::min(length, values - at);
+    return Block{1, count, count, count, 1, at};
+  };
+  run_blocks<THREE_QUARTERS>(p, (values + length - 1) / length, length + size - 1, block_at,
+                             OwnWindow<SIZE, T>{size, length, own.data()},
+                             OwnWindow<SIZE, T>{size, length, mirrored.data()}, x, g, out);
 }
 
 template <int SIZE, class T>
