@@ -2,7 +2,8 @@
 
 Needs ``pip install -r benchmarks/peers.txt``. Each peer trains cifar4 on the same images as a user
 of it would write that: Lightning over a DataLoader with transforms and torch's layers; JAX with a
-step that is jitted whole, over batches that are augmented already.
+step that is jitted whole, over batches that are augmented already. A processor with bf16 products
+also trains alexbench and Lightning in bf16.
 """
 
 import argparse
@@ -31,12 +32,14 @@ from alexbench.data.dataset import Dataset, HeldSplit
 from alexbench.launch.slots import cores
 from alexbench.training.allocator import keep_memory
 from alexbench.training.environment import processor
+from alexbench.training.numerics import cpu_has_bf16
 from benchmarks.textbook import Photographs, textbook_net
 from benchmarks.throughput import (
     BATCH_SIZE,
     CPU,
     NUM_CLASSES,
     cifar4_config,
+    in_precision,
     random_data,
     ready_batches,
     train_into,
@@ -65,10 +68,13 @@ class LightningNet(lightning.LightningModule):
         self.seconds.append(time.perf_counter() - self.began)
 
 
-def lightning_epoch(module: LightningNet, loader: DataLoader[tuple[Tensor, int]]) -> None:
+def lightning_epoch(
+    module: LightningNet, loader: DataLoader[tuple[Tensor, int]], precision: str
+) -> None:
     """Fit for one epoch, without log, checkpoint or progress bar."""
     trainer = lightning.Trainer(
         accelerator="cpu",
+        precision=precision,  # type: ignore[arg-type]  # a list of its literals
         max_epochs=1,
         logger=False,
         enable_checkpointing=False,
@@ -130,7 +136,10 @@ def jax_epochs(data: Dataset) -> Callable[[], None]:
 
 
 def peers(threads: int, rounds: int, steps: int) -> pd.DataFrame:
-    """A row a loop: images a second, and alexbench's rate over it, from interleaved rounds."""
+    """A row a loop: images a second, and alexbench's rate over it in the same precision.
+
+    The rounds are interleaved. JAX computes in float32.
+    """
     keep_memory()
     torch.set_num_threads(threads)
     data = random_data(steps * BATCH_SIZE, cifar4_config("both"))
@@ -141,22 +150,26 @@ def peers(threads: int, rounds: int, steps: int) -> pd.DataFrame:
         batch_size=BATCH_SIZE,
         shuffle=True,  # without worker processes: JAX forbids a fork
     )
-    module, own = LightningNet(), list[float]()
-    samples = interleave(
-        {
-            "alexbench": partial(train_into, own, cifar4_config("both"), data, CPU),
-            "Lightning": partial(lightning_epoch, module, loader),
-            "JAX": jax_epochs(data),
-        },
-        CPU,
-        rounds,
-    )
-    samples |= {"alexbench": own[-rounds:], "Lightning": module.seconds[-rounds:]}
+    config = cifar4_config("both")
+    precisions = {"ieee": "32-true"} | ({"bf16": "bf16-mixed"} if cpu_has_bf16() else {})
+    own: dict[str, list[float]] = {name: [] for name in precisions}
+    modules = {name: LightningNet() for name in precisions}
+    calls: dict[str, Callable[[], object]] = {}
+    for name, theirs in precisions.items():
+        calls[f"alexbench {name}"] = partial(
+            train_into, own[name], in_precision(config, name), data, CPU
+        )
+        calls[f"Lightning {name}"] = partial(lightning_epoch, modules[name], loader, theirs)
+    samples = interleave(calls | {"JAX ieee": jax_epochs(data)}, CPU, rounds)
+    for name in precisions:
+        samples[f"alexbench {name}"] = own[name][-rounds:]
+        samples[f"Lightning {name}"] = modules[name].seconds[-rounds:]
     rows = []
-    for name, seconds in samples.items():
+    for loop, seconds in samples.items():
         rate = spread([steps * BATCH_SIZE / each for each in seconds])
-        ratio = spread([b / a for a, b in zip(samples["alexbench"], seconds, strict=True)])
-        rows.append([name, rate.median, rate.iqr, ratio.median, ratio.iqr])
+        ours = samples[f"alexbench {loop.split()[-1]}"]
+        ratio = spread([b / a for a, b in zip(ours, seconds, strict=True)])
+        rows.append([loop, rate.median, rate.iqr, ratio.median, ratio.iqr])
     return pd.DataFrame(rows, columns=["loop", "images_per_second", "iqr", "ratio", "ratio_iqr"])
 
 

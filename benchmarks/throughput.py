@@ -78,7 +78,7 @@ def throughput(
     own_seconds: dict[str, list[float]] = {"alexbench": []}
     if device.type == "cuda":
         own_seconds["alexbench_graph"] = []
-    configs = {"alexbench": config, "alexbench_graph": with_graph(config)}
+    configs = {"alexbench": config, "alexbench_graph": changed(config, cuda_graph=True)}
     calls: dict[str, Callable[[], object]] = {
         name: partial(train_into, own, configs[name], data, device)
         for name, own in own_seconds.items()
@@ -115,9 +115,14 @@ def steps_with_lrn(rounds: int, steps: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def with_graph(config: Config) -> Config:
-    """The same run with its step as a CUDA graph."""
-    return config.model_copy(update={"train": config.train.model_copy(update={"cuda_graph": True})})
+def changed(config: Config, **train: object) -> Config:
+    """The same run with other settings of its training."""
+    return config.model_copy(update={"train": config.train.model_copy(update=train)})
+
+
+def in_precision(config: Config, precision: str) -> Config:
+    """The same run in another precision."""
+    return changed(config, precision=precision)
 
 
 def cifar4_config(lrn: str) -> Config:

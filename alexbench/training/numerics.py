@@ -49,12 +49,17 @@ def check_precision(precision: str, device: torch.device) -> None:
         if torch.cuda.get_device_capability(device) >= (8, 0):
             return
         raise BadInput("train.precision bf16: this GPU has no bf16 products: choose ieee")
-    cpuinfo = Path("/proc/cpuinfo")
-    if not (cpuinfo.is_file() and has_bf16(cpuinfo.read_text(errors="replace"))):
+    if not cpu_has_bf16():
         raise BadInput(
             "train.precision bf16: this processor has neither AVX512_BF16 nor AMX, and would take "
             "12 times as long: choose ieee, or a CUDA device"
         )
+
+
+def cpu_has_bf16() -> bool:
+    """Whether this machine's processor has instructions for bf16 products."""
+    cpuinfo = Path("/proc/cpuinfo")
+    return cpuinfo.is_file() and has_bf16(cpuinfo.read_text(errors="replace"))
 
 
 def has_bf16(cpuinfo: str) -> bool:
