@@ -38,8 +38,8 @@ from benchmarks.throughput import (
     BATCH_SIZE,
     CPU,
     NUM_CLASSES,
+    changed,
     cifar4_config,
-    in_precision,
     random_data,
     ready_batches,
     train_into,
@@ -157,7 +157,7 @@ def peers(threads: int, rounds: int, steps: int) -> pd.DataFrame:
     calls: dict[str, Callable[[], object]] = {}
     for name, theirs in precisions.items():
         calls[f"alexbench {name}"] = partial(
-            train_into, own[name], in_precision(config, name), data, CPU
+            train_into, own[name], changed(config, precision=name), data, CPU
         )
         calls[f"Lightning {name}"] = partial(lightning_epoch, modules[name], loader, theirs)
     samples = interleave(calls | {"JAX ieee": jax_epochs(data)}, CPU, rounds)

@@ -12,6 +12,9 @@
 // Channels-last rows of few channels are taken as they lie, side by side, and the window runs along all
 // of them: masks, the same for every block, leave out what belongs to another row.
 //
+// bfloat16 is a form of storage: values widen to float32 as they are read, and what is written is
+// rounded once, to nearest even.
+//
 // Each value is computed alone and in a fixed order: the bits depend neither on the number of threads
 // nor (without contraction to fused multiply-adds) on the processor.
 //
@@ -21,6 +24,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 #include <vector>
 
@@ -87,33 +91,71 @@ struct Window {
   }
 };
 
-template <class T>
-void square(const Block& b, const T* __restrict x, T* __restrict squares) {
+struct BFloat16 {
+  uint16_t bits;
+};
+
+// What values of storage are computed in.
+template <class S>
+struct Computed {
+  using type = S;
+};
+template <>
+struct Computed<BFloat16> {
+  using type = float;
+};
+template <class S>
+using computed_t = typename Computed<S>::type;
+
+template <class S>
+inline S widen(S value) { return value; }
+
+inline float widen(BFloat16 value) {
+  const uint32_t bits = uint32_t(value.bits) << 16;
+  float wide;
+  std::memcpy(&wide, &bits, sizeof wide);
+  return wide;
+}
+
+template <class S>
+inline void write(S value, S& to) { to = value; }
+
+inline void write(float value, BFloat16& to) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  const uint32_t rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+  to.bits = uint16_t(value == value ? rounded : 0x7fc0);
+}
+
+template <class S, class T>
+void square(const Block& b, const S* __restrict x, T* __restrict squares) {
   for (int64_t r = 0; r < b.rows; ++r)
     for (int64_t i = 0; i < b.length; ++i) {
-      T value = x[r * b.tensor_stride + i];
+      T value = widen(x[r * b.tensor_stride + i]);
       squares[r * b.scratch_stride + i] = value * value;
     }
 }
 
-template <bool THREE_QUARTERS, class T, class Sum>
-void forward_block(const Problem& p, const Block& b, const Sum& window_sum, const T* __restrict x,
-                   T* __restrict y, T* __restrict squares) {
+template <bool THREE_QUARTERS, class S, class T, class Sum>
+void forward_block(const Problem& p, const Block& b, const Sum& window_sum, const S* __restrict x,
+                   S* __restrict y, T* __restrict squares) {
   const T scale = T(p.scale), beta = T(p.beta), k = T(p.k);
   square(b, x, squares + p.before * b.shift);
   for (int64_t r = 0; r < b.rows; ++r)
     for (int64_t i = 0; i < b.length; ++i) {
+      const int64_t at = r * b.tensor_stride + i;
       T sum = window_sum(squares + r * b.scratch_stride + i, i);
       T power, inverse;
       powers<THREE_QUARTERS>(k + scale * sum, beta, power, inverse);
-      y[r * b.tensor_stride + i] = x[r * b.tensor_stride + i] * power;
+      write(widen(x[at]) * power, y[at]);
     }
 }
 
-template <bool THREE_QUARTERS, class T, class Sum>
+template <bool THREE_QUARTERS, class S, class T, class Sum>
 void backward_block(const Problem& p, const Block& b, const Sum& window_sum,
-                    const Sum& mirrored_sum, const T* __restrict x, const T* __restrict g,
-                    T* __restrict dx, T* __restrict squares, T* __restrict terms) {
+                    const Sum& mirrored_sum, const S* __restrict x, const S* __restrict g,
+                    S* __restrict dx, T* __restrict squares, T* __restrict terms,
+                    T* __restrict direct) {
   const T scale = T(p.scale), beta = T(p.beta), k = T(p.k), factor = T(2 * p.beta * p.scale);
   T* own_terms = terms + p.after * b.shift;
   square(b, x, squares + p.before * b.shift);
@@ -123,15 +165,15 @@ void backward_block(const Problem& p, const Block& b, const Sum& window_sum,
       T sum = window_sum(squares + in_scratch, i);
       T power, inverse;
       powers<THREE_QUARTERS>(k + scale * sum, beta, power, inverse);
-      T direct = g[at] * power;
-      dx[at] = direct;
-      own_terms[in_scratch] = direct * x[at] * inverse;
+      const T own = widen(g[at]) * power;
+      direct[in_scratch] = own;
+      own_terms[in_scratch] = own * widen(x[at]) * inverse;
     }
   for (int64_t r = 0; r < b.rows; ++r)
     for (int64_t i = 0; i < b.length; ++i) {
-      const int64_t at = r * b.tensor_stride + i;
-      T sum = mirrored_sum(terms + r * b.scratch_stride + i, i);
-      dx[at] -= factor * x[at] * sum;
+      const int64_t at = r * b.tensor_stride + i, in_scratch = r * b.scratch_stride + i;
+      T sum = mirrored_sum(terms + in_scratch, i);
+      write(direct[in_scratch] - factor * widen(x[at]) * sum, dx[at]);
     }
 }
 
@@ -182,18 +224,20 @@ struct OwnWindow {
 };
 
 // Either pass, block by block; the scratch of a thread holds a block and what windows reach beyond it.
-template <bool THREE_QUARTERS, class T, class Sum, class BlockAt>
+template <bool THREE_QUARTERS, class S, class Sum, class BlockAt>
 void run_blocks(const Problem& p, int64_t blocks, int64_t scratch_values, const BlockAt& block_at,
-                const Sum& window_sum, const Sum& mirrored_sum, const T* x, const T* g, T* out) {
+                const Sum& window_sum, const Sum& mirrored_sum, const S* x, const S* g, S* out) {
 #pragma omp parallel num_threads(p.threads)
   {
-    std::vector<T> squares(scratch_values), terms(g ? scratch_values : 0);
+    using T = computed_t<S>;
+    std::vector<T> squares(scratch_values), terms(g ? scratch_values : 0),
+        direct(g ? scratch_values : 0);
 #pragma omp for schedule(static)
     for (int64_t index = 0; index < blocks; ++index) {
       const Block b = block_at(index);
       if (g)
         backward_block<THREE_QUARTERS>(p, b, window_sum, mirrored_sum, x + b.offset, g + b.offset,
-                                       out + b.offset, squares.data(), terms.data());
+                                       out + b.offset, squares.data(), terms.data(), direct.data());
       else
         forward_block<THREE_QUARTERS>(p, b, window_sum, x + b.offset, out + b.offset,
                                       squares.data());
@@ -201,8 +245,9 @@ void run_blocks(const Problem& p, int64_t blocks, int64_t scratch_values, const 
   }
 }
 
-template <int SIZE, bool THREE_QUARTERS, class T>
-void run(const Problem& p, const T* x, const T* g, T* out) {
+template <int SIZE, bool THREE_QUARTERS, class S>
+void run(const Problem& p, const S* x, const S* g, S* out) {
+  using T = computed_t<S>;
   const int64_t size = p.before + 1 + p.after;
   if (!side_by_side<T>(p)) {
     const Layout layout{p};
@@ -223,28 +268,34 @@ void run(const Problem& p, const T* x, const T* g, T* out) {
                              OwnWindow<SIZE, T>{size, length, mirrored.data()}, x, g, out);
 }
 
-template <int SIZE, class T>
-void choose_power(const Problem& p, const T* x, const T* g, T* out) {
+template <int SIZE, class S>
+void choose_power(const Problem& p, const S* x, const S* g, S* out) {
   if (p.beta == 0.75) run<SIZE, true>(p, x, g, out);
   else run<SIZE, false>(p, x, g, out);
 }
 
-template <class T>
-void choose_size(const Problem& p, const T* x, const T* g, T* out) {
+template <class S>
+void choose_size(const Problem& p, const void* x, const void* g, void* out) {
   const int64_t size = p.before + 1 + p.after;
-  if (size == 3) choose_power<3>(p, x, g, out);
-  else if (size == 5) choose_power<5>(p, x, g, out);
-  else if (size == 9) choose_power<9>(p, x, g, out);
-  else choose_power<0>(p, x, g, out);
+  const auto in = static_cast<const S*>(x), gradient = static_cast<const S*>(g);
+  const auto result = static_cast<S*>(out);
+  if (size == 3) choose_power<3>(p, in, gradient, result);
+  else if (size == 5) choose_power<5>(p, in, gradient, result);
+  else if (size == 9) choose_power<9>(p, in, gradient, result);
+  else choose_power<0>(p, in, gradient, result);
 }
 
 }  // namespace
 
 // g null: the forward pass, out = y. Otherwise the backward pass, out = dx.
-extern "C" void lrn_float(const Problem* p, const float* x, const float* g, float* out) {
-  choose_size(*p, x, g, out);
+extern "C" void lrn_float32(const Problem* p, const void* x, const void* g, void* out) {
+  choose_size<float>(*p, x, g, out);
 }
 
-extern "C" void lrn_double(const Problem* p, const double* x, const double* g, double* out) {
-  choose_size(*p, x, g, out);
+extern "C" void lrn_float64(const Problem* p, const void* x, const void* g, void* out) {
+  choose_size<double>(*p, x, g, out);
+}
+
+extern "C" void lrn_bfloat16(const Problem* p, const void* x, const void* g, void* out) {
+  choose_size<BFloat16>(*p, x, g, out);
 }

@@ -22,6 +22,8 @@ IMPLEMENTATIONS = ("torch", "slices", "banded", "compiled", "native", "triton")
 FLOAT = (torch.float32, torch.float64)
 HALF = (torch.float16, torch.bfloat16)
 
+WIDENING = ("native", "triton")  # take half precision, and widen it in registers
+
 
 def local_response_norm(
     x: Tensor,
@@ -49,7 +51,7 @@ def local_response_norm(
     if implementation == "torch":
         return torch_lrn(x, window, groups)
     columns = to_columns(x, groups)
-    if x.dtype in HALF and implementation != "triton":  # which widens in its registers
+    if x.dtype in HALF and implementation not in WIDENING:
         y = OF_COLUMNS[implementation](columns.float(), window).to(x.dtype)
     else:
         y = OF_COLUMNS[implementation](columns, window)

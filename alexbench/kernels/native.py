@@ -27,6 +27,8 @@ FLAGS = [
     *("-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"),
 ]
 
+DTYPES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bfloat16"}
+
 
 class Unavailable(Exception):
     """Why there is no native kernel on this machine."""
@@ -43,7 +45,7 @@ class Problem(ctypes.Structure):
 
 
 def native(x: Tensor, window: Window) -> Tensor:
-    """Normalize columns (rows, C) or (images, C, pixels) along dim 1; float32 or float64, CPU."""
+    """Normalize columns (rows, C) or (images, C, pixels) along dim 1: any of ``DTYPES``, on the CPU."""
     y: Tensor = Fused.apply(x, run, window)
     return y
 
@@ -57,7 +59,7 @@ def run(x: Tensor, gradient: Tensor | None, window: Window) -> Tensor:
         images, channels, pixels, before, after, window.scale, window.beta, window.k,
         x.dim() == 2, torch.get_num_threads(),
     )  # fmt: skip
-    function = library().lrn_float if x.dtype == torch.float32 else library().lrn_double
+    function = getattr(library(), f"lrn_{DTYPES[x.dtype]}")
     function(ctypes.byref(problem), *(pointer(t) for t in (x, gradient, out)))
     return out
 

@@ -40,9 +40,7 @@ def lrn_backward(
     name = lrn.resolve(x.device) if implementation == "auto" else implementation
     columns, gradients = to_columns(x, groups), to_columns(gradient, groups)
     window, kernel = Window(size, alpha, beta, k), kernel_of(name)
-    if kernel and x.dtype in lrn.HALF and name == "native":
-        found = kernel(columns.float(), gradients.float(), window).to(x.dtype)
-    elif kernel:
+    if kernel:
         found = kernel(columns, gradients, window)
     else:
         found = gradient_of(columns, gradients, window)

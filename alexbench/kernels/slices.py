@@ -35,13 +35,18 @@ def window_sums(values: Tensor, before: int, after: int) -> Tensor:
 
 
 def gradient_of(x: Tensor, gradient: Tensor, window: Window) -> Tensor:
-    """The gradient of columns ``x`` in operators that can be differentiated again."""
+    """The gradient of columns ``x`` in operators that can be differentiated again.
+
+    Half precision is computed in float32, as in the kernels.
+    """
+    given, wide = x.dtype, torch.promote_types(x.dtype, torch.float32)
+    x, gradient = x.to(wide), gradient.to(wide)
     before, after = window.reach(x.shape[1])
     denominator = window.k + window.scale * window_sums(x * x, before, after)
     direct = gradient * inverse_power(denominator, window.beta)
     # the transposed window: the channels whose own window has this one
     sums = window_sums(direct * x / denominator, after, before)
-    return direct - 2 * window.beta * window.scale * x * sums
+    return (direct - 2 * window.beta * window.scale * x * sums).to(given)
 
 
 @cache

@@ -95,7 +95,7 @@ def test_a_kernel_with_a_wrong_checksum_is_built_again_with_one_line(tmp_path):
 @needs_native
 def test_a_cache_that_cannot_be_written_costs_a_build_and_nothing_else(tmp_path, capfd):
     (tmp_path / "file").touch()
-    assert native.build(tmp_path / "file" / "lrn.so").lrn_float
+    assert native.build(tmp_path / "file" / "lrn.so").lrn_float32
     assert capfd.readouterr().err.count("\n") == 1
 
 
@@ -141,6 +141,32 @@ def test_both_memory_formats_give_equal_bits_for_any_number_of_channels_and_pixe
                 both.append((y, *torch.autograd.grad(y, each, gradient[..., None])))
             for one, other in zip(*both, strict=True):
                 assert torch.equal(one, other), (channels, pixels)
+
+
+@needs_native
+@pytest.mark.parametrize("size", [3, 4, 5])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_bfloat16_gives_the_bits_of_float32_rounded_once(size, layout):
+    draw = torch.Generator().manual_seed(0)
+    for channels in (1, 6, 12, 32, 65):
+        x, gradient = (30 * torch.randn(2, 3, channels, 5, 5, generator=draw)).bfloat16()
+        results = []
+        for dtype in (torch.bfloat16, torch.float32):
+            each = x.to(dtype, memory_format=layout).requires_grad_()
+            y = local_response_norm(each, size, 0.1, 0.75, 2.0, implementation="native")
+            results.append((y, *torch.autograd.grad(y, each, gradient.to(dtype))))
+        for half, full in zip(*results, strict=True):
+            assert half.dtype == torch.bfloat16
+            assert torch.equal(half, full.bfloat16()), channels
+
+
+@needs_native
+def test_bfloat16_keeps_infinity_and_what_is_no_number():
+    x = torch.tensor([torch.nan, 1e18, 1e-40, -1.0]).bfloat16().view(4, 1, 1, 1)
+    y = local_response_norm(x, 1, 0.0, 0.75, 1e-30, implementation="native")
+    expected = local_response_norm(x.float(), 1, 0.0, 0.75, 1e-30, implementation="native")
+    assert expected.isinf().flatten().tolist() == [False, True, False, False]
+    torch.testing.assert_close(y, expected.bfloat16(), rtol=0, atol=0, equal_nan=True)
 
 
 @needs_native
