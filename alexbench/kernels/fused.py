@@ -17,17 +17,24 @@ class Kernel(Protocol):
 
 
 class Fused(torch.autograd.Function):
-    """Keeps nothing but x: a fused backward computes the denominators faster than it reads them."""
+    """Keeps nothing but x: a fused backward computes the denominators faster than it reads them.
+
+    rectify: whether the kernel normalizes max(x, 0).
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, kernel: Kernel, window: Window) -> Tensor:
+    def forward(ctx: Any, x: Tensor, kernel: Kernel, window: Window, rectify: bool) -> Tensor:
         ctx.save_for_backward(x)
-        ctx.kernel, ctx.window = kernel, window
+        ctx.kernel, ctx.window, ctx.rectify = kernel, window, rectify
         return kernel(x, None, window)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         (x,) = ctx.saved_tensors
-        if torch.is_grad_enabled():  # create_graph: it will be differentiated again
-            return gradient_of(x, gradient, ctx.window), None, None
-        return ctx.kernel(x, gradient.contiguous(), ctx.window), None, None
+        if not torch.is_grad_enabled():
+            found = ctx.kernel(x, gradient.contiguous(), ctx.window)
+        elif ctx.rectify:  # create_graph: it will be differentiated again
+            found = gradient_of(x.relu(), gradient, ctx.window).where(x > 0, 0)
+        else:
+            found = gradient_of(x, gradient, ctx.window)
+        return found, None, None, None

@@ -3,6 +3,9 @@
 //   d[c] = k + scale * sum over the window of x^2,   y[c] = x[c] * d[c]^-beta
 //   dx[c] = g[c] * d[c]^-beta - 2 * beta * scale * x[c] * sum over the mirrored window of g x d^(-beta-1)
 //
+// With `rectify` x stands for max(x, 0), and dx is 0 where x is not above 0: a ReLU and the
+// normalization of its output in one pass over memory.
+//
 // Work is cut into blocks of `rows` x `length` values that fit in the cache, so every tensor is read
 // once and written once. Channels-last: a row is one pixel and its values are the channels, the
 // window runs along the row. NCHW: a row is one channel and its values are pixels, the window runs
@@ -31,7 +34,7 @@
 struct Problem {
   int64_t images, channels, pixels, before, after;  // the window: c - before .. c + after
   double scale, beta, k;
-  int channels_last, threads;
+  int channels_last, rectify, threads;
 };
 
 namespace {
@@ -127,11 +130,18 @@ inline void write(float value, BFloat16& to) {
   to.bits = uint16_t(value == value ? rounded : 0x7fc0);
 }
 
+// x, or max(x, 0); what is not a number stays so.
+template <class S>
+inline computed_t<S> read(const Problem& p, S stored) {
+  const computed_t<S> x = widen(stored);
+  return p.rectify && x < 0 ? 0 : x;
+}
+
 template <class S, class T>
-void square(const Block& b, const S* __restrict x, T* __restrict squares) {
+void square(const Problem& p, const Block& b, const S* __restrict x, T* __restrict squares) {
   for (int64_t r = 0; r < b.rows; ++r)
     for (int64_t i = 0; i < b.length; ++i) {
-      T value = widen(x[r * b.tensor_stride + i]);
+      T value = read(p, x[r * b.tensor_stride + i]);
       squares[r * b.scratch_stride + i] = value * value;
     }
 }
@@ -140,14 +150,14 @@ template <bool THREE_QUARTERS, class S, class T, class Sum>
 void forward_block(const Problem& p, const Block& b, const Sum& window_sum, const S* __restrict x,
                    S* __restrict y, T* __restrict squares) {
   const T scale = T(p.scale), beta = T(p.beta), k = T(p.k);
-  square(b, x, squares + p.before * b.shift);
+  square(p, b, x, squares + p.before * b.shift);
   for (int64_t r = 0; r < b.rows; ++r)
     for (int64_t i = 0; i < b.length; ++i) {
       const int64_t at = r * b.tensor_stride + i;
       T sum = window_sum(squares + r * b.scratch_stride + i, i);
       T power, inverse;
       powers<THREE_QUARTERS>(k + scale * sum, beta, power, inverse);
-      write(widen(x[at]) * power, y[at]);
+      write(read(p, x[at]) * power, y[at]);
     }
 }
 
@@ -158,7 +168,7 @@ void backward_block(const Problem& p, const Block& b, const Sum& window_sum,
                     T* __restrict direct) {
   const T scale = T(p.scale), beta = T(p.beta), k = T(p.k), factor = T(2 * p.beta * p.scale);
   T* own_terms = terms + p.after * b.shift;
-  square(b, x, squares + p.before * b.shift);
+  square(p, b, x, squares + p.before * b.shift);
   for (int64_t r = 0; r < b.rows; ++r)
     for (int64_t i = 0; i < b.length; ++i) {
       const int64_t at = r * b.tensor_stride + i, in_scratch = r * b.scratch_stride + i;
@@ -167,13 +177,14 @@ void backward_block(const Problem& p, const Block& b, const Sum& window_sum,
       powers<THREE_QUARTERS>(k + scale * sum, beta, power, inverse);
       const T own = widen(g[at]) * power;
       direct[in_scratch] = own;
-      own_terms[in_scratch] = own * widen(x[at]) * inverse;
+      own_terms[in_scratch] = own * read(p, x[at]) * inverse;
     }
   for (int64_t r = 0; r < b.rows; ++r)
     for (int64_t i = 0; i < b.length; ++i) {
       const int64_t at = r * b.tensor_stride + i, in_scratch = r * b.scratch_stride + i;
       T sum = mirrored_sum(terms + in_scratch, i);
-      write(direct[in_scratch] - factor * widen(x[at]) * sum, dx[at]);
+      const T value = widen(x[at]), slope = direct[in_scratch] - factor * value * sum;
+      write(p.rectify && value <= 0 ? T(0) : slope, dx[at]);
     }
 }
 

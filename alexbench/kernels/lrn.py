@@ -22,8 +22,6 @@ IMPLEMENTATIONS = ("torch", "slices", "banded", "compiled", "native", "triton")
 FLOAT = (torch.float32, torch.float64)
 HALF = (torch.float16, torch.bfloat16)
 
-WIDENING = ("native", "triton")  # take half precision, and widen it in registers
-
 
 def local_response_norm(
     x: Tensor,
@@ -33,14 +31,16 @@ def local_response_norm(
     k: float = 1.0,
     implementation: str = "auto",
     groups: int = 1,
+    rectify: bool = False,
 ) -> Tensor:
     """Divide x, (N, C, ...), by ``(k + alpha / size * sum of x**2 over size channels) ** beta``.
 
     The parameters mean what they mean in ``torch.nn.functional.local_response_norm`` and have its
     defaults; the paper (section 3.3) leaves out the division by ``size``. The window of channel c
     runs from c - size // 2 to c - size // 2 + size - 1, clipped to c's own one of ``groups`` equal
-    runs of channels: the paper's two GPUs are ``groups=2``. The result has x's memory format.
-    Raises BadInput.
+    runs of channels: the paper's two GPUs are ``groups=2``. ``rectify`` takes max(x, 0) for x, as a
+    ReLU before would; ``native`` does both in one pass over memory. The result has x's memory
+    format. Raises BadInput.
     """
     window = Window(size, alpha, beta, k)
     check(x, window, groups)
@@ -48,10 +48,14 @@ def local_response_norm(
         implementation = resolve(x.device)
     elif reason := why_not(implementation, x.device):
         raise BadInput(f"local_response_norm: implementation {implementation!r}: {reason}")
+    if rectify and implementation != "native":
+        x = x.relu()
     if implementation == "torch":
         return torch_lrn(x, window, groups)
     columns = to_columns(x, groups)
-    if x.dtype in HALF and implementation not in WIDENING:
+    if implementation == "native":
+        y = native(columns, window, rectify)
+    elif x.dtype in HALF and implementation != "triton":  # which widens in its registers
         y = OF_COLUMNS[implementation](columns.float(), window).to(x.dtype)
     else:
         y = OF_COLUMNS[implementation](columns, window)
@@ -75,7 +79,6 @@ OF_COLUMNS: dict[str, Callable[[Tensor, Window], Tensor]] = {
     "slices": slices,
     "banded": banded,
     "compiled": compiled,
-    "native": native,
     "triton": triton_lrn,
 }
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -40,24 +40,27 @@ class Problem(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_int64) for name in ("images", "channels", "pixels", "before", "after")),
         *((name, ctypes.c_double) for name in ("scale", "beta", "k")),
-        *((name, ctypes.c_int) for name in ("channels_last", "threads")),
+        *((name, ctypes.c_int) for name in ("channels_last", "rectify", "threads")),
     )
 
 
-def native(x: Tensor, window: Window) -> Tensor:
-    """Normalize columns (rows, C) or (images, C, pixels) along dim 1: any of ``DTYPES``, on the CPU."""
-    y: Tensor = Fused.apply(x, run, window)
+def native(x: Tensor, window: Window, rectify: bool = False) -> Tensor:
+    """Normalize columns (rows, C) or (images, C, pixels) of ``DTYPES`` along dim 1, on the CPU.
+
+    rectify: normalizes max(x, 0), as after a ReLU.
+    """
+    y: Tensor = Fused.apply(x, partial(run, rectify=rectify), window, rectify)
     return y
 
 
-def run(x: Tensor, gradient: Tensor | None, window: Window) -> Tensor:
+def run(x: Tensor, gradient: Tensor | None, window: Window, rectify: bool = False) -> Tensor:
     """Either pass, on contiguous columns (see ``fused.Kernel``)."""
     out = torch.empty_like(x)
     images, channels, pixels = (1, *x.shape[::-1]) if x.dim() == 2 else x.shape
     before, after = window.reach(channels)
     problem = Problem(
         images, channels, pixels, before, after, window.scale, window.beta, window.k,
-        x.dim() == 2, torch.get_num_threads(),
+        x.dim() == 2, rectify, torch.get_num_threads(),
     )  # fmt: skip
     function = getattr(library(), f"lrn_{DTYPES[x.dtype]}")
     function(ctypes.byref(problem), *(pointer(t) for t in (x, gradient, out)))

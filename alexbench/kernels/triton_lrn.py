@@ -121,5 +121,5 @@ def num_warps(tile_channels: int, tile_pixels: int, channels_last: bool) -> int:
 
 def triton_lrn(x: Tensor, window: Window) -> Tensor:
     """Normalize columns (rows, C) or (images, C, pixels) along dim 1."""
-    y: Tensor = Fused.apply(x, run, window)
+    y: Tensor = Fused.apply(x, run, window, False)
     return y

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from alexbench.kernels import local_response_norm
+from alexbench.kernels import local_response_norm, rectifies_too
 
 
 class ScaledTanh(nn.Module):
@@ -39,6 +39,22 @@ class LocalResponseNorm(nn.Module):
     def extra_repr(self) -> str:
         names = ("size", "alpha", "beta", "k", "columns")
         return ", ".join(f"{name}={getattr(self, name)}" for name in names)
+
+
+class ReLUBeforeNorm(nn.ReLU):
+    """Leaves its work to the ``NormOfReLU`` after it, where one pass over memory does both."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x if rectifies_too(x.device) else super().forward(x)
+
+
+class NormOfReLU(LocalResponseNorm):
+    """The normalization of the output of the ``ReLUBeforeNorm`` before it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        settings = self.size, self.alpha, self.beta, self.k
+        rectify = rectifies_too(x.device)
+        return local_response_norm(x, *settings, groups=self.columns, rectify=rectify)
 
 
 class Gain(nn.Module):

@@ -1,5 +1,6 @@
 """The one place where the knobs become layers: what follows a weighted layer, and in what order."""
 
+from itertools import pairwise
 from string import ascii_lowercase
 from typing import Literal
 
@@ -7,7 +8,14 @@ from torch import nn
 
 from alexbench.config.own_parts import is_own
 from alexbench.config.schema import ModelConfig
-from alexbench.models.layers import Gain, LocalResponseNorm, ScaledTanh, WithinMapNorm
+from alexbench.models.layers import (
+    Gain,
+    LocalResponseNorm,
+    NormOfReLU,
+    ReLUBeforeNorm,
+    ScaledTanh,
+    WithinMapNorm,
+)
 from alexbench.models.own import OwnActivation
 
 Layers = list[tuple[str, nn.Module]]  # named, in the order of the forward pass
@@ -52,7 +60,18 @@ def stage(
         rest = normed + active_and_pooled
     else:
         rest = active + normed + pooled
-    return [(name, layer), *rest]
+    return [(name, layer), *in_one_pass(rest)]
+
+
+def in_one_pass(layers: Layers) -> Layers:
+    """The same layers, but a ReLU right before a normalization may leave its work to that."""
+    found = list(layers)
+    for place, ((name, layer), (norm_name, norm)) in enumerate(pairwise(layers)):
+        if isinstance(layer, nn.ReLU) and isinstance(norm, LocalResponseNorm):
+            settings = norm.size, norm.alpha, norm.beta, norm.k, norm.columns
+            found[place] = name, ReLUBeforeNorm(inplace=True)
+            found[place + 1] = norm_name, NormOfReLU(*settings)
+    return found
 
 
 def activation(model: ModelConfig) -> nn.Module:

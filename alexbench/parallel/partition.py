@@ -93,7 +93,7 @@ def part_of(layer: nn.Module, own: tuple[int, int], share: BatchShare | None) ->
             with torch.device("meta"):
                 made = nn.Linear(layer.weight.shape[1], 1)
         case LocalResponseNorm():
-            return LocalResponseNorm(layer.size, layer.alpha, layer.beta, layer.k, columns=1)
+            return type(layer)(layer.size, layer.alpha, layer.beta, layer.k, columns=1)
         case Dropout():
             return PartDropout(layer.p, own, share)
         case _:

@@ -121,6 +121,24 @@ def test_non_contiguous_inputs_and_gradients_give_the_same_as_contiguous_ones(na
 
 
 @pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("layout", FORMATS)
+def test_rectified_it_is_the_normalization_of_a_relu_to_the_last_bit(name, layout):
+    x, g = random_case((2, 12, 5, 5))
+    x[0, 3] = 0.0
+    x[1, 2, 0, 0] = torch.nan
+    x = x.contiguous(memory_format=FORMATS[layout])
+    results = []
+    for rectify in (False, True):
+        own = x.clone().requires_grad_()
+        given = own if rectify else own.relu()
+        y = local_response_norm(given, **PAPER, implementation=name, groups=2, rectify=rectify)
+        results.append((y, *torch.autograd.grad(y, own, g)))
+    for apart, at_once in zip(*results, strict=True):
+        assert apart.isnan().any()
+        torch.testing.assert_close(at_once, apart, rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", EVERY)
 def test_a_gradient_that_is_one_number_expanded_is_understood(name):
     x, _ = random_case((2, 6, 4, 4))
     x.requires_grad_()

@@ -48,20 +48,22 @@ def test_the_operator_keeps_its_promises_to_the_compiler(memory_format, implemen
 
 @pytest.mark.parametrize("implementation", PLAIN)
 @pytest.mark.parametrize("size", [1, 4, 5])
-def test_a_second_derivative_is_right(implementation, size):
+@pytest.mark.parametrize("rectify", [False, True])
+def test_a_second_derivative_is_right(implementation, size, rectify):
     if reason := why_not(implementation, "cpu"):
         pytest.skip(reason)
     torch.manual_seed(0)
     x = torch.randn(2, 6, 2, 2, dtype=torch.float64, requires_grad=True)
 
     def norm(x: torch.Tensor) -> torch.Tensor:
-        return local_response_norm(x, size, 0.3, 0.75, 2.0, implementation)
+        return local_response_norm(x, size, 0.3, 0.75, 2.0, implementation, rectify=rectify)
 
     assert torch.autograd.gradgradcheck(norm, x)
     # also where the gradient that comes in needs none itself: it was silently wrong
     (gradient,) = torch.autograd.grad(norm(x).sum(), x, create_graph=True)
     (second,) = torch.autograd.grad(gradient.square().sum(), x)
-    reference = nn.functional.local_response_norm(x, size, 0.3, 0.75, 2.0).sum()
+    given = x.relu() if rectify else x
+    reference = nn.functional.local_response_norm(given, size, 0.3, 0.75, 2.0).sum()
     (gradient,) = torch.autograd.grad(reference, x, create_graph=True)
     torch.testing.assert_close(second, torch.autograd.grad(gradient.square().sum(), x)[0])
 

@@ -4,8 +4,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from alexbench.config.schema import ModelConfig
+from alexbench.kernels import rectifies_too
 from alexbench.models import blueprint, build
 from alexbench.models.layers import Dropout, Gain, LocalResponseNorm, ScaledTanh, WithinMapNorm
 
@@ -185,6 +187,39 @@ def test_as_run_the_2012_net_normalizes_within_the_maps_of_conv2_after_its_lrn(n
     assert (layers["within_map2"].size, layers["within_map2"].scale) == (5, 1e-3)
     assert of_type(layers, WithinMapNorm) == ["within_map2"]
     assert named(walk(name), "within_map") == []
+
+
+@pytest.mark.parametrize("lrn_order", ["after_relu", "after_pool", "before_relu"])
+def test_where_one_pass_does_both_a_relu_leaves_its_work_to_the_norm_after_it(lrn_order):
+    model = model_config("cifar4", lrn_order=lrn_order, dropout=0.0)
+    net = build(model, 3, INPUT_SIZE["cifar4"], seed=0)
+    apart = nn.Sequential()
+    for layer in net.children():
+        if isinstance(layer, LocalResponseNorm):
+            layer = LocalResponseNorm(layer.size, layer.alpha, layer.beta, layer.k, layer.columns)
+        apart.append(nn.ReLU() if isinstance(layer, nn.ReLU) else layer)
+    x = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    gradients, relus = [], []
+    for each in (net, apart):
+        net.zero_grad()
+        with Relus() as called:
+            each(x).square().sum().backward()
+        gradients.append([weight.grad.clone() for weight in net.parameters()])
+        relus.append(called.number)
+    for one, other in zip(*gradients, strict=True):
+        assert torch.equal(one, other)
+    before_norms = {"after_relu": 2, "after_pool": 1, "before_relu": 0}[lrn_order]
+    assert relus == [4 - before_norms * rectifies_too(x.device), 4]
+
+
+class Relus(TorchDispatchMode):
+    """Counts the calls of torch's own ReLU."""
+
+    number = 0
+
+    def __torch_dispatch__(self, operator, types, args=(), kwargs=None):
+        self.number += operator in (torch.ops.aten.relu.default, torch.ops.aten.relu_.default)
+        return operator(*args, **(kwargs or {}))
 
 
 def reference(net, model, x):
