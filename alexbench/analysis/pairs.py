@@ -15,7 +15,7 @@ from alexbench.runs.metric_values import MetricValue
 from alexbench.runs.record import RunRecord, unpack_correct
 
 # equal, or no timing
-TIMED_ALIKE = ("processor", "device", "num_threads", "precision", "jobs", "trained_for")
+TIMED_ALIKE = ("processor", "device", "num_threads", "jobs", "trained_for")
 TIMED_ALIKE_ON_GPU = ("torch", "cuda", "cudnn", "driver")  # versions
 MANY_IMAGES = 1_000_000  # in place of a test set whose size is not known
 

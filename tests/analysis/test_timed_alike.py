@@ -24,3 +24,11 @@ def test_times_on_a_processor_are_compared_as_before():
     one, other = ({**records.MACHINE, "versions": {"torch": name}} for name in ("2.13", "2.14"))
     runs = [records.make(environment=each) for each in (one, other)]
     assert comparable(METRICS["step_seconds"], *runs)
+
+
+def test_times_of_two_precisions_are_compared_as_those_of_any_two_settings():
+    ieee, bf16 = (
+        records.make(environment={**records.MACHINE, "precision": name})
+        for name in ("ieee", "bf16")
+    )
+    assert comparable(METRICS["epoch_seconds"], ieee, bf16)
