@@ -131,60 +131,70 @@ inline void write(float value, BFloat16& to) {
 }
 
 // x, or max(x, 0); what is not a number stays so.
-template <class S>
-inline computed_t<S> read(const Problem& p, S stored) {
+template <bool RECTIFY, class S>
+inline computed_t<S> read(S stored) {
   const computed_t<S> x = widen(stored);
-  return p.rectify && x < 0 ? 0 : x;
+  return RECTIFY && x < 0 ? 0 : x;
 }
 
-template <class S, class T>
-void square(const Problem& p, const Block& b, const S* __restrict x, T* __restrict squares) {
+// Where the backward pass keeps the first term of a value of dx: in dx, or beside it where that would
+// round it.
+template <class T>
+inline T& first_term(T* dx, int64_t at, T*, int64_t) { return dx[at]; }
+
+inline float& first_term(BFloat16*, int64_t, float* scratch, int64_t in_scratch) {
+  return scratch[in_scratch];
+}
+
+template <bool RECTIFY, class S, class T>
+void square(const Block& b, const S* __restrict x, T* __restrict squares) {
   for (int64_t r = 0; r < b.rows; ++r)
     for (int64_t i = 0; i < b.length; ++i) {
-      T value = read(p, x[r * b.tensor_stride + i]);
+      T value = read<RECTIFY>(x[r * b.tensor_stride + i]);
       squares[r * b.scratch_stride + i] = value * value;
     }
 }
 
-template <bool THREE_QUARTERS, class S, class T, class Sum>
+template <bool THREE_QUARTERS, bool RECTIFY, class S, class T, class Sum>
 void forward_block(const Problem& p, const Block& b, const Sum& window_sum, const S* __restrict x,
                    S* __restrict y, T* __restrict squares) {
   const T scale = T(p.scale), beta = T(p.beta), k = T(p.k);
-  square(p, b, x, squares + p.before * b.shift);
+  square<RECTIFY>(b, x, squares + p.before * b.shift);
   for (int64_t r = 0; r < b.rows; ++r)
     for (int64_t i = 0; i < b.length; ++i) {
       const int64_t at = r * b.tensor_stride + i;
       T sum = window_sum(squares + r * b.scratch_stride + i, i);
       T power, inverse;
       powers<THREE_QUARTERS>(k + scale * sum, beta, power, inverse);
-      write(read(p, x[at]) * power, y[at]);
+      write(read<RECTIFY>(x[at]) * power, y[at]);
     }
 }
 
-template <bool THREE_QUARTERS, class S, class T, class Sum>
+template <bool THREE_QUARTERS, bool RECTIFY, class S, class T, class Sum>
 void backward_block(const Problem& p, const Block& b, const Sum& window_sum,
                     const Sum& mirrored_sum, const S* __restrict x, const S* __restrict g,
                     S* __restrict dx, T* __restrict squares, T* __restrict terms,
-                    T* __restrict direct) {
+                    T* __restrict kept) {
   const T scale = T(p.scale), beta = T(p.beta), k = T(p.k), factor = T(2 * p.beta * p.scale);
   T* own_terms = terms + p.after * b.shift;
-  square(p, b, x, squares + p.before * b.shift);
+  square<RECTIFY>(b, x, squares + p.before * b.shift);
   for (int64_t r = 0; r < b.rows; ++r)
     for (int64_t i = 0; i < b.length; ++i) {
       const int64_t at = r * b.tensor_stride + i, in_scratch = r * b.scratch_stride + i;
       T sum = window_sum(squares + in_scratch, i);
       T power, inverse;
       powers<THREE_QUARTERS>(k + scale * sum, beta, power, inverse);
-      const T own = widen(g[at]) * power;
-      direct[in_scratch] = own;
-      own_terms[in_scratch] = own * read(p, x[at]) * inverse;
+      const T direct = widen(g[at]) * power;
+      first_term(dx, at, kept, in_scratch) = direct;
+      own_terms[in_scratch] = direct * read<RECTIFY>(x[at]) * inverse;
     }
   for (int64_t r = 0; r < b.rows; ++r)
     for (int64_t i = 0; i < b.length; ++i) {
       const int64_t at = r * b.tensor_stride + i, in_scratch = r * b.scratch_stride + i;
       T sum = mirrored_sum(terms + in_scratch, i);
-      const T value = widen(x[at]), slope = direct[in_scratch] - factor * value * sum;
-      write(p.rectify && value <= 0 ? T(0) : slope, dx[at]);
+      const T value = widen(x[at]);
+      const T slope = first_term(dx, at, kept, in_scratch) - factor * value * sum;
+      write(RECTIFY && value <= 0 ? T(0) : slope, dx[at]);
     }
 }
 
@@ -234,36 +244,51 @@ struct OwnWindow {
   }
 };
 
+// Measured: rows side by side are faster when a block is asked for while the one before is computed;
+// longer blocks lose by it. Inlined, as a compiler drops the call of a function that does only this.
+template <class S>
+__attribute__((always_inline)) inline void prefetch(const Block& next, const S* x, const S* g,
+                                                    S* out) {
+  if (next.rows != 1) return;
+  for (int64_t i = next.offset; i < next.offset + next.length; i += 64 / int64_t(sizeof(S))) {
+    __builtin_prefetch(x + i);
+    if (g) __builtin_prefetch(g + i);
+    __builtin_prefetch(out + i, 1);
+  }
+}
+
 // Either pass, block by block; the scratch of a thread holds a block and what windows reach beyond it.
-template <bool THREE_QUARTERS, class S, class Sum, class BlockAt>
+template <bool THREE_QUARTERS, bool RECTIFY, class S, class Sum, class BlockAt>
 void run_blocks(const Problem& p, int64_t blocks, int64_t scratch_values, const BlockAt& block_at,
                 const Sum& window_sum, const Sum& mirrored_sum, const S* x, const S* g, S* out) {
 #pragma omp parallel num_threads(p.threads)
   {
     using T = computed_t<S>;
     std::vector<T> squares(scratch_values), terms(g ? scratch_values : 0),
-        direct(g ? scratch_values : 0);
+        kept(g ? scratch_values : 0);
 #pragma omp for schedule(static)
     for (int64_t index = 0; index < blocks; ++index) {
       const Block b = block_at(index);
+      if (index + 1 < blocks) prefetch(block_at(index + 1), x, g, out);
       if (g)
-        backward_block<THREE_QUARTERS>(p, b, window_sum, mirrored_sum, x + b.offset, g + b.offset,
-                                       out + b.offset, squares.data(), terms.data(), direct.data());
+        backward_block<THREE_QUARTERS, RECTIFY>(
+            p, b, window_sum, mirrored_sum, x + b.offset, g + b.offset, out + b.offset,
+            squares.data(), terms.data(), kept.data());
       else
-        forward_block<THREE_QUARTERS>(p, b, window_sum, x + b.offset, out + b.offset,
-                                      squares.data());
+        forward_block<THREE_QUARTERS, RECTIFY>(p, b, window_sum, x + b.offset, out + b.offset,
+                                               squares.data());
     }
   }
 }
 
-template <int SIZE, bool THREE_QUARTERS, class S>
+template <int SIZE, bool THREE_QUARTERS, bool RECTIFY, class S>
 void run(const Problem& p, const S* x, const S* g, S* out) {
   using T = computed_t<S>;
   const int64_t size = p.before + 1 + p.after;
   if (!side_by_side<T>(p)) {
     const Layout layout{p};
     const Window<SIZE, T> sum{size, layout.shift()};
-    return run_blocks<THREE_QUARTERS>(
+    return run_blocks<THREE_QUARTERS, RECTIFY>(
         p, layout.blocks, layout.scratch_values(),
         [&](int64_t index) { return layout.block(index); }, sum, sum, x, g, out);
   }
@@ -274,39 +299,45 @@ void run(const Problem& p, const S* x, const S* g, S* out) {
     const int64_t at = index * length, count = std::min(length, values - at);
     return Block{1, count, count, count, 1, at};
   };
-  run_blocks<THREE_QUARTERS>(p, (values + length - 1) / length, length + size - 1, block_at,
-                             OwnWindow<SIZE, T>{size, length, own.data()},
-                             OwnWindow<SIZE, T>{size, length, mirrored.data()}, x, g, out);
+  run_blocks<THREE_QUARTERS, RECTIFY>(
+      p, (values + length - 1) / length, length + size - 1, block_at,
+      OwnWindow<SIZE, T>{size, length, own.data()},
+      OwnWindow<SIZE, T>{size, length, mirrored.data()}, x, g, out);
 }
 
-template <int SIZE, class S>
-void choose_power(const Problem& p, const S* x, const S* g, S* out) {
-  if (p.beta == 0.75) run<SIZE, true>(p, x, g, out);
-  else run<SIZE, false>(p, x, g, out);
+// Sizes that ship, with the paper's beta, are compiled apart; for no double, so that a build takes
+// seconds.
+template <bool RECTIFY, class S>
+void choose_size(const Problem& p, const S* x, const S* g, S* out) {
+  const int64_t size = p.before + 1 + p.after;
+  if (p.beta != 0.75) return run<0, false, RECTIFY>(p, x, g, out);
+  if constexpr (!std::is_same_v<S, double>) {
+    if (size == 3) return run<3, true, RECTIFY>(p, x, g, out);
+    if (size == 5) return run<5, true, RECTIFY>(p, x, g, out);
+    if (size == 9) return run<9, true, RECTIFY>(p, x, g, out);
+  }
+  run<0, true, RECTIFY>(p, x, g, out);
 }
 
 template <class S>
-void choose_size(const Problem& p, const void* x, const void* g, void* out) {
-  const int64_t size = p.before + 1 + p.after;
+void choose(const Problem& p, const void* x, const void* g, void* out) {
   const auto in = static_cast<const S*>(x), gradient = static_cast<const S*>(g);
   const auto result = static_cast<S*>(out);
-  if (size == 3) choose_power<3>(p, in, gradient, result);
-  else if (size == 5) choose_power<5>(p, in, gradient, result);
-  else if (size == 9) choose_power<9>(p, in, gradient, result);
-  else choose_power<0>(p, in, gradient, result);
+  if (p.rectify) choose_size<true>(p, in, gradient, result);
+  else choose_size<false>(p, in, gradient, result);
 }
 
 }  // namespace
 
 // g null: the forward pass, out = y. Otherwise the backward pass, out = dx.
 extern "C" void lrn_float32(const Problem* p, const void* x, const void* g, void* out) {
-  choose_size<float>(*p, x, g, out);
+  choose<float>(*p, x, g, out);
 }
 
 extern "C" void lrn_float64(const Problem* p, const void* x, const void* g, void* out) {
-  choose_size<double>(*p, x, g, out);
+  choose<double>(*p, x, g, out);
 }
 
 extern "C" void lrn_bfloat16(const Problem* p, const void* x, const void* g, void* out) {
-  choose_size<BFloat16>(*p, x, g, out);
+  choose<BFloat16>(*p, x, g, out);
 }
