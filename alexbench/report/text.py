@@ -200,7 +200,7 @@ def verdict(row: ComparisonRow) -> str:
 
 
 def at_one_rate(row: ComparisonRow) -> bool:
-    """Whether the arms were compared at one learning rate each, though it could matter."""
+    """Whether one arm or both were measured at one learning rate, though it could matter."""
     return row.rates == 1 and not metrics.METRICS[row.metric].exact
 
 
@@ -235,7 +235,7 @@ def sentence(row: ComparisonRow) -> str:
     if abs(row.paper_delta) <= SURE * row.paper_se:
         text += " The source's own interval holds no effect."
     if at_one_rate(row):
-        text += " Each arm was measured at one learning rate."
+        text += " One arm or both were measured at one learning rate."
     return f"{text}{why(row)}"
 
 

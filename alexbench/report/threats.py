@@ -42,11 +42,17 @@ def other_data(material: Material) -> Iterator[str]:
 
 def one_rate(material: Material) -> Iterator[str]:
     """Arms that were measured at one learning rate."""
-    if any(row.role and text.at_one_rate(row) for row in material.comparison):
-        yield (
-            "One rate an arm: the intervals do not know that the learning rate was chosen, "
-            "so they are too narrow."
-        )
+    if not any(row.role and text.at_one_rate(row) for row in material.comparison):
+        return
+    rates: dict[str, set[float]] = {}
+    for run in material.records:
+        rates.setdefault(run.variant, set()).add(run.config["train"]["lr"])
+    single = [name for name, own in rates.items() if len(own) == 1]
+    arms = "an arm" if len(single) == len(rates) else f"of {', '.join(single)}"
+    yield (
+        f"One rate {arms}: the intervals do not know that the learning rate was chosen, "
+        "so they are too narrow."
+    )
 
 
 def few_tuning_seeds(material: Material) -> Iterator[str]:

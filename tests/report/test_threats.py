@@ -9,7 +9,7 @@ import pytest
 from alexbench.report import build
 from alexbench.report.threats import threats
 from alexbench.runs import record
-from tests.records import LRN, MACHINE, make, with_delta, write_records
+from tests.records import LRN, MACHINE, make, whole, with_delta, write_records
 
 
 def told(records: list[Any], folder: Path) -> str:
@@ -62,6 +62,16 @@ def test_seeds_that_lack_a_rate_of_their_arm_are_named(tmp_path: Path) -> None:
     expected = "Seeds left out: both has no run at train.lr 0.02 of seed 1, 2, 3, 4, 5, and a seed"
     assert [line for line in said if line.startswith(expected)]
     assert "Seeds left out" not in told(with_delta(-1.4), tmp_path / "whole")
+
+
+def test_where_one_arm_alone_has_one_rate_it_is_named(tmp_path: Path) -> None:
+    ablation = replace(LRN, tune_neighbours=1)
+    write_records(with_delta(-1.4), tmp_path)
+    for seed in range(6):
+        other = make("both", seed, (80.0, 31.0), lr=0.02)
+        record.write(whole(other), tmp_path / "runs" / f"both-{seed}-other.json")
+    said = threats(build.gather(ablation, "laptop", tmp_path, print, None))
+    assert [line for line in said if line.startswith("One rate of none: the intervals")]
 
 
 def test_what_does_not_threaten_is_not_said(tmp_path: Path) -> None:
