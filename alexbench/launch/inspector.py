@@ -163,6 +163,7 @@ def check_precision(precision: str, device: str) -> None:
 
 def main() -> None:
     """Answer questions until the input ends; a question in hand is then interrupted."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored under nohup or in a script
     parent = Parent()
     questions = queue.SimpleQueue[str]()
     main_thread = threading.get_ident()

@@ -95,6 +95,19 @@ def test_its_death_is_one_line_and_the_next_question_finds_another():
     inspector.end()
 
 
+def test_it_ends_by_itself_where_the_launcher_ignores_ctrl_c_as_in_the_background():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        inspector = Inspector(here=False)
+        inspector.ask(os.getpid)
+        assert inspector.child
+        process = inspector.child.process
+        inspector.end()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert process.returncode == 0
+
+
 def test_its_memory_is_free_when_runs_are_trained(tmp_path):
     prepared = replace(prepare(tmp_path, seeds=1), inspector=Inspector(here=False))
     runs = runs_of(prepared)
