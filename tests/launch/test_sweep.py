@@ -15,7 +15,7 @@ from alexbench.launch import estimate, sweep
 from alexbench.launch.inspector import gpu
 from alexbench.runs import asked_with, record
 from alexbench.runs.run import run_id
-from alexbench.training.numerics import has_bf16
+from alexbench.training.numerics import cpu_has_bf16
 from tests.sweeps import ABLATION
 
 COLUMNS = (
@@ -186,9 +186,8 @@ def test_on_cuda_a_runs_id_names_the_gpu_its_driver_and_torch(ablation, tmp_path
 
 
 def test_bf16_is_refused_before_anything_trains_on_a_processor_without_it(ablation, tmp_path):
-    with open("/proc/cpuinfo", encoding="utf-8") as file:
-        if has_bf16(file.read()):
-            pytest.skip("this processor has it")
+    if cpu_has_bf16():
+        pytest.skip("this processor has it")
     options = sweep.sweep_options(
         results=str(tmp_path), device="cpu", settings=["train.precision=bf16"]
     )
