@@ -24,12 +24,12 @@ from alexbench.bench.steps import (
     step_config,
     step_cost,
 )
-from alexbench.bench.telemetry import Telemetry, judge, reader
 from alexbench.bench.timing import clocks, measure, noise
 from alexbench.kernels import IMPLEMENTATIONS, why_not
 from alexbench.launch.slots import devices
 from alexbench.training.allocator import keep_memory
 from alexbench.training.numerics import format_name, memory_format, use
+from alexbench.training.telemetry import Telemetry, judge, reader
 
 CLOCK = Clock()
 SHAPES = {"conv": CONVS, "norm": NORMS, "pool": POOLS, "step": STEPS, "net": NETS}

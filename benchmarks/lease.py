@@ -75,6 +75,7 @@ def phases(out: Path, work: Path, images: str | None) -> list[Phase]:
     )
     gate = (*ALEXBENCH, "gate", "--base", str(TREE), "--rounds", "10")
     speed = (sys.executable, "-m", "benchmarks.throughput", "--device", "cuda")
+    written = ("--csv", str(out / "throughput.csv"), "--trace", str(out / "trace.json.gz"))
     lrn = (*ALEXBENCH, "bench", "lrn", "--device", "cuda")
     select = "not fp16 and not slices and not banded and not dense"
     bench = (*ALEXBENCH, "bench", "--select", select, "--rounds", "5", "--seconds", LIMIT)
@@ -82,7 +83,7 @@ def phases(out: Path, work: Path, images: str | None) -> list[Phase]:
         Phase("smoke", 240, (smoke(work),), needs_gpu=False),
         Phase("tests", 60, ((*PYTEST, "-m", "gpu", f"--junitxml={out / 'tests.xml'}", *TESTED),)),
         Phase("lrn", 60, (lrn, (*lrn, "--memory-format", "nchw"))),
-        Phase("throughput", 60, ((*speed, "--csv", str(out / "throughput.csv")),)),
+        Phase("throughput", 60, ((*speed, *written),)),
         Phase("bench", 100, ((*bench, "--results", bench_results),)),
         Phase("plan", 30, plans),
         Phase("runs", 150, (*real, report)),
@@ -216,7 +217,7 @@ def lease(asked: argparse.Namespace, say: Callable[[str], None]) -> list[Outcome
     say(json.dumps(told, indent=1))
     import torch
 
-    from alexbench.bench.telemetry import Telemetry, judge, reader
+    from alexbench.training.telemetry import Telemetry, judge, reader
 
     device = torch.device("cuda:0" if told["gpu"] else "cpu")
     outcomes: list[Outcome] = []

@@ -7,7 +7,7 @@ from functools import partial
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor, nn, profiler
 from torch.nn import functional as F
 
 from alexbench import models
@@ -35,6 +35,7 @@ from benchmarks.textbook import textbook_epochs
 
 BATCH_SIZE, NUM_CLASSES = 128, 10
 GEMM_SIDE = 1024
+TRACED_STEPS = 10
 CPU = torch.device("cpu")
 LRN_OR_NONE = {
     "title": "A step with LRN",
@@ -98,6 +99,27 @@ def throughput(
     samples = interleave(calls, CPU, rounds)  # each call waits for its device
     samples |= {name: own[-rounds:] for name, own in own_seconds.items()}
     return summary(samples, steps, conv_flops(config, NUM_CLASSES, BATCH_SIZE))
+
+
+def trace(path: str, device: torch.device) -> None:
+    """Write what the host and the device do in a few steps of ``train``, for chrome://tracing.
+
+    On CUDA two spans of it, without and with the graph. A path that ends in .gz is compressed.
+    """
+    kinds = [profiler.ProfilerActivity.CPU]
+    config = cifar4_config("both")
+    data = random_data(TRACED_STEPS * BATCH_SIZE, config)
+    arms = {"alexbench": config}
+    if device.type == "cuda":
+        kinds.append(profiler.ProfilerActivity.CUDA)
+        arms["alexbench_graph"] = changed(config, cuda_graph=True)
+    for arm in arms.values():
+        train_into([], arm, data, device)  # so that no start is in the trace
+    with profiler.profile(activities=kinds) as found:
+        for name, arm in arms.items():
+            with profiler.record_function(name):
+                train_into([], arm, data, device)
+    found.export_chrome_trace(path)
 
 
 def steps_with_lrn(rounds: int, steps: int) -> pd.DataFrame:
@@ -258,6 +280,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:<index>")
     parser.add_argument("--steps", type=int, help="batches a round; default: 12, on CUDA 200")
     parser.add_argument("--csv", help="a file for the arms' images a second")
+    parser.add_argument("--trace", help="a file for a profile of some steps: .json or .json.gz")
     asked = parser.parse_args()
     try:
         device = torch.device(devices(asked.device)[0])
@@ -278,6 +301,8 @@ def main() -> None:
         if cpu_has_bf16():
             ratios.append(bf16_over_ieee(asked.rounds, steps))
     print_rows(pd.concat(ratios, ignore_index=True), "Ratios a round")
+    if asked.trace:
+        trace(asked.trace, device)
 
 
 if __name__ == "__main__":

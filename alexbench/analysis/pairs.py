@@ -17,6 +17,7 @@ from alexbench.runs.record import RunRecord, unpack_correct
 # equal, or no timing
 TIMED_ALIKE = ("processor", "device", "num_threads", "jobs", "trained_for")
 TIMED_ALIKE_ON_GPU = ("torch", "cuda", "cudnn", "driver")  # versions
+SAME_CLOCK = 1.03  # of two GPUs' clocks the largest ratio
 MANY_IMAGES = 1_000_000  # in place of a test set whose size is not known
 
 _UNKNOWN = rates.Best(math.nan, math.nan, bracketed=False)
@@ -99,7 +100,9 @@ def _complete(metric: Metric, arms: Sequence[dict[float, dict[int, RunRecord]]],
 
 def comparable(metric: Metric, first: RunRecord, second: RunRecord) -> bool:
     """Whether two runs can be compared on a metric: timings of one sweep on one machine."""
-    return not metric.timing or _timed_on(first) == _timed_on(second)
+    return not metric.timing or (
+        _timed_on(first) == _timed_on(second) and _same_clock(first, second)
+    )
 
 
 def _timed_on(run: RunRecord) -> list[object]:
@@ -109,6 +112,14 @@ def _timed_on(run: RunRecord) -> list[object]:
     return [environment.get(key) for key in TIMED_ALIKE] + [
         environment["versions"].get(name) for name in versions
     ]
+
+
+def _same_clock(first: RunRecord, second: RunRecord) -> bool:
+    """Whether a GPU kept its clock from one run to the other, or it is known of neither."""
+    one, other = (run.environment.get("clock_megahertz") for run in (first, second))
+    if one is None or other is None:
+        return one == other
+    return max(one, other) <= SAME_CLOCK * min(one, other)
 
 
 def _nearest(arm: Runs, pairs: Pairs) -> list[RunRecord]:

@@ -2,13 +2,14 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 
-from alexbench.bench.telemetry import reader
+from alexbench.training.telemetry import reader
 
 Call = Callable[[], object]
 FLUSH_BYTES = 256 << 20  # more than the L2 cache of any GPU so far
@@ -109,21 +110,37 @@ def interleave(
     """Seconds of each call in each round: a round calls each once, so that all share the noise.
 
     Every other round runs backwards, so that no call always follows the same one. On CUDA each call
-    is warmed up as by ``measure``.
+    is warmed up as by ``measure``, and at least so many rounds are taken, as by ``rounds_of``.
     """
-    hosts = dict[str, float]()
-    for name, call in calls.items() if device.type == "cuda" else ():
-        hosts[name] = warm(call, device)
+    if device.type == "cuda":
+        hosts = {name: warm(call, device) for name, call in calls.items()}
+
+        def cuda_seconds(name: str) -> float:
+            return sample_cuda(calls[name], device, 1, hosts[name])[0]
+
+        timed = {name: partial(cuda_seconds, name) for name in calls}
+        return rounds_of(timed, rounds, LONGEST_SECONDS * len(calls))
     for _ in range(warmup_rounds):
         for call in calls.values():
             call()
-    samples: dict[str, list[float]] = {name: [] for name in calls}
-    for number in range(rounds):
-        for name in list(calls)[:: 1 if number % 2 == 0 else -1]:
-            if hosts:
-                samples[name] += sample_cuda(calls[name], device, 1, hosts[name])
-            else:
-                samples[name].append(seconds(calls[name]))
+    return rounds_of({name: partial(seconds, call) for name, call in calls.items()}, rounds)
+
+
+def rounds_of(
+    timed: Mapping[str, Callable[[], float]], rounds: int, limit: float = 0.0
+) -> dict[str, list[float]]:
+    """Samples of calls that take turns: so many rounds, and more until all are quiet.
+
+    limit: seconds after which no further round is begun.
+    """
+    samples: dict[str, list[float]] = {name: [] for name in timed}
+    began, number = time.perf_counter(), 0
+    while number < rounds or (
+        time.perf_counter() - began < limit and max(map(noise, samples.values())) > QUIET
+    ):
+        for name in list(timed)[:: 1 if number % 2 == 0 else -1]:
+            samples[name].append(timed[name]())
+        number += 1
     return samples
 
 

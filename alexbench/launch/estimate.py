@@ -28,7 +28,7 @@ from alexbench.training.train import start, train_step, warm_up
 
 PROBE_IMAGES = 32
 PROBE_STEPS = 3
-PROBE_SECONDS = 1.0  # of all probes of a plan
+PROBE_SECONDS = 1.0  # of all probes of a plan but the first, which starts libraries
 Found = dict[Run, RunRecord | None]
 EVALUATION_COST = 1 / 3  # of training on the same image: the forward pass alone
 
@@ -99,10 +99,11 @@ def estimate(
 ) -> dict[str, Estimate]:
     """The cost of a run of each variant: from its records, else from a short probe.
 
-    After ``probe_seconds`` no further variant is probed; its seconds follow from its FLOPs.
+    After ``probe_seconds`` from the first probe's end no further variant is probed; its seconds
+    follow from its FLOPs.
     """
     costs = {variant: cost for variant in ablation.variants if (cost := seen(variant, records))}
-    began, rates = time.perf_counter(), list[float]()
+    began, rates = math.inf, list[float]()
     for variant, config in ablation.variants.items():
         if variant in costs:
             continue
@@ -115,6 +116,7 @@ def estimate(
         else:
             costs[variant] = probe(config, sweep, size, images)
             rates.append(costs[variant].seconds / (size.flops * images))
+            began = min(began, time.perf_counter())
     return costs
 
 

@@ -136,10 +136,14 @@ def unequal_sizes(material: Material) -> Iterator[str]:
 
 
 def machines(material: Material) -> Iterator[str]:
-    """Timings of several processors, or uncommitted code."""
+    """Timings of several processors, GPUs that were slowed down, or uncommitted code."""
     environments = [run.environment for run in material.records]
     if any(environment["dirty"] for environment in environments):
         dirty = sum(bool(environment["dirty"]) for environment in environments)
         yield f"Uncommitted code: {dirty} of {len(environments)} records were made with changes."
     if len({environment["processor"] for environment in environments}) > 1:
         yield "Several processors: runs are paired for timings on one of them only."
+    slowed = [each["slowed_by"] for each in environments if each.get("slowed_by")]
+    if slowed:
+        causes = ", ".join(sorted({cause for each in slowed for cause in each}))
+        yield f"Slowed GPU: {len(slowed)} of {len(environments)} runs, by {causes}."

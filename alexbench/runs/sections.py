@@ -141,6 +141,11 @@ class Environment(TypedDict):
     cuda_graph: NotRequired[bool]
     cudnn_benchmark: NotRequired[bool]
     exchange: NotRequired[Text]  # gloo: several processes may have shared a GPU
+    # what the GPU did meanwhile; absent where NVIDIA's library does not tell it
+    clock_megahertz: NotRequired[Annotated[float, Field(gt=0, le=10**5)]]  # medians
+    power_watts: NotRequired[Annotated[float, Field(ge=0, le=10**5)]]
+    temperature_celsius: NotRequired[Annotated[float, Field(ge=-100, le=1000)]]
+    slowed_by: NotRequired[list[Text]]
 
 
 @dataclass(frozen=True)

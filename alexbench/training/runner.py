@@ -25,6 +25,7 @@ from alexbench.training.checkpoint import Checkpoints
 from alexbench.training.evaluate import Scores, evaluate
 from alexbench.training.memory import peak_memory_bytes
 from alexbench.training.predictions import check_pictured, predict
+from alexbench.training.telemetry import HERTZ_IN_A_RUN, Telemetry, add_readings, reader
 from alexbench.training.train import Outcome, ProgressCallback, train, warm_up
 
 PICTURED = 12  # test images
@@ -54,7 +55,9 @@ def perform(
     where = environment.describe(device, run.config.train, slot.jobs)
     if device.type == "cuda":  # no epoch pays for starting CUDA, Triton and cuDNN
         warm_up(run.config, len(data.classes), device, group)
-    outcome = train(run.config, data, run.seed, device, on_progress, checkpoints, group)
+    with Telemetry(reader(device), HERTZ_IN_A_RUN) as telemetry:
+        outcome = train(run.config, data, run.seed, device, on_progress, checkpoints, group)
+    add_readings(where, telemetry.readings)
     if group.rank:  # the first process writes
         return make_record(run, data, outcome, outcome.scores, device, where)
     still_here = functools.partial(on_progress, len(outcome.history), 0.0, outcome.history)

@@ -1,7 +1,9 @@
 """``alexbench bench`` on a handful of kernels, and the tables of its two sub-commands."""
 
+import gzip
 import json
 import sys
+from collections import Counter
 
 import pandas as pd
 import pytest
@@ -16,7 +18,7 @@ from alexbench.bench.shapes import NORMS, POOLS, Conv, WholeNet
 from alexbench.bench.steps import net_call
 from alexbench.bench.suite import run_suite
 from alexbench.errors import BadInput
-from benchmarks.throughput import main, summary
+from benchmarks.throughput import TRACED_STEPS, main, summary
 
 CPU = torch.device("cpu")
 
@@ -150,8 +152,13 @@ def test_throughput_trains_in_every_arm_of_a_cpu_and_says_which_it_skips(
     threads_as_before, tmp_path, monkeypatch, capsys
 ):
     few = ["--threads", "1", "--rounds", "1", "--steps", "1", "--csv", str(tmp_path / "arms.csv")]
+    few += ["--trace", str(tmp_path / "trace.json.gz")]
     monkeypatch.setattr(sys, "argv", ["throughput", *few])
     main()
+    traced = json.loads(gzip.decompress((tmp_path / "trace.json.gz").read_bytes()))
+    counts = Counter(event["name"] for event in traced["traceEvents"])
+    assert counts["alexbench"] == 1
+    assert counts["aten::convolution_backward"] == 3 * TRACED_STEPS  # of cifar4, each step
     arms = pd.read_csv(tmp_path / "arms.csv")
     assert list(arms["arm"]) == ["alexbench", "bare", "bare_no_lrn", "textbook"]
     assert (arms["images_per_second"] > 0).all()

@@ -9,6 +9,7 @@ from alexbench.bench.timing import (
     interleave,
     measure,
     noise,
+    rounds_of,
     spread,
     stall_cycles,
     until_quiet,
@@ -64,6 +65,16 @@ def test_samples_are_taken_until_they_are_quiet_or_the_time_is_over():
     batches = iter([loud, quiet, loud])
     assert len(until_quiet(lambda: next(batches))) == 1003
     assert until_quiet(lambda: list(loud), limit=0.0) == loud
+
+
+def test_rounds_go_on_until_every_call_is_quiet_or_the_time_is_over():
+    loud = iter([1.0, 2.0, 3.0] + [2.0] * 1000)
+    calls = {"quiet": lambda: 1.0, "loud": lambda: next(loud)}
+    samples = rounds_of(calls, rounds=3, limit=3600.0)
+    # the quartiles of four are 1.75 and 2.25, of five 2 and 2
+    assert samples == {"quiet": [1.0] * 5, "loud": [1.0, 2.0, 3.0, 2.0, 2.0]}
+    loud = iter([1.0, 2.0, 3.0])
+    assert rounds_of(calls, rounds=3) == {"quiet": [1.0] * 3, "loud": [1.0, 2.0, 3.0]}
 
 
 def test_a_gpu_is_held_up_for_twice_the_time_that_the_host_needs():

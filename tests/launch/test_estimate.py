@@ -17,6 +17,31 @@ def test_a_variant_that_no_time_is_left_to_probe_needs_the_memory_that_a_probe_f
     assert told["wide"].memory_bytes > told["narrow"].memory_bytes > 0
 
 
+SLOW_AT_FIRST = """
+import time
+
+import torch
+
+calls = []
+
+
+def start_and_relu(x):
+    calls.append(x)
+    if len(calls) == 1:
+        time.sleep(3.0)
+    return torch.relu(x)
+"""
+
+
+def test_what_starts_with_the_first_probe_takes_no_time_from_the_others(tmp_path):
+    (tmp_path / "parts.py").write_text(SLOW_AT_FIRST)
+    text = ABLATION.replace("config:", "config:\n  model.activation: ./parts.py:start_and_relu")
+    prepared = prepare(tmp_path, text)
+    told = estimate.estimate(prepared, prepared.ablation, [], probe_seconds=2.5)
+    narrow, wide = told["narrow"], told["wide"]
+    assert wide.seconds != pytest.approx(narrow.seconds * wide.flops / narrow.flops)  # was probed
+
+
 def test_an_image_that_is_only_evaluated_costs_a_third_of_one_that_is_trained_on(tmp_path):
     prepared = prepare(tmp_path, ABLATION.replace("train.epochs: 1", "train.epochs: 3"))
     images = estimate.images_of(prepared.ablation.variants["narrow"], prepared)

@@ -34,6 +34,10 @@ def changed(**changes: Any) -> list[Any]:
         (changed(environment=MACHINE | {"dirty": True}), "Uncommitted code: 6 of 12 records"),
         (changed(environment=MACHINE | {"processor": "other"}), "Several processors"),
         (
+            changed(environment=MACHINE | {"slowed_by": ["power cap"]}),
+            "Slowed GPU: 6 of 12 runs, by power cap.",
+        ),
+        (
             [*with_delta(-1.4), make("none", 6, (96.0, 96.0)), make("both", 6, (96.0, 30.0))],
             "Nets at chance: 1 of none did not learn",
         ),

@@ -10,10 +10,14 @@ from typing import Any
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from alexbench.config.schema import Config
+from alexbench.parallel.group import group, store_here, talk_at_home
+from alexbench.parallel.placed import ProcessGroup
 from alexbench.training import checkpoint
 from alexbench.training.checkpoint import Checkpoints, Stopped
+from alexbench.training.state import Running
 from alexbench.training.train import Outcome, start, train
 from tests.tiny import CPU, tiny_config, tiny_data
 
@@ -202,3 +206,18 @@ def test_a_checkpoint_of_another_run_is_not_taken(change, tmp_path):
     assert "not a whole checkpoint of this run" in heard[0]
     for ours, fresh in zip(state.net.parameters(), begin().net.parameters(), strict=True):
         assert torch.equal(ours, fresh)
+
+
+@pytest.mark.parametrize(("device", "batches"), [("cpu", 16), ("cuda", 256)])
+def test_processes_agree_now_and_then_and_on_cuda_at_fewer_batches(device, batches, tmp_path):
+    asked: list[int] = []
+    state = start(CONFIG, 4, 0, CPU)
+    with FakeTensorMode():  # has devices that this machine lacks
+        state.running = Running.on(torch.device(device))
+    talk_at_home()
+    with group(store_here(0), "words", 0, 1, CPU):  # the other process is this one, again
+        kept = checkpoints(tmp_path, group=ProcessGroup(rank=0, size=2))
+        kept.asked_to_stop = lambda: bool(asked.append(kept.calls))
+        for _ in range(2 * batches):
+            kept.keep(state)
+    assert asked == [batches, 2 * batches]

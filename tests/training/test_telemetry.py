@@ -4,11 +4,13 @@ import time
 
 import torch
 
-from alexbench.bench.telemetry import Reading, Telemetry, judge, reader
+from alexbench.runs import record
+from alexbench.training.telemetry import Reading, Telemetry, add_readings, judge, reader
+from tests import records
 
 
-def reading(megahertz: int, reasons: int = 0) -> Reading:
-    return Reading(0.0, megahertz, 300.0, 60, reasons)
+def reading(megahertz: int, reasons: int = 0, watts: float = 300.0) -> Reading:
+    return Reading(0.0, megahertz, watts, 60, reasons)
 
 
 def test_a_steady_clock_is_said_to_be_steady_and_another_one_with_its_range():
@@ -40,6 +42,23 @@ def test_readings_come_while_the_block_runs_and_one_that_fails_is_left_out():
     assert found >= 3
     time.sleep(0.02)
     assert len(telemetry.readings) == found
+
+
+def test_a_record_keeps_the_medians_and_the_causes_of_a_slower_clock(tmp_path):
+    environment = {**records.MACHINE, "device": "NVIDIA H100"}
+    add_readings(environment, [])
+    assert environment.keys() == records.MACHINE.keys()
+    add_readings(environment, [reading(1980, 0x1, 70.0), reading(1755, 0x4), reading(1740)])
+    told = {key: environment[key] for key in environment.keys() - records.MACHINE.keys()}
+    assert told == {
+        "clock_megahertz": 1755,
+        "power_watts": 300.0,
+        "temperature_celsius": 60,
+        "slowed_by": ["power cap"],
+    }
+    written = records.whole(records.make(environment=environment))
+    record.write(written, tmp_path / "run.json")
+    assert record.read(tmp_path / "run.json").environment == environment
 
 
 def test_a_cpu_has_no_reader_nor_a_machine_without_nvidias_library():

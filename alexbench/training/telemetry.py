@@ -9,12 +9,16 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import median
 from types import TracebackType
 
 import numpy as np
 import torch
 
+from alexbench.runs.record import Environment
+
 HERTZ = 10.0
+HERTZ_IN_A_RUN = 1.0
 STEADY = 0.03  # a clock that varies by less, as a share of its median, is steady
 # bits of nvmlClocksThrottleReasons that mean: slower than the clock that was asked for
 SLOWED = {
@@ -103,13 +107,28 @@ def judge(readings: Sequence[Reading]) -> str:
     if not readings:
         return "not read"
     clocks = np.array([reading.megahertz for reading in readings])
-    median = float(np.median(clocks))
-    spread = float(clocks.max() - clocks.min()) / median
-    steady = f"steady at {median:.0f} MHz"
+    middle = float(np.median(clocks))
+    spread = float(clocks.max() - clocks.min()) / middle
+    steady = f"steady at {middle:.0f} MHz"
     words = [steady if spread < STEADY else f"from {clocks.min()} to {clocks.max()} MHz"]
+    if causes := slowed_by(readings):
+        words.append(f"slowed by {', '.join(causes)}")
+    return "; ".join(words)
+
+
+def slowed_by(readings: Sequence[Reading]) -> list[str]:
+    """The causes, in words, that slowed the GPU at any of the readings."""
     slowed = 0
     for reading in readings:
         slowed |= reading.reasons
-    if causes := [cause for bit, cause in SLOWED.items() if slowed & bit]:
-        words.append(f"slowed by {', '.join(causes)}")
-    return "; ".join(words)
+    return [cause for bit, cause in SLOWED.items() if slowed & bit]
+
+
+def add_readings(environment: Environment, readings: Sequence[Reading]) -> None:
+    """Add to a record's environment what the GPU did while the run was trained; medians."""
+    if not readings:
+        return
+    environment["clock_megahertz"] = median(reading.megahertz for reading in readings)
+    environment["power_watts"] = round(median(reading.watts for reading in readings), 1)
+    environment["temperature_celsius"] = median(reading.celsius for reading in readings)
+    environment["slowed_by"] = slowed_by(readings)
