@@ -46,9 +46,9 @@ class Ablation:
         return self.finding.strip() if self.finding and folder == self.profile else None
 
     def most_seeds(self, variant: str) -> int | None:
-        """The limit that ``other_seeds`` sets to a variant that embodies no claim, or None."""
-        claimed = {use.variant for uses in self.claims.values() for use in uses}
-        claimed |= {str(use.baseline) for uses in self.claims.values() for use in uses}
+        """The limit that ``other_seeds`` sets to a variant that has part in no claim, or None."""
+        uses = [use for uses in self.claims.values() for use in uses]
+        claimed = {name for use in uses for name in (use.variant, use.baseline, use.control)}
         return None if variant in claimed or variant == self.baseline else self.other_seeds
 
     def seeds_of(self, variant: str) -> int:

@@ -106,7 +106,7 @@ class ProfilePart(Section):
     )
     other_seeds: Seeds | None = Field(
         default=None,
-        description="Largest number of seeds of variants that no claim is about.",
+        description="Largest number of seeds of variants that have part in no claim.",
     )
     config: Overrides = Field(
         default={},
