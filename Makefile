@@ -46,7 +46,7 @@ docs: $(INSTALLED)  ## the generated parts of README and docs/ again, and the pa
 results: $(INSTALLED)  ## tables and figures of results/ again, from the committed records
 	$(BIN)/python -m alexbench report
 
-lease: $(INSTALLED)  ## what travels to a borrowed GPU, in .lease/, and the command to run there
+lease: $(INSTALLED)  ## what travels to a borrowed GPU, in .lease/, and the commands to run there
 	rm -rf .lease && mkdir .lease
 	test ! -f $(IMAGES) || cp $(IMAGES) .lease/
 	$(BIN)/python -m pip install --quiet --target .lease/wheels --no-compile --no-deps --python-version 3.12 \
@@ -54,7 +54,7 @@ lease: $(INSTALLED)  ## what travels to a borrowed GPU, in .lease/, and the comm
 	@bytes=$$(($$(du -sb .lease | cut -f1) + $$(git ls-files -z | xargs -0 cat | wc -c))); \
 	echo "$$((bytes >> 20)) MiB travel: the tree, and .lease"; test $$((bytes >> 20)) -lt $(LEASE_MIB)
 	@echo "PYTHONPATH=\$$PWD:\$$PWD/.lease/wheels ALEXBENCH_COMMIT=$$(git rev-parse HEAD)" \
-		"python benchmarks/lease.py \$$OUT"
+		"python benchmarks/lease.py \$$OUT    # and once more with --portion 2"
 
 # torch and torchvision are a pair: installed together they import together.
 $(INSTALLED): pyproject.toml

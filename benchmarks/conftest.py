@@ -1,5 +1,6 @@
 """How the benchmarks run: which device, which arms, and what is written beside each time."""
 
+import functools
 import time
 from dataclasses import asdict
 
@@ -33,14 +34,14 @@ from alexbench.training.telemetry import Telemetry, judge, reader
 
 CLOCK = Clock()
 SHAPES = {"conv": CONVS, "norm": NORMS, "pool": POOLS, "step": STEPS, "net": NETS}
-# whole nets first, searches of cuDNN last: where the time ends, what is worth most is there
-WORTH = ("net", "step", "norm", "conv", "pool")
+# searches of cuDNN last: where the time ends, what is worth most is there
+WORTH = ("norm", "step", "net", "conv", "pool")
 
 
 def pytest_addoption(parser):
     parser.addoption("--device", default="auto", help="auto, cpu, cuda or cuda:<index>")
     parser.addoption("--rounds", type=int, default=10, help="samples of each row")
-    parser.addoption("--seconds", type=float, default=None, help="then the rest is left out")
+    parser.addoption("--until", type=float, help="seconds since 1970; then the rest is left out")
     parser.addoption("--threads", type=int, default=None, help="CPU threads; default: torch's own")
 
 
@@ -90,13 +91,9 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_runtest_setup(item):
-    limit, session = item.config.getoption("seconds"), item.session
-    if limit is not None and time.monotonic() - session.began > limit:
+    until = item.config.getoption("until")
+    if until is not None and time.time() > until:
         pytest.skip("no time is left")
-
-
-def pytest_collection_finish(session):
-    session.began = time.monotonic()
 
 
 def pytest_benchmark_update_machine_info(config, machine_info):
@@ -171,13 +168,12 @@ def record(benchmark, device, peaks_of, request):
     def record(make, arm, work, size):
         peaks = peaks_of(arm)
         with settings(arm, device):
+            made = functools.cache(make)  # once, for its memory and for its times
+            memory = peak_memory_bytes(made, device)
             before = clocks(device)
-            call = make()
             with Telemetry(reader(device)) as telemetry:
-                samples = measure(call, device, request.config.getoption("rounds"))
+                samples = measure(made(), device, request.config.getoption("rounds"))
             after = clocks(device)
-            del call
-            memory = peak_memory_bytes(make, device)
         CLOCK.load(samples)
         benchmark.pedantic(CLOCK.advance, setup=CLOCK.rewind, rounds=len(samples))
         benchmark.extra_info.update(

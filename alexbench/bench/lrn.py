@@ -1,5 +1,7 @@
 """``alexbench bench lrn``: every implementation against torch's and against a copy, interleaved."""
 
+from collections.abc import Iterator
+
 import pandas as pd
 import torch
 
@@ -35,18 +37,19 @@ PASSES = 5  # over memory: forward reads x, writes y; backward reads x and g, wr
 COPY_BYTES = 64 << 20
 
 
-def lrn_table(
+def lrn_tables(
     device: str = "auto",
     threads: int | None = None,
     rounds: int = 15,
     memory_format: str = "channels_last",
     compiled: bool = False,
-) -> pd.DataFrame:
-    """A row a shape and implementation: forward + backward, in rounds that call each once.
+) -> Iterator[pd.DataFrame]:
+    """A table a shape, a row an implementation: forward + backward, in rounds that call each once.
 
     speedup: median over the rounds of torch's time over this one's. share_of_copy_limit: of the
     time in which a copy of 64 MiB, timed in the same rounds, would move the bytes of the five
-    passes. compiled: torch.compile as well, up to a minute a shape to start.
+    passes. compiled: torch.compile as well, up to a minute a shape to start. ``banded`` is left out
+    on CUDA: thousands of kernels a call, so that the host's time would be measured.
     """
     keep_memory()
     chosen = torch.device(devices(device)[0])
@@ -54,10 +57,10 @@ def lrn_table(
     if chosen.type == "cpu":
         torch.set_num_threads(threads or cores())
     here = [name for name in IMPLEMENTATIONS if not why_not(name, chosen)]
-    names = [name for name in here if compiled or name != "compiled"]
-    shapes = SHAPES[chosen.type]
-    tables = [compare(*each, names, chosen, rounds, memory_format) for each in shapes]
-    return pd.concat(tables, ignore_index=True)
+    wanted = {"compiled": compiled, "banded": chosen.type != "cuda"}
+    names = [name for name in here if wanted.get(name, True)]
+    for each in SHAPES[chosen.type]:
+        yield compare(*each, names, chosen, rounds, memory_format)
 
 
 def compare(

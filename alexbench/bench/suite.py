@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from alexbench.bench.machine import machine_name
@@ -26,9 +27,10 @@ def run_suite(
 
     threads: of the CPU; None: all cores. select: only the benchmarks whose ids match, as for
     ``pytest -k``. seconds: none is begun later; None: all are measured. Returns the paths
-    written, in results/benchmarks/. Raises BadInput and RunFailed.
+    written, in results/benchmarks/. Raises BadInput, and RunFailed where a benchmark failed, after
+    what the others measured was written.
     """
-    folder = shipped_folder("benchmarks")
+    began, folder = time.time(), shipped_folder("benchmarks")
     if not (folder / "conftest.py").is_file():
         raise BadInput("the benchmarks are not installed: run alexbench bench from a checkout")
     (device, *_) = devices(device)
@@ -44,22 +46,25 @@ def run_suite(
         unfinished = Path(scratch, "measured.json")
         options: dict[str, str | float] = {"device": device, "threads": threads, "rounds": rounds}
         if seconds is not None:
-            options["seconds"] = seconds
-        measure(folder, unfinished, options, select)
+            options["until"] = began + seconds
+        whole = measure(folder, unfinished, options, select)
         machine = json.loads(unfinished.read_text())["machine_info"]["alexbench"]
         measured = unfinished.replace(target / f"{machine_name(machine)}.json")
-    return [measured, *kernel_table.write(measured)]
+    written = [measured, *kernel_table.write(measured)]
+    if not whole:
+        raise RunFailed(f"a benchmark failed, see above; the others are in {written[1]}")
+    return written
 
 
 def measure(
     folder: Path, unfinished: Path, options: dict[str, str | float], select: str | None
-) -> None:
-    """Run the benchmarks in ``folder`` with its options. Raises as above."""
+) -> bool:
+    """Run the benchmarks in ``folder`` with its options; whether none failed. Raises as above."""
     command = [
         *(sys.executable, "-m", "pytest", str(folder), f"--rootdir={folder}", "-q", "--no-header"),
         *("-o", "addopts=", "-o", "python_files=bench_*.py", "-p", "no:cacheprovider"),
         *("-k", select or "", *(f"--{name}={value}" for name, value in options.items())),
-        *("-W", "ignore::pytest_benchmark.logger.PytestBenchmarkWarning"),
+        *("-W", "default", "-W", "ignore::pytest_benchmark.logger.PytestBenchmarkWarning"),
         *("--benchmark-quiet", f"--benchmark-json={unfinished}"),
     ]
     environment = {
@@ -75,5 +80,6 @@ def measure(
         raise BadInput(f"--select {select}: matches no benchmark in {folder}")
     if done.returncode == 4:
         raise BadInput(f"--select {select}: pytest does not understand it, see above")
-    if done.returncode != 0:
-        raise RunFailed("a benchmark failed, see above; the table was not written")
+    if not unfinished.exists() or not unfinished.stat().st_size:
+        raise RunFailed("all benchmarks failed, see above; there is no table")
+    return done.returncode == 0

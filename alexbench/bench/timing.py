@@ -16,6 +16,7 @@ FLUSH_BYTES = 256 << 20  # more than the L2 cache of any GPU so far
 # on CUDA
 WARM_SECONDS = 0.5
 QUIET = 0.005  # noise that is low enough
+LEAST_SAMPLES = 25  # before noise is believed: few short ones can be equal by chance
 LONGEST_SECONDS = 2.0  # of sampling one call
 STALLED_TIMES, HIGHEST_HERTZ = 2.0, 2e9
 MEDIAN_ERROR = 1.2533 / 1.349  # of a normal sample: standard error of the median, and IQR, over sd
@@ -64,15 +65,25 @@ def noise(samples: Sequence[float]) -> float:
 
 
 def until_quiet(sample: Callable[[], list[float]], limit: float = LONGEST_SECONDS) -> list[float]:
-    """Samples, batch after batch, until their noise is below QUIET or the time is over."""
+    """Samples, batch after batch, until they are quiet or the time is over."""
     began, samples = time.perf_counter(), sample()
-    while noise(samples) > QUIET and time.perf_counter() - began < limit:
+    while not is_quiet(samples) and time.perf_counter() - began < limit:
         samples += sample()
     return samples
 
 
+def is_quiet(samples: Sequence[float]) -> bool:
+    """Whether there are enough samples and their noise is below QUIET."""
+    return len(samples) >= LEAST_SAMPLES and noise(samples) <= QUIET
+
+
 def warm(call: Call, device: torch.device) -> float:
-    """Call for WARM_SECONDS, until clocks and caches have settled; the host's seconds of a call."""
+    """Call for WARM_SECONDS, until clocks and caches have settled; the host's seconds of a call.
+
+    Before that once, as the first call may compile a kernel or look for an algorithm.
+    """
+    call()
+    torch.cuda.synchronize(device)
     own: list[float] = []
     began = time.perf_counter()
     while time.perf_counter() - began < WARM_SECONDS or len(own) < 3:
@@ -136,7 +147,7 @@ def rounds_of(
     samples: dict[str, list[float]] = {name: [] for name in timed}
     began, number = time.perf_counter(), 0
     while number < rounds or (
-        time.perf_counter() - began < limit and max(map(noise, samples.values())) > QUIET
+        time.perf_counter() - began < limit and not all(map(is_quiet, samples.values()))
     ):
         for name in list(timed)[:: 1 if number % 2 == 0 else -1]:
             samples[name].append(timed[name]())

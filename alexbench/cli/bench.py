@@ -35,7 +35,7 @@ def suite(
         str | None, typer.Option(help="Measure only benchmarks that match, as for pytest -k.")
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(min=1, help="Begin none later; whole nets come first.")
+        float | None, typer.Option(min=1, help="Begin none later; LRN, steps and nets come first.")
     ] = None,
 ) -> None:
     """Measure every shape and arm of benchmarks/; writes a table and a roofline figure."""
@@ -64,10 +64,10 @@ def lrn(
     ] = False,
 ) -> None:
     """Measure every implementation of LRN beside torch's own and beside a copy of the images."""
-    from alexbench.bench.lrn import lrn_table
+    from alexbench.bench.lrn import lrn_tables
 
-    table = lrn_table(device, threads, rounds, memory_format, compiled)
-    print_rows(table, "Local response normalization, forward + backward")
+    for table in lrn_tables(device, threads, rounds, memory_format, compiled):
+        print_rows(table, "Local response normalization, forward + backward")
 
 
 def gate(
@@ -76,6 +76,9 @@ def gate(
     ],
     device: Device = "auto",
     rounds: Rounds = 40,
+    cases: Annotated[
+        str | None, typer.Option(help="Compare only these cases, with commas; default: all.")
+    ] = None,
     allow_dirty: Annotated[
         bool, typer.Option(help="Accept uncommitted changes in this tree.")
     ] = False,
@@ -85,9 +88,11 @@ def gate(
     as_json: AsJson = False,
 ) -> None:
     """Compare this tree's throughput with a git revision's. Exit status 1 for a regression."""
+    from alexbench.bench.gate.gate import CASES
     from alexbench.bench.gate.gate import gate as compare
 
-    report = compare(base, device, rounds, allow_dirty=allow_dirty, allow_missing=allow_missing)
+    chosen = CASES if cases is None else tuple(cases.split(","))
+    report = compare(base, device, rounds, chosen, allow_dirty, allow_missing)
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):  # of the job, in GitHub's workflows
         with Path(summary).open("a", encoding="utf-8") as file:
             file.write(gate_markdown(report.timings, report.counters, base, report.lines()))

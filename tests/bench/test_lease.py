@@ -41,19 +41,23 @@ def test_a_phase_ends_by_its_deadline_with_all_its_processes(tmp_path):
     assert perform(Phase("late", 500, (python(code),)), tmp_path / "log", 0.5).status == "deadline"
 
 
-def test_a_failed_command_ends_its_phase_with_its_status_and_the_log_has_its_words(tmp_path):
-    commands = (python("print('first')"), python("import sys; sys.exit('broken')"), python("1"))
+def test_a_failed_command_fails_its_phase_and_stops_no_other_and_the_log_has_its_words(tmp_path):
+    commands = (python("print('first')"), python("import sys; sys.exit('broken')"))
+    commands += (python("print('third')"), python("import sys; sys.exit(3)"))
     outcome = perform(Phase("bad", 60, commands), tmp_path / "log", left=500)
     assert (outcome.status, outcome.why[:13]) == ("failed", "exit status 1")
     log = (tmp_path / "log").read_text()
-    assert "first" in log
-    assert "broken" in log
+    for word in ("first", "broken", "third"):
+        assert f"\n{word}\n" in log
     assert perform(Phase("good", 60, commands[:1]), tmp_path / "log", 500).status == "done"
 
 
 def test_the_phases_take_ten_minutes_at_most_and_every_command_is_one_of_ours(tmp_path):
     planned = phases(tmp_path, tmp_path, "images")
-    assert sum(phase.seconds for phase in planned if phase.needs_gpu) <= 570
+    for portion in (1, 2):
+        taken = [phase.seconds for phase in chosen(planned, [], portion) if phase.needs_gpu]
+        assert 500 < sum(taken) <= TOTAL_SECONDS
+    assert len(chosen(planned, [], 1)) + len(chosen(planned, [], 2)) == len(planned)
     for command in (command for phase in planned for command in phase.commands):
         assert command[:2] == (sys.executable, "-m")
         assert (TREE / command[2].replace(".", "/")).exists() or command[2] in (
@@ -64,10 +68,9 @@ def test_the_phases_take_ten_minutes_at_most_and_every_command_is_one_of_ours(tm
 
 def test_some_phases_alone_share_all_the_time_in_proportion(tmp_path):
     planned = phases(tmp_path, tmp_path, None)
-    assert chosen(planned, []) == planned
-    bench, runs = chosen(planned, ["runs", "bench"])
-    assert (bench.name, runs.name) == ("bench", "runs")  # in the order of their worth
-    assert (bench.seconds, runs.seconds) == (TOTAL_SECONDS * 100 / 250, TOTAL_SECONDS * 150 / 250)
+    runs, bench = chosen(planned, ["bench", "runs"])
+    assert (runs.name, bench.name) == ("runs", "bench")  # in the order of their worth
+    assert (runs.seconds, bench.seconds) == (TOTAL_SECONDS * 200 / 550, TOTAL_SECONDS * 350 / 550)
     with pytest.raises(SystemExit, match=r"^--only sleep: has to be of \['smoke', "):
         chosen(planned, ["sleep"])
 
@@ -75,7 +78,7 @@ def test_some_phases_alone_share_all_the_time_in_proportion(tmp_path):
 def test_a_command_hears_how_many_seconds_are_left_to_it(tmp_path):
     said = python("import sys; print('left', sys.argv[1])")
     perform(Phase("limited", 100, ((*said, LIMIT),)), tmp_path / "log", left=60)
-    assert "\nleft 45\n" in (tmp_path / "log").read_text()  # and 15 s to write
+    assert "\nleft 20\n" in (tmp_path / "log").read_text()  # and 40 s to end and to write
 
 
 def test_every_test_that_needs_a_gpu_is_where_the_lease_looks():
@@ -140,7 +143,7 @@ def test_without_a_gpu_and_without_installation_it_runs_through_and_says_what_it
     states = {phase["name"]: phase["status"] for phase in ended["phases"]}
     assert states.pop("smoke") == "done", (out / "log.txt").read_text()
     assert set(states.values()) == {"skipped"}
-    assert len(states) >= 7
+    assert states.keys() == {"tests", "lrn", "lrn_nchw", "throughput", "plan", "runs"}
     for name in states:
         assert f"{name}: skipped needs a GPU, and there is none here" in done.stdout
     assert len(list(out.iterdir())) <= MOST_FILES

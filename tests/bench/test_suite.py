@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 import sys
 from collections import Counter
 
@@ -16,8 +17,10 @@ from alexbench.bench.machine import machine_name
 from alexbench.bench.peaks import measure_peaks
 from alexbench.bench.shapes import NORMS, POOLS, Conv, WholeNet
 from alexbench.bench.steps import net_call
-from alexbench.bench.suite import run_suite
-from alexbench.errors import BadInput
+from alexbench.bench.suite import measure, run_suite
+from alexbench.config.paths import shipped_folder
+from alexbench.errors import BadInput, RunFailed
+from alexbench.report import kernel_table
 from benchmarks.throughput import TRACED_STEPS, main, summary
 
 CPU = torch.device("cpu")
@@ -46,6 +49,33 @@ def test_a_selection_is_run_and_written(tmp_path, capfd):
     assert len(list((tmp_path / "benchmarks").iterdir())) == 4
 
 
+BAD = """
+import warnings
+
+
+def test_broken(pool, arm, time_layer):
+    raise MemoryError
+
+
+def test_pool(pool, arm, time_layer):
+    warnings.warn("a library says something", UserWarning)
+    time_layer(pool, arm)
+"""
+
+
+def test_a_benchmark_that_fails_costs_no_other_and_one_that_warns_is_measured(tmp_path, capfd):
+    folder = shutil.copytree(shipped_folder("benchmarks"), tmp_path / "benchmarks")
+    (folder / "bench_bad.py").write_text(BAD)
+    options = {"device": "cpu", "threads": 1, "rounds": 5}
+    measured, select = tmp_path / "measured.json", "cifar4_pool2 and forward and nchw"
+    assert not measure(folder, measured, options, select)
+    rows = json.loads(measured.read_text())["benchmarks"]
+    assert sorted(row["name"].partition("[")[0] for row in rows) == ["test_pool"] * 2
+    assert len(kernel_table.write(measured)) == 3
+    with pytest.raises(RunFailed, match=r"^all benchmarks failed, see above; there is no table$"):
+        measure(folder, tmp_path / "none.json", options, f"broken and {select}")
+
+
 def test_whole_nets_run_forward_and_both_ways_in_both_formats():
     small = WholeNet("small", (("name", "alexnet"), ("width", 0.1)), cpu_batch=1)
     assert {arm.direction for arm in net_arms(CPU)} == {"forward", "both"}
@@ -61,7 +91,7 @@ def test_whole_nets_run_forward_and_both_ways_in_both_formats():
 
 
 @pytest.mark.slow
-def test_past_its_time_no_benchmark_is_begun_and_whole_nets_come_first(tmp_path, capfd):
+def test_past_its_time_no_benchmark_is_begun_and_pools_come_last(tmp_path, capfd):
     select = "cifar4_pool or (net and alexnet and forward and nchw)"
     paths = run_suite("cpu", str(tmp_path), threads=1, rounds=40, select=select, seconds=1)
     assert set(pd.read_csv(paths[1])["kind"]) == {"net"}  # forty calls of a net take longer

@@ -71,8 +71,10 @@ def test_rounds_go_on_until_every_call_is_quiet_or_the_time_is_over():
     loud = iter([1.0, 2.0, 3.0] + [2.0] * 1000)
     calls = {"quiet": lambda: 1.0, "loud": lambda: next(loud)}
     samples = rounds_of(calls, rounds=3, limit=3600.0)
-    # the quartiles of four are 1.75 and 2.25, of five 2 and 2
-    assert samples == {"quiet": [1.0] * 5, "loud": [1.0, 2.0, 3.0, 2.0, 2.0]}
+    assert samples == {"quiet": [1.0] * 25, "loud": [1.0, 2.0, 3.0] + [2.0] * 22}
+    loud = iter([1.0, 3.0] * 20 + [2.0] * 1000)
+    # the quartiles of 20 times 1, 20 times 3 and n times 2 are 2 from n = 41 on
+    assert len(rounds_of(calls, rounds=3, limit=3600.0)["quiet"]) == 81
     loud = iter([1.0, 2.0, 3.0])
     assert rounds_of(calls, rounds=3) == {"quiet": [1.0] * 3, "loud": [1.0, 2.0, 3.0]}
 

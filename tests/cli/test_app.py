@@ -143,6 +143,7 @@ def test_a_folder_without_a_report_is_named_after_the_reports_of_the_others(tmp_
         (("run", "lrn", "--address", "auto"), "--address is for --launcher ray"),
         (("run", "lrn", "--jobs", "many"), "--jobs many: allowed are auto and whole numbers"),
         (("bench", "--threads", "1", "lrn"), "--threads goes behind lrn"),
+        (("gate", "--base", "HEAD", "--cases", "lrn_auto,x"), "--cases x: not one of lrn_auto, "),
         (("data", "cache"), "data cache: needs --data-root"),
         (("show",), "show: needs an ablation, or --schema"),
         (("show", "lrn", "--variant", "bth"), "did you mean 'both'?"),

@@ -17,7 +17,7 @@ from alexbench.bench.gate.processes import CLOCKS, GateWorker, run_rounds, serve
 from alexbench.bench.gate.revisions import check_clean, is_tree, revision_tree
 from alexbench.bench.gate.verdict import FLOORS, Rounds, Verdict, judge
 from alexbench.config.paths import PACKAGE
-from alexbench.errors import BadInput, RunFailed
+from alexbench.errors import BadInput, RunFailed, shown
 from alexbench.launch.slots import devices
 
 CASES = (
@@ -90,7 +90,7 @@ def gate(
     allow_missing: a case that the base cannot run is no failure.
     """
     if unknown := [case for case in cases if case not in CASES]:
-        raise BadInput(f"gate: no case {unknown[0]!r}; there are {', '.join(CASES)}")
+        raise BadInput(f"--cases {shown(unknown[0])}: not one of {', '.join(CASES)}")
     if rounds < 5:
         raise BadInput(f"--rounds {rounds}: needs 5 or more")
     head = repository or PACKAGE.parent

@@ -209,6 +209,7 @@ def serve(pipe: Connection, device: torch.device, cases: list[str], counting: bo
     """The life of a fork: make the cases, say what they count, then time calls."""
     if device.type == "cuda":
         torch.cuda.set_device(device)  # for events and for Triton
+        torch.backends.cudnn.allow_tf32 = False  # as in a run, where ieee is the default
     calls: dict[str, Call] = {}
     counted: dict[str, dict[str, int]] = {}
     broken: dict[str, str] = {}

@@ -119,7 +119,7 @@ def test_a_case_that_the_head_cannot_run_and_one_that_there_is_not_are_named(rep
     path.write_text(path.read_text().replace("def evaluate(", "def examine("))
     with pytest.raises(RunFailed, match=r"^gate: the head cannot run evaluation: ImportError: "):
         gate("HEAD", "cpu", 5, ["evaluation"], allow_dirty=True, repository=repository)
-    with pytest.raises(BadInput, match=r"^gate: no case 'nothing'; there are lrn_auto, "):
+    with pytest.raises(BadInput, match=r"^--cases nothing: not one of lrn_auto, "):
         gate("HEAD", "cpu", 5, ["nothing"], allow_dirty=True, repository=repository)
 
 
