@@ -35,6 +35,8 @@ class Ablation:
     tune_seeds: int
     tuned: dict[str, Overrides]  # variant -> what tuning chose for it earlier
     tune_neighbours: int = 0  # measured rates on either side of the tuned one
+    # variant -> how many rates more are measured below and above, to bracket its best one
+    beyond: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     finding: str | None = None  # two sentences on this profile's records
     labels: Mapping[str, str] = field(default_factory=dict)
     about: Mapping[str, str] = field(default_factory=dict)

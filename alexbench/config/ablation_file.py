@@ -131,8 +131,8 @@ class ProfilePart(Section):
     tune_neighbours: Annotated[int, Field(ge=0, le=3)] | None = Field(
         default=None,
         description=(
-            "Number of measured rates on either side of the tuned one, sqrt(2) apart; 0: the "
-            "variants are compared at one rate."
+            "Number of measured rates on either side of the tuned one, sqrt(2) apart, with up to "
+            "2 more while the best is at the edge; 0: the variants are compared at one rate."
         ),
     )
 

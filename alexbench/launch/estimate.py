@@ -21,7 +21,7 @@ from alexbench.runs.ensembles import trainings
 from alexbench.runs.record import RunRecord
 from alexbench.runs.run import Run
 from alexbench.runs.store import Standing
-from alexbench.runs.tuning import tune
+from alexbench.runs.tuning import tune, widened
 from alexbench.training import environment, numerics
 from alexbench.training.memory import gpu_bytes, peak_memory_bytes, step_bytes
 from alexbench.training.train import start, train_step, warm_up
@@ -58,7 +58,10 @@ def settled(sweep: Sweep) -> tuple[Ablation, int]:
         chosen = tune(sweep.ablation, sweep.identity, sweep.store, execute, lambda _: None)
     except ToTune as pending:
         return with_tuned(sweep.ablation, sweep.ablation.tuned), int(pending.args[0])
-    return with_tuned(sweep.ablation, chosen), 0
+    ablation = with_tuned(sweep.ablation, chosen)
+    while (wider := widened(ablation, sweep.identity, sweep.store)) != ablation:
+        ablation = wider
+    return ablation, 0
 
 
 def done_and_not(sweep: Sweep, ablation: Ablation) -> Found:

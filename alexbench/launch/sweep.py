@@ -36,7 +36,7 @@ from alexbench.runs.ensembles import averages, make, trainings
 from alexbench.runs.lock import lock
 from alexbench.runs.run import Run, measured_runs
 from alexbench.runs.store import Failure, RunStore
-from alexbench.runs.tuning import tune
+from alexbench.runs.tuning import tune, widened
 
 if TYPE_CHECKING:
     from alexbench.report.result import Result
@@ -178,6 +178,9 @@ def carry_out(sweep: Sweep) -> "Result":
         ablation = with_tuned(sweep.ablation, tuned)
         runs = trainings(ablation, sweep.identity, sweep.store)
         failures = train_missing(sweep, perform, runs)
+        while (wider := widened(ablation, sweep.identity, sweep.store)) != ablation:
+            ablation, runs = wider, trainings(wider, sweep.identity, sweep.store)
+            failures = train_missing(sweep, perform, runs)
     if failures and len(failures) == len(runs):
         raise RunFailed(failures_line(failures, runs))
     with lock(sweep.folder.parent.parent / ".report.lock", wait=True):  # one command at a time

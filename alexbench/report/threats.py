@@ -18,6 +18,7 @@ def threats(material: Material) -> list[str]:
     return [
         *other_data(material),
         *one_rate(material),
+        *rate_at_the_edge(material),
         *few_tuning_seeds(material),
         *few_seeds(material),
         *missing_rates(material),
@@ -53,6 +54,21 @@ def one_rate(material: Material) -> Iterator[str]:
         f"One rate {arms}: the intervals do not know that the learning rate was chosen, "
         "so they are too narrow."
     )
+
+
+def rate_at_the_edge(material: Material) -> Iterator[str]:
+    """Arms whose best measured rate is the lowest or the highest: nothing shows the other side."""
+    at_edge = []
+    for name in material.ablation.variants:
+        arm = sorted(by_rate([run for run in material.records if run.variant == name]))
+        best = {run.config["train"]["lr"] for run in material.at_best if run.variant == name}
+        if len(arm) > 1 and best & {arm[0], arm[-1]}:
+            at_edge.append(f"{name} at train.lr {best.pop():.3g}")
+    if at_edge:
+        yield (
+            f"Best rate at the edge of those measured: {', '.join(at_edge)}; a rate beyond it may "
+            "be better."
+        )
 
 
 def few_tuning_seeds(material: Material) -> Iterator[str]:

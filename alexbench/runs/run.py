@@ -51,15 +51,19 @@ def measured_runs(ablation: Ablation, identity: Identity) -> list[Run]:
         for seed in range(ablation.seeds)
         for variant, config in ablation.variants.items()
         if seed < ablation.seeds_of(variant)
-        for at_rate in with_neighbours(config, ablation.tune_neighbours)
+        for at_rate in with_neighbours(
+            config, ablation.tune_neighbours, *ablation.beyond.get(variant, ())
+        )
     ]
 
 
-def with_neighbours(config: Config, count: int) -> list[Config]:
-    """The configuration at its learning rate and at so many on either side, sqrt(2) apart."""
-    rates = [
-        three_digits(config.train.lr * NEIGHBOUR_RATIO**step) for step in range(-count, count + 1)
-    ]
+def with_neighbours(config: Config, count: int, below: int = 0, above: int = 0) -> list[Config]:
+    """The configuration at its learning rate and at so many on either side, sqrt(2) apart.
+
+    below, above: how many more on that side.
+    """
+    steps = range(-count - below, count + above + 1)
+    rates = [three_digits(config.train.lr * NEIGHBOUR_RATIO**step) for step in steps]
     if not count:
         return [config]
     return [override(config, {"train.lr": rate}, "tune_neighbours") for rate in rates]

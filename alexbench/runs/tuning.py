@@ -3,16 +3,25 @@
 import math
 import statistics
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from alexbench.config.ablation import Ablation
 from alexbench.config.schema import Overrides
 from alexbench.runs import metric_values, record
 from alexbench.runs.metric_values import train_errors
-from alexbench.runs.run import NEIGHBOUR_RATIO, Identity, Run, three_digits, tuning_runs
+from alexbench.runs.run import (
+    NEIGHBOUR_RATIO,
+    Identity,
+    Run,
+    measured_runs,
+    three_digits,
+    tuning_runs,
+)
 from alexbench.runs.store import RunStore
 
 MOST_EXTENSIONS = 3
 MOST_REFINEMENTS = 3
+MOST_BEYOND = 2  # measured rates that an arm may have beyond the neighbours of its tuned one
 NEAR_ENOUGH = 1.05 * NEIGHBOUR_RATIO  # rates are rounded
 Execute = Callable[[Sequence[Run]], None]
 
@@ -62,6 +71,30 @@ def tune(
             if name in at_edge:
                 warn(f"{name}: {key} {value:g} is at the edge of what was tried: widen tune")
     return chosen
+
+
+def widened(ablation: Ablation, identity: Identity, store: RunStore) -> Ablation:
+    """The ablation with a rate more for each arm whose best measured one is at the edge.
+
+    The same one where no arm wants more, where all that do had MOST_BEYOND, or where a run is
+    missing. The best: as in tuning, but over the measured seeds.
+    """
+    runs = measured_runs(ablation, identity) if ablation.tune_neighbours else []
+    if not runs or len(store.known(runs)) < len(runs):
+        return ablation
+    beyond = dict(ablation.beyond)
+    for variant in ablation.variants:
+        at_rate: dict[float, list[Run]] = {}
+        for run in runs:
+            if run.variant == variant:
+                at_rate.setdefault(run.config.train.lr, []).append(run)
+        rates = sorted(at_rate)
+        best = choose(ablation, rates, [run for rate in rates for run in at_rate[rate]], store)
+        below, above = beyond.get(variant, (0, 0))
+        if below + above < MOST_BEYOND and best in (rates[0], rates[-1]):
+            lower = best == rates[0]
+            beyond[variant] = (below + lower, above + (not lower))
+    return replace(ablation, beyond=beyond)
 
 
 def choose(ablation: Ablation, grid: list[float], runs: list[Run], store: RunStore) -> float:

@@ -56,6 +56,7 @@ class Design(NamedTuple):
     noise: Callable[..., np.ndarray] = independent
     num_seeds: int = 6
     neighbours: int = 1  # on either side of the tuned rate; 0: at one rate
+    beyond: int = 0  # more rates an arm, while its best measured one is at the edge
     spacing: float = 0.5  # between rates, in factors of 2
 
 
@@ -63,19 +64,25 @@ def two_arms(rng: np.random.Generator, design: Design) -> list[dict[float, list[
     """Two arms equally good at their own best rates, as the suite measures them.
 
     Each arm's best rate lies anywhere between two rates of the grid. Tuning seeds choose the
-    centre among seven rates; the measured seeds train there and at its neighbours.
+    centre among seven rates; the measured seeds train there, at its neighbours, and beyond them
+    where the best measured rate is at the edge.
     """
-    grid = np.arange(-3, 4) * design.spacing
-    near = design.neighbours
+    near, more = design.neighbours, design.beyond
+    grid = np.arange(-3 - more, 4 + more) * design.spacing
     optimum = rng.uniform(-0.5, 0.5, (2, 1)) * design.spacing
-    tuning = design.curve(grid - optimum) + design.noise(rng, 2, 7, TUNING_SEEDS).mean(2)
-    centre = np.clip(tuning.argmin(1), near, 6 - near)
-    curves = design.curve(grid - optimum)[:, :, None]
-    errors = 20 + curves + design.noise(rng, 2, 7, design.num_seeds)
-    return [
-        {2 ** grid[i]: errors[arm, i].tolist() for i in range(middle - near, middle + near + 1)}
-        for arm, middle in enumerate(centre)
-    ]
+    curves = design.curve(grid - optimum)
+    tried = slice(more, more + 7)
+    tuning = curves[:, tried] + design.noise(rng, 2, 7, TUNING_SEEDS).mean(2)
+    centre = np.clip(tuning.argmin(1), near, 6 - near) + more
+    errors = 20 + curves[:, :, None] + design.noise(rng, 2, len(grid), design.num_seeds)
+    arms = []
+    for arm, middle in enumerate(centre):
+        low, high = middle - near, middle + near
+        for _ in range(more):
+            best = low + errors[arm, low : high + 1].mean(1).argmin()
+            low, high = low - (best == low), high + (best == high)
+        arms.append({2 ** grid[i]: errors[arm, i].tolist() for i in range(low, high + 1)})
+    return arms
 
 
 def significant(rng: np.random.Generator, design: Design, times: int) -> tuple[float, float]:
@@ -131,7 +138,7 @@ def rates_page(times: int) -> str:
         return *names, design.num_seeds, f"{100 * share:.1f}%", f"{width:.2f}"
 
     shapes = [(curve, noise) for curve in (symmetric, skewed) for noise in (independent, shared)]
-    own = [row(Design(*shape, seeds)) for shape in shapes for seeds in (4, 6, 12)]
+    own = [row(Design(*shape, seeds, beyond=2)) for shape in shapes for seeds in (4, 6, 12)]
     coarse = [row(Design(*shape, spacing=1.0)) for shape in shapes]
     one = [row(Design(*shape, neighbours=0, spacing=1.0)) for shape in shapes]
     head = ("curve", "noise", "seeds", "significant", "half-width (points)")
@@ -139,7 +146,8 @@ def rates_page(times: int) -> str:
 
 Written by verdicts.py; {times} comparisons a row, judged by `rates.compare`. 5% are meant.
 {TUNING_SEEDS} tuning seeds choose a rate for each arm; the measured seeds train there and at its
-neighbours. A run's standard deviation is {SD} points; a rate a factor 2 from the best costs
+neighbours. In the first table an arm whose best measured rate is at the edge gets one rate more,
+at most twice. A run's standard deviation is {SD} points; a rate a factor 2 from the best costs
 {CURVE} point. Skewed: beyond the best rate the error rises faster than below it.
 Shared noise: 40% of the variance is common to both arms of a seed, 30% to the rates of an arm.
 

@@ -7,6 +7,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from alexbench.runs.tuning import MOST_BEYOND
+
 PATH = Path(__file__).parents[2] / "docs" / "simulations" / "verdicts.py"
 
 
@@ -22,10 +24,12 @@ def simulate() -> ModuleType:
 
 @pytest.mark.parametrize("curve", ["symmetric", "skewed"])
 @pytest.mark.parametrize("noise", ["independent", "shared"])
+@pytest.mark.parametrize("beyond", [0, MOST_BEYOND])
 def test_arms_equal_at_their_own_best_rates_rarely_differ(
-    simulate: ModuleType, curve: str, noise: str
+    simulate: ModuleType, curve: str, noise: str, beyond: int
 ) -> None:
-    design = simulate.Design(getattr(simulate, curve), getattr(simulate, noise))
+    shape = getattr(simulate, curve), getattr(simulate, noise)
+    design = simulate.Design(*shape, beyond=beyond)
     share, _ = simulate.significant(np.random.default_rng(1), design, 500)
     assert 0.025 <= share <= 0.08  # 4 to 8% are meant; 500 comparisons have a deviation of 1%
 

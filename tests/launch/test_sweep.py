@@ -126,6 +126,28 @@ def test_tuning_uses_other_seeds_and_extends_a_grid_whose_best_is_at_its_edge(ab
         assert done.tuned["train.lr"] in grid
 
 
+def test_measured_rates_go_on_beyond_a_best_one_at_the_edge_and_a_plan_knows_them(
+    ablation, tmp_path
+):
+    tuned = "tuned: {narrow: {train.lr: 1e-6}, wide: {train.lr: 1e-6}}"
+    asked = "tune: {train.lr: [1e-6, 2e-6]}\ntune_neighbours: 1\n"
+    asked += f"profiles: {{laptop: {{{tuned}}}}}"
+    none = "tune: none\ntune_reason: it is only a test"
+    Path(ablation).write_text(ABLATION.replace(none, asked))
+    alexbench.run(ablation, seeds=2, results=str(tmp_path), jobs=1)
+    folder = tmp_path / "tiny" / "laptop"
+    trained = {record.read(path).run_id for path in (folder / "runs").glob("*.json")}
+    # such a rate teaches nothing, so that the lowest, at the edge, is as good as any
+    assert len(trained) == 2 * 2 * 5
+    options = sweep.SweepOptions(seeds=2, results=str(tmp_path), jobs=1)
+    prepared = sweep.prepare(ablation, options=options)
+    found = estimate.done_and_not(prepared, estimate.settled(prepared)[0])
+    assert {run.run_id for run in found} == trained
+    assert None not in found.values()
+    said = (folder / "report.md").read_text()
+    assert "Best rate at the edge of those measured: narrow at train.lr 3.54e-07, wide at" in said
+
+
 def test_what_is_set_by_hand_never_mixes_with_the_profiles_own_records(ablation, tmp_path):
     settings = ["train.lr=0.1"]
     alexbench.run(ablation, seeds=1, settings=settings, results=str(tmp_path), jobs=1)

@@ -78,6 +78,27 @@ def test_where_one_arm_alone_has_one_rate_it_is_named(tmp_path: Path) -> None:
     assert [line for line in said if line.startswith("One rate of none: the intervals")]
 
 
+def test_an_arm_whose_best_measured_rate_is_at_the_edge_is_named_with_it(tmp_path: Path) -> None:
+    ablation = replace(LRN, tune_neighbours=1)
+    records = [
+        whole(make(name, seed, (80.0, 30.0 + seed + worse), lr=lr))
+        for seed in range(2)
+        for name, lr, worse in [
+            ("none", 0.01, 1.0),
+            ("none", 0.02, 0.0),
+            ("none", 0.04, 1.0),
+            ("both", 0.01, 2.0),
+            ("both", 0.02, 1.0),
+            ("both", 0.04, 0.0),
+        ]
+    ]
+    for each in records:
+        record.write(each, tmp_path / "runs" / f"{each.run_id[:10]}.json")
+    said = threats(build.gather(ablation, "laptop", tmp_path, print, None))
+    expected = "Best rate at the edge of those measured: both at train.lr 0.04; a rate beyond it"
+    assert [line for line in said if line.startswith(expected)]
+
+
 def test_what_does_not_threaten_is_not_said(tmp_path: Path) -> None:
     said = told(with_delta(-1.4), tmp_path)
     for word in ("Unequal", "Uncommitted", "Several", "chance", "Fewer"):

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from alexbench.config.ablation import with_tuned
 from alexbench.config.load import load_ablation
 from alexbench.runs import record
-from alexbench.runs.run import Run
+from alexbench.runs.run import Run, measured_runs
 from alexbench.runs.store import RunStore
-from alexbench.runs.tuning import extend, round_to_digits, tune
+from alexbench.runs.tuning import extend, round_to_digits, tune, widened
 from tests.records import identity, of_run
 
 GRID = {"train.lr": [0.025, 0.05, 0.1]}
@@ -69,3 +70,28 @@ def test_a_grid_grows_at_its_best_end_by_its_own_ratio():
 
 def test_a_rate_has_two_digits():
     assert round_to_digits(0.012345) == 0.012
+
+
+def test_an_arm_whose_best_measured_rate_is_at_the_edge_gets_one_beyond_it_at_most_twice(tmp_path):
+    """Rates around 0.05: 0.0354 and 0.0707; below 0.025, above 0.1 and 0.141."""
+    store = RunStore(tmp_path / "results" / "pooling" / "laptop")
+    best = {"overlapping": 0.03, "non_overlapping": 100.0}
+    tuned = {name: {"train.lr": 0.05} for name in best}
+    ablation = replace(with_tuned(load_ablation("pooling", seeds=2), tuned), tune_neighbours=1)
+    _, execute = trainer(store, best)
+    assert widened(ablation, identity, store) == ablation  # nothing is measured
+    beyond = []
+    while not beyond or ablation.beyond != beyond[-1]:
+        beyond.append(dict(ablation.beyond))
+        execute(store.missing(measured_runs(ablation, identity)))
+        ablation = widened(ablation, identity, store)
+    assert beyond == [
+        {},
+        {"non_overlapping": (0, 1), "overlapping": (1, 0)},
+        {"non_overlapping": (0, 2), "overlapping": (1, 0)},
+    ]
+    rates = {name: set() for name in best}
+    for run in measured_runs(ablation, identity):
+        rates[run.variant].add(run.config.train.lr)
+    assert rates["overlapping"] == {0.025, 0.0354, 0.05, 0.0707}
+    assert rates["non_overlapping"] == {0.0354, 0.05, 0.0707, 0.1, 0.141}
