@@ -67,7 +67,7 @@ def test_equal_training_errors_give_the_mean() -> None:
 def test_the_committed_records_say_what_the_review_says(
     ablation: str, baseline: str, variant: str, level: float, expected: tuple[float, ...]
 ) -> None:
-    """The training error is that of the clean pass. Runs at other rates than the tuned came later."""
+    """The training error is the clean pass's. Runs at other rates than the tuned one came later."""
     arms: dict[str, dict[int, float]] = {baseline: {}, variant: {}}
     for path in (RESULTS / ablation / "cifar10-short" / "runs").glob("*.json"):
         run = record.read(path)
