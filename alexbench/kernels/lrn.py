@@ -117,8 +117,13 @@ def has_compiler() -> bool:
 
 def has_c_compiler() -> bool:
     """Whether a C compiler is installed where Triton looks for one."""
-    own = os.environ.get("CC")
-    return own is not None or any(map(shutil.which, ("clang", "gcc")))
+    return "CC" in os.environ or finds_c_compiler(os.environ.get("PATH", ""))
+
+
+@cache
+def finds_c_compiler(path: str) -> bool:
+    """Whether clang or gcc is in the folders of ``path``; asked in each step, so looked up once."""
+    return any(shutil.which(name, path=path) for name in ("clang", "gcc"))
 
 
 def why_no_triton(device: torch.device) -> str | None:
