@@ -84,14 +84,16 @@ def widened(ablation: Ablation, identity: Identity, store: RunStore) -> Ablation
         return ablation
     beyond = dict(ablation.beyond)
     for variant in ablation.variants:
+        below, above = beyond.get(variant, (0, 0))
+        if below + above == MOST_BEYOND:
+            continue
         at_rate: dict[float, list[Run]] = {}
         for run in runs:
             if run.variant == variant:
                 at_rate.setdefault(run.config.train.lr, []).append(run)
         rates = sorted(at_rate)
         best = choose(ablation, rates, [run for rate in rates for run in at_rate[rate]], store)
-        below, above = beyond.get(variant, (0, 0))
-        if below + above < MOST_BEYOND and best in (rates[0], rates[-1]):
+        if best in (rates[0], rates[-1]):
             lower = best == rates[0]
             beyond[variant] = (below + lower, above + (not lower))
     return replace(ablation, beyond=beyond)

@@ -16,6 +16,7 @@ from tabulate import tabulate
 
 from alexbench.analysis import rates, stats, verdict
 from alexbench.analysis.verdict import Claimed, Measured
+from alexbench.runs.tuning import MOST_BEYOND
 
 SD = 0.4  # points: one run at one rate
 CURVE = 1.0  # points by which a rate a factor 2 from the best is worse
@@ -138,7 +139,9 @@ def rates_page(times: int) -> str:
         return *names, design.num_seeds, f"{100 * share:.1f}%", f"{width:.2f}"
 
     shapes = [(curve, noise) for curve in (symmetric, skewed) for noise in (independent, shared)]
-    own = [row(Design(*shape, seeds, beyond=2)) for shape in shapes for seeds in (4, 6, 12)]
+    own = [
+        row(Design(*shape, seeds, beyond=MOST_BEYOND)) for shape in shapes for seeds in (4, 6, 12)
+    ]
     coarse = [row(Design(*shape, spacing=1.0)) for shape in shapes]
     one = [row(Design(*shape, neighbours=0, spacing=1.0)) for shape in shapes]
     head = ("curve", "noise", "seeds", "significant", "half-width (points)")
