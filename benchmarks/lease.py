@@ -32,6 +32,7 @@ ALEXBENCH = (sys.executable, "-m", "alexbench")
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 TESTED = ("tests/kernels", "tests/training", "tests/parallel", "tests/launch")  # with GPU tests
 ABLATIONS = ("lrn", "relu")
+MPS = "nvidia-cuda-mps-control"
 LIMIT = "LIMIT"  # a word of a command that stands for the seconds left to it
 MARGIN_SECONDS = 40.0  # of these, to end what was begun and to write what was measured
 PATIENCE_SECONDS = 10.0  # for a checkpoint, after a deadline
@@ -48,6 +49,7 @@ class Phase:
     commands: tuple[Command, ...]
     needs_gpu: bool = True
     portion: int = 1  # which call has it
+    mps: bool = False  # whether NVIDIA's MPS is started for it, so that runs share the GPU
 
 
 @dataclass
@@ -83,6 +85,11 @@ def phases(out: Path, work: Path, images: str | None) -> list[Phase]:
     layers = "not fp16 and not slices and not banded and not dense and not autotuned"
     select = f"{layers} and not (test_net and vgg)"  # a large net takes long to build
     bench = (*ALEXBENCH, "bench", "--select", select, "--rounds", "5", "--seconds", LIMIT)
+    small = (*ALEXBENCH, "run", "pooling", "--device", "cuda", "--seeds", "4")
+    packed = {
+        jobs: (*small, "--results", str(work / f"jobs{jobs}"), "--jobs", jobs) for jobs in "18"
+    }
+    under_mps = (*small, "--results", str(work / "mps"), "--jobs", "8")
     return [
         Phase("smoke", 240, (smoke(work),), needs_gpu=False),
         Phase("tests", 90, ((*PYTEST, "-m", "gpu", f"--junitxml={out / 'tests.xml'}", *TESTED),)),
@@ -91,10 +98,12 @@ def phases(out: Path, work: Path, images: str | None) -> list[Phase]:
         Phase("throughput", 80, ((*speed, *written),)),
         Phase("plan", 45, plans),
         Phase("runs", 200, (*real, report)),
-        Phase("bench", 350, ((*bench, "--results", bench_results),), portion=2),
+        Phase("bench", 260, ((*bench, "--results", bench_results),), portion=2),
         Phase("gate", 80, (gate,), portion=2),
         Phase("lrn_compiled", 80, ((*lrn, "--compiled"),), portion=2),
         Phase("two_processes", 50, ((*ALEXBENCH, "run", "two_gpu", *common, *two),), portion=2),
+        Phase("packing", 60, tuple(packed.values()), portion=2),
+        Phase("packing_mps", 30, (under_mps,), portion=2, mps=True),
     ]
 
 
@@ -136,6 +145,7 @@ def perform(phase: Phase, log: Path, left: float) -> Outcome:
     for words in phase.commands:
         limit = max(1.0, deadline - time.monotonic() - MARGIN_SECONDS)
         command = tuple(f"{limit:.0f}" if word == LIMIT else word for word in words)
+        started = time.monotonic()
         with log.open("a", encoding="utf-8") as file:
             print(f"\n=== {phase.name}: {' '.join(command)}", file=file, flush=True)
             process = subprocess.Popen(
@@ -147,10 +157,24 @@ def perform(phase: Phase, log: Path, left: float) -> Outcome:
                 end(process)
                 seconds = time.monotonic() - began
                 return Outcome(phase.name, "deadline", seconds, " ".join(command[2:5]))
+            print(f"--- {time.monotonic() - started:.1f} s, exit status {status}", file=file)
         if status and not failure:
             failure = f"exit status {status}: {command[2:5]}"
     seconds = time.monotonic() - began
     return Outcome(phase.name, "failed" if failure else "done", seconds, failure)
+
+
+def with_mps(phase: Phase, log: Path, left: float) -> Outcome:
+    """``perform`` while NVIDIA's MPS serves the GPU; skipped where it does not start."""
+    try:
+        subprocess.run([MPS, "-d"], check=True, capture_output=True, timeout=10)
+    except (OSError, subprocess.SubprocessError) as error:
+        return Outcome(phase.name, "skipped", why=f"MPS does not start: {error}")
+    try:
+        return perform(phase, log, left)
+    finally:
+        with suppress(OSError, subprocess.SubprocessError):
+            subprocess.run([MPS], input=b"quit\n", capture_output=True, timeout=10)
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:
@@ -242,7 +266,8 @@ def lease(asked: argparse.Namespace, say: Callable[[str], None]) -> list[Outcome
             elif left <= 0:
                 outcome = Outcome(phase.name, "skipped", why="no time is left")
             else:
-                outcome = perform(phase, out / "log.txt", left)
+                act = with_mps if phase.mps else perform
+                outcome = act(phase, out / "log.txt", left)
             outcomes.append(outcome)
             say(f"{outcome.name}: {outcome.status} {outcome.why} ({outcome.seconds:.0f} s)")
             keep(out, work)

@@ -92,9 +92,9 @@ def throughput(
     }
     if device.type == "cuda":
         compiled = bare_loop(config, data, device, compiled=True)
-        if works("compile", compiled):
+        if works("arm compile", compiled):
             calls["compile"] = compiled
-        if not works("alexbench_graph", calls["alexbench_graph"]):
+        if not works("arm alexbench_graph", calls["alexbench_graph"]):
             del calls["alexbench_graph"], own_seconds["alexbench_graph"]
     else:
         held = data.train
@@ -108,11 +108,11 @@ def throughput(
 
 
 def works(name: str, call: Callable[[], object]) -> bool:
-    """Whether an arm's call returns; says why where it does not."""
+    """Whether a call returns; says why where it does not."""
     try:
         call()
     except Exception as error:  # whatever a compiler or a driver raises
-        print(f"arm {name}: left out: {type(error).__name__}: {error}".partition("\n")[0])
+        print(f"{name}: left out: {type(error).__name__}: {error}".partition("\n")[0])
         return False
     return True
 
@@ -318,7 +318,7 @@ def main() -> None:
             ratios.append(bf16_over_ieee(asked.rounds, steps))
     print_rows(pd.concat(ratios, ignore_index=True), "Ratios a round")
     if asked.trace:  # last: after a profile CUDA's launches are slower
-        trace(asked.trace, device)
+        works("trace", partial(trace, asked.trace, device))
 
 
 if __name__ == "__main__":

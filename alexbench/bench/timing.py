@@ -160,4 +160,5 @@ def clocks(device: torch.device) -> str:
     if device.type != "cuda":
         return "-"
     read = reader(device)
-    return f"{read().megahertz} MHz" if read else "unknown"
+    megahertz = read().megahertz if read else None
+    return "unknown" if megahertz is None else f"{megahertz} MHz"

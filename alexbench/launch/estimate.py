@@ -217,7 +217,7 @@ def probe(config: Config, sweep: Sweep, size: Estimate, images: float) -> Estima
     """``size`` with the memory and seconds of a run, from a few steps on empty images.
 
     On CUDA from a whole batch, after others: there few images take as long as many, and the first
-    steps start the libraries.
+    steps start the libraries. A step that the run replays as a graph is replayed here too.
     """
     slot = sweep.slots[0]
     data = load_data(config.data, slot.data_root)
@@ -225,9 +225,10 @@ def probe(config: Config, sweep: Sweep, size: Estimate, images: float) -> Estima
     torch.set_num_threads(slot.num_threads)
     if device.type == "cuda":
         numerics.prepare(config.train, device)
-        seconds = warm_up(on_one_device(config), len(data.classes), device)
+        count = len(data.train.labels)
+        seconds = warm_up(on_one_device(config), len(data.classes), count, device)
         memory = gpu_bytes(config, data)
-        seconds_an_image = seconds / config.train.batch_size
+        seconds_an_image = seconds / min(count, config.train.batch_size)
         return replace(size, memory_bytes=memory, seconds=seconds_an_image * images)
     state = start(on_one_device(config), len(data.classes), 0, device)
     inputs = torch.zeros(PROBE_IMAGES, 3, side, side, device=device)

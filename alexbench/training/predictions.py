@@ -65,7 +65,8 @@ def predict(
 def forward(net: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
     """Logits (B, classes) and the inputs of the last layer (B, F): FC7 in the paper's net.
 
-    The logits again, of an own net without a fully connected layer.
+    float32, whatever the net computes in. The logits again, of an own net without a fully connected
+    layer.
     """
     seen: list[Tensor] = []
     with ExitStack() as hooks:
@@ -74,7 +75,8 @@ def forward(net: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
                 hook = layer.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
                 hooks.enter_context(hook)
         logits = net(inputs)
-    return logits, next((each for each in reversed(seen) if each.dim() == 2), logits)
+    features = next((each for each in reversed(seen) if each.dim() == 2), logits)
+    return logits.float(), features.float()
 
 
 @torch.no_grad()

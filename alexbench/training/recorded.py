@@ -13,7 +13,7 @@ from alexbench.errors import BadInput
 from alexbench.kernels import why_not
 from alexbench.training.numerics import uses_graph
 from alexbench.training.optimizer import PaperSGD
-from alexbench.training.state import State
+from alexbench.training.state import State, now
 
 Losses = tuple[Tensor, Tensor]  # the mean loss and the logits
 Step = Callable[[State, Tensor, Tensor], Losses]
@@ -27,7 +27,7 @@ class RecordedStep:
 
     Batches of another size, as an epoch's last, take the step as usual. What is recorded holds
     addresses: batches are copied to where the recorded one was, the rates lie on the device, and
-    loss and logits are overwritten by the next call.
+    loss and logits are overwritten by the next call. No epoch's time has the recording's.
     """
 
     def __init__(self, step: Step, batch_size: int, record: Record, warm: Record) -> None:
@@ -48,7 +48,9 @@ class RecordedStep:
         if self.batch is None or self.replay is None:
             own, own_labels = inputs.clone(), labels.clone()
             self.batch = own, own_labels
+            began = now(inputs.device)  # when the steps before are done
             self.replay = self.record(lambda: self.step(state, own, own_labels))
+            state.epoch_began += now(inputs.device) - began
         else:
             for kept, new in zip(self.batch, (inputs, labels), strict=True):
                 kept.copy_(new)

@@ -54,7 +54,7 @@ def perform(
         data = held_back(data)
     where = environment.describe(device, run.config.train, slot.jobs)
     if device.type == "cuda":  # no epoch pays for starting CUDA, Triton and cuDNN
-        warm_up(run.config, len(data.classes), device, group)
+        warm_up(run.config, len(data.classes), len(data.train.labels), device, group)
     with Telemetry(reader(device), HERTZ_IN_A_RUN) as telemetry:
         outcome = train(run.config, data, run.seed, device, on_progress, checkpoints, group)
     add_readings(where, telemetry.readings)
@@ -86,7 +86,8 @@ def take_pictures(
     pixels = Pixels(data.train, run.config.data, run.config.augment, device, layout)
     shown = run.config.evaluate.pictured or range(min(PICTURED, len(data.test.labels)))
     images = run.config.evaluate.train_images
-    examples, searched = predict(net, data, pixels, torch.tensor(shown), images, between)
+    with numerics.autocast(run.config.train.precision, device):
+        examples, searched = predict(net, data, pixels, torch.tensor(shown), images, between)
     return pictures.Pictures(
         run_id=run.run_id,
         variant=run.variant,

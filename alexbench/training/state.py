@@ -49,6 +49,7 @@ class State:
     traffic: Traffic = field(default_factory=Traffic)
     history: list[Row] = field(default_factory=list)
     train_seconds: float = 0.0  # of the epoch in hand
+    epoch_began: float = 0.0  # on the host's clock, moved on by all time that is not a step's
     lr: float = 0.0  # of the last step
     precision: str = "ieee"
     # the streams that an epoch draws from ahead, as the epoch in hand found them

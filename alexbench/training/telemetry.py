@@ -9,14 +9,17 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from types import TracebackType
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
 from alexbench.runs.record import Environment
 
+Number = TypeVar("Number", int, float)
 HERTZ = 10.0
 HERTZ_IN_A_RUN = 1.0
 STEADY = 0.03  # a clock that varies by less, as a share of its median, is steady
@@ -32,13 +35,13 @@ SLOWED = {
 
 @dataclass(frozen=True)
 class Reading:
-    """The state of a GPU at one moment."""
+    """The state of a GPU at one moment; None for what this GPU or its driver does not tell."""
 
     seconds: float  # on the monotonic clock
-    megahertz: int  # of the multiprocessors
-    watts: float
-    celsius: int
-    reasons: int  # bits, see SLOWED
+    megahertz: int | None = None  # of the multiprocessors
+    watts: float | None = None
+    celsius: int | None = None
+    reasons: int | None = None  # bits, see SLOWED
 
 
 Read = Callable[[], Reading]
@@ -53,19 +56,28 @@ def reader(device: torch.device) -> Read | None:
         nvml.nvmlInit()
         uuid = torch.cuda.get_device_properties(device).uuid
         handle = nvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
+    except Exception:  # as in ``told``
+        return None
+    return partial(read_gpu, nvml, handle)
+
+
+def read_gpu(nvml: Any, handle: object) -> Reading:
+    """What NVIDIA's library tells of a GPU now; a card for laptops, say, tells no power."""
+    return Reading(
+        seconds=time.monotonic(),
+        megahertz=told(lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM)),
+        watts=told(lambda: nvml.nvmlDeviceGetPowerUsage(handle) / 1000),
+        celsius=told(lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)),
+        reasons=told(lambda: nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)),
+    )
+
+
+def told(ask: Callable[[], Number]) -> Number | None:
+    """The answer to one question; None where asking fails."""
+    try:
+        return ask()
     except Exception:  # NVMLError is no RuntimeError, and has a class for each cause
         return None
-
-    def read() -> Reading:
-        return Reading(
-            seconds=time.monotonic(),
-            megahertz=nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM),
-            watts=nvml.nvmlDeviceGetPowerUsage(handle) / 1000,
-            celsius=nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU),
-            reasons=nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle),
-        )
-
-    return read
 
 
 class Telemetry:
@@ -104,9 +116,9 @@ class Telemetry:
 
 def judge(readings: Sequence[Reading]) -> str:
     """In words whether the GPU kept its speed: "steady at 1755 MHz", or what was against it."""
-    if not readings:
+    clocks = np.array([each for each in (one.megahertz for one in readings) if each is not None])
+    if not len(clocks):
         return "not read"
-    clocks = np.array([reading.megahertz for reading in readings])
     middle = float(np.median(clocks))
     spread = float(clocks.max() - clocks.min()) / middle
     steady = f"steady at {middle:.0f} MHz"
@@ -120,15 +132,17 @@ def slowed_by(readings: Sequence[Reading]) -> list[str]:
     """The causes, in words, that slowed the GPU at any of the readings."""
     slowed = 0
     for reading in readings:
-        slowed |= reading.reasons
+        slowed |= reading.reasons or 0
     return [cause for bit, cause in SLOWED.items() if slowed & bit]
 
 
 def add_readings(environment: Environment, readings: Sequence[Reading]) -> None:
     """Add to a record's environment what the GPU did while the run was trained; medians."""
-    if not readings:
-        return
-    environment["clock_megahertz"] = median(reading.megahertz for reading in readings)
-    environment["power_watts"] = round(median(reading.watts for reading in readings), 1)
-    environment["temperature_celsius"] = median(reading.celsius for reading in readings)
-    environment["slowed_by"] = slowed_by(readings)
+    if clocks := [one.megahertz for one in readings if one.megahertz is not None]:
+        environment["clock_megahertz"] = median(clocks)
+    if powers := [one.watts for one in readings if one.watts is not None]:
+        environment["power_watts"] = round(median(powers), 1)
+    if temperatures := [one.celsius for one in readings if one.celsius is not None]:
+        environment["temperature_celsius"] = median(temperatures)
+    if any(one.reasons is not None for one in readings):
+        environment["slowed_by"] = slowed_by(readings)

@@ -57,22 +57,25 @@ def start(
 
 
 def warm_up(
-    config: Config, num_classes: int, device: torch.device, group: ProcessGroup = ALONE
+    config: Config, num_classes: int, count: int, device: torch.device, group: ProcessGroup = ALONE
 ) -> float:
-    """Seconds of a step of a net that is thrown away: the last of WARM_STEPS.
+    """Seconds of a step of a net that is thrown away, on a whole batch, as the run will take it.
 
-    The first ones start CUDA, compile kernels and look for algorithms: no run's time has them.
+    The steps before it start CUDA, compile kernels, look for algorithms and record the graph, for
+    an epoch's shorter last batch as well: no run's time has them. count: training images.
     """
-    state, side = start(config, num_classes, 0, device, group), config.augment.crop_size
-    part = state.share.part(config.train.batch_size)
-    inputs = torch.zeros(part, 3, side, side, device=device)
-    inputs = inputs.contiguous(memory_format=memory_format(config.train.precision, device))
-    labels = torch.zeros(part, dtype=torch.int64, device=device)
+    recipe, side = config.train, config.augment.crop_size
+    state, whole = start(config, num_classes, 0, device, group), min(count, recipe.batch_size)
+    step_once = recorded(train_step, recipe, state, device)
     state.net.train()
-    for _ in range(WARM_STEPS):
+    for size in (count % recipe.batch_size or whole, *[whole] * (WARM_STEPS + 2)):
+        part = state.share.part(size)
+        inputs = torch.zeros(part, 3, side, side, device=device)
+        inputs = inputs.contiguous(memory_format=memory_format(recipe.precision, device))
+        labels = torch.zeros(part, dtype=torch.int64, device=device)
         began = now(device)
-        state.share.begin(config.train.batch_size)
-        train_step(state, inputs, labels)
+        state.share.begin(size)
+        step_once(state, inputs, labels)
     return now(device) - began
 
 
@@ -110,7 +113,7 @@ def train(
         epoch, steps = len(state.history), math.ceil(count / recipe.batch_size)
         test_errors = [row["test_error"] for row in state.history]
         order = torch.randperm(count, generator=state.streams.order)
-        began = now(device) - state.train_seconds
+        state.epoch_began = now(device) - state.train_seconds
         for inputs, labels in feed(state, data.train, pixels, order, recipe.batch_size):
             step = state.running.images // recipe.batch_size
             epochs_done = epoch + step / steps
@@ -118,14 +121,14 @@ def train(
             set_learning_rate(state.optimizer, state.lr, epochs_done)
             loss, logits = step_once(state, inputs, labels)
             state.running.add(loss, logits, labels, share.whole)
-            state.train_seconds = time.perf_counter() - began
-            began += between_batches()
-        state.train_seconds = now(device) - began
+            state.train_seconds = time.perf_counter() - state.epoch_began
+            state.epoch_began += between_batches()
+        state.train_seconds = now(device) - state.epoch_began
         test = tester(state, pixels, between_batches)
         scores = test(data.test)
         train_error = clean_train_error(test, data.train, config.evaluate)
         saturated = saturation(state.net, test, data.train, config.evaluate)
-        evaluate_seconds = now(device) - began - state.train_seconds
+        evaluate_seconds = now(device) - state.epoch_began - state.train_seconds
         state.end_epoch(row_of(state, scores, train_error, evaluate_seconds) | saturated)
     if scores is None:  # interrupted after the last epoch
         scores = tester(state, pixels, between_batches)(data.test)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -14,6 +15,7 @@ import torch
 from benchmarks.lease import (
     LIMIT,
     MOST_FILES,
+    MPS,
     TESTED,
     TOTAL_SECONDS,
     Phase,
@@ -22,6 +24,7 @@ from benchmarks.lease import (
     perform,
     phases,
     take_up,
+    with_mps,
 )
 
 TREE = Path(__file__).parents[2]
@@ -49,6 +52,7 @@ def test_a_failed_command_fails_its_phase_and_stops_no_other_and_the_log_has_its
     log = (tmp_path / "log").read_text()
     for word in ("first", "broken", "third"):
         assert f"\n{word}\n" in log
+    assert [line[-1] for line in log.splitlines() if line.startswith("--- ")] == list("0103")
     assert perform(Phase("good", 60, commands[:1]), tmp_path / "log", 500).status == "done"
 
 
@@ -70,7 +74,7 @@ def test_some_phases_alone_share_all_the_time_in_proportion(tmp_path):
     planned = phases(tmp_path, tmp_path, None)
     runs, bench = chosen(planned, ["bench", "runs"])
     assert (runs.name, bench.name) == ("runs", "bench")  # in the order of their worth
-    assert (runs.seconds, bench.seconds) == (TOTAL_SECONDS * 200 / 550, TOTAL_SECONDS * 350 / 550)
+    assert (runs.seconds, bench.seconds) == (TOTAL_SECONDS * 200 / 460, TOTAL_SECONDS * 260 / 460)
     with pytest.raises(SystemExit, match=r"^--only sleep: has to be of \['smoke', "):
         chosen(planned, ["sleep"])
 
@@ -79,6 +83,15 @@ def test_a_command_hears_how_many_seconds_are_left_to_it(tmp_path):
     said = python("import sys; print('left', sys.argv[1])")
     perform(Phase("limited", 100, ((*said, LIMIT),)), tmp_path / "log", left=60)
     assert "\nleft 20\n" in (tmp_path / "log").read_text()  # and 40 s to end and to write
+
+
+@pytest.mark.skipif(shutil.which(MPS) is not None, reason="MPS is here")
+def test_a_phase_under_mps_is_skipped_aloud_where_mps_does_not_start(tmp_path):
+    phase = Phase("packing_mps", 30, (python("print('run')"),), mps=True)
+    outcome = with_mps(phase, tmp_path / "log", left=500)
+    assert outcome.status == "skipped"
+    assert "MPS does not start" in outcome.why
+    assert not (tmp_path / "log").exists()
 
 
 def test_every_test_that_needs_a_gpu_is_where_the_lease_looks():

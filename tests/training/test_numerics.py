@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from alexbench.config.schema import TrainConfig
 from alexbench.errors import BadInput
@@ -113,8 +114,27 @@ def test_a_step_is_a_graph_on_cuda_for_one_device_and_sgd_alone():
         assert not uses_graph(asked.model_copy(update=keys), CUDA)
 
 
+@pytest.mark.parametrize(("count", "sizes"), [(48, {16}), (50, {16, 2}), (9, {9})])
+def test_warming_up_takes_steps_of_every_size_that_an_epoch_has_and_ends_with_a_whole_batch(
+    count, sizes
+):
+    seen = []
+
+    def look(layer, given):
+        if isinstance(layer, torch.nn.Conv2d):
+            seen.append(len(given[0]))
+
+    hook = register_module_forward_pre_hook(look)
+    try:
+        warm_up(tiny_config(), 3, count, CPU)
+    finally:
+        hook.remove()
+    assert set(seen) == sizes
+    assert seen[-1] == max(sizes)
+
+
 def test_warming_up_takes_nothing_from_any_random_stream():
     model = {"hidden_units": 8, "dropout": 0.5}
     before = torch.get_rng_state()
-    assert warm_up(tiny_config(model=model), 3, CPU) > 0
+    assert warm_up(tiny_config(model=model), 3, 48, CPU) > 0
     assert torch.equal(torch.get_rng_state(), before)

@@ -16,7 +16,7 @@ from alexbench.runs.run import Run
 from alexbench.runs.store import RunStore
 from alexbench.training.evaluate import LARGEST_BATCH
 from alexbench.training.predictions import NEIGHBOURS, check_pictured, forward, predict
-from alexbench.training.runner import perform
+from alexbench.training.runner import perform, take_pictures
 from alexbench.training.train import start
 from tests.tiny import CPU, tiny_config, tiny_data
 
@@ -50,6 +50,25 @@ def test_the_neighbours_are_the_nearest_training_images_by_the_last_hidden_layer
         labels = DATA.train.labels[np.argsort(row)[:NEIGHBOURS].tolist()].tolist()
         assert [n.label for n in example.neighbours] == [DATA.classes[label] for label in labels]
     assert [example.label for example in found] == ["class 1", "class 0"]
+
+
+def test_pictures_of_a_run_in_bf16_are_what_its_net_says_in_bf16():
+    class Watched(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = super().forward(x)
+            seen.add(y.dtype)
+            return y
+
+    seen: set[torch.dtype] = set()
+    net = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), Watched(3, 3))
+    for precision, found in (("bf16", torch.bfloat16), ("ieee", torch.float32)):
+        seen.clear()
+        config = tiny_config(train={"precision": precision})
+        taken = take_pictures(
+            Run("pets", "laptop", "none", 0, "measure", config, {}, "id"), DATA, net, CPU
+        )
+        assert seen == {found}
+        assert len(taken.examples[0].neighbours) == NEIGHBOURS
 
 
 def test_a_training_image_is_its_own_nearest_neighbour():

@@ -1,5 +1,7 @@
 """A step that is recorded and replayed; on a CPU a second call stands for a graph's replay."""
 
+import time
+
 import pytest
 import torch
 
@@ -39,6 +41,23 @@ def test_a_recorded_step_trains_as_the_step_itself_with_other_rates_and_a_short_
     own = RecordedStep(train_step, 16, record, warm)
     assert losses(own, start(CONFIG, 3, 0, CPU), sizes) == plain
     assert (len(recordings), len(warmed)) == (1, WARM_STEPS)
+
+
+def test_no_epochs_time_has_the_recordings():
+    def record(call):
+        time.sleep(0.2)
+        return call
+
+    state = start(CONFIG, 3, 0, CPU)
+    state.epoch_began = 7.0
+    step = RecordedStep(train_step, 16, record, lambda call: call)
+    losses(step, state, [16] * WARM_STEPS)
+    assert state.epoch_began == 7.0
+    losses(step, state, [16])
+    assert state.epoch_began >= 7.2
+    began = state.epoch_began
+    losses(step, state, [16, 5])
+    assert state.epoch_began == began
 
 
 def test_on_a_cpu_the_step_is_taken_as_it_is():

@@ -5,7 +5,14 @@ import time
 import torch
 
 from alexbench.runs import record
-from alexbench.training.telemetry import Reading, Telemetry, add_readings, judge, reader
+from alexbench.training.telemetry import (
+    Reading,
+    Telemetry,
+    add_readings,
+    judge,
+    read_gpu,
+    reader,
+)
 from tests import records
 
 
@@ -42,6 +49,30 @@ def test_readings_come_while_the_block_runs_and_one_that_fails_is_left_out():
     assert found >= 3
     time.sleep(0.02)
     assert len(telemetry.readings) == found
+
+
+class LaptopCard:
+    """What NVIDIA's library is for a card that tells neither its power nor why it is slow."""
+
+    NVML_CLOCK_SM, NVML_TEMPERATURE_GPU = 1, 0
+
+    def nvmlDeviceGetClockInfo(self, handle: str, kind: int) -> int:
+        return 1500 + kind
+
+    def nvmlDeviceGetTemperature(self, handle: str, kind: int) -> int:
+        return 60 + kind
+
+
+def test_what_a_card_does_not_tell_costs_no_other_reading():
+    found = read_gpu(LaptopCard(), "handle")
+    assert (found.megahertz, found.celsius) == (1501, 60)
+    assert (found.watts, found.reasons) == (None, None)
+    assert judge([found]) == "steady at 1501 MHz"
+    environment: record.Environment = {**records.MACHINE}
+    add_readings(environment, [found])
+    told = {key: environment[key] for key in environment.keys() - records.MACHINE.keys()}
+    assert told == {"clock_megahertz": 1501, "temperature_celsius": 60}
+    assert judge([Reading(0.0)]) == "not read"
 
 
 def test_a_record_keeps_the_medians_and_the_causes_of_a_slower_clock(tmp_path):
