@@ -1,8 +1,9 @@
 """Pictures of a net: its kernels, and test images with its predictions and their neighbours.
 
-One file a variant beside the records, ``pictures/<variant>-seed<n>.json``; the page shows it where
-it is kept. Images of a data set that alexbench has no right to hand on are apart, in ``examples/``.
-Images are stored as PNG, so that a report only embeds them. No torch here.
+A file a pictured run, in ``pictures/`` under the name of its record, so that each rate has its own;
+the page shows those of the runs that are compared. Images of a data set that alexbench has no right
+to hand on are apart, in ``examples/``. Images are stored as PNG, so that a report only embeds them.
+No torch here.
 """
 
 import base64
@@ -56,6 +57,16 @@ class Pictures:
     kernels: list[str]  # base64 PNG a kernel
     examples: list[Example]
     searched: NonNegativeInt = 0  # training images among which the neighbours were looked for
+
+    @property
+    def arm(self) -> str:
+        """The variant and the seed, with which the names of the run's files begin."""
+        return f"{self.variant}-seed{self.seed}"
+
+    @property
+    def stem(self) -> str:
+        """The name of the run's files, without their endings."""
+        return f"{self.arm}-{self.run_id[:10]}"
 
 
 _ADAPTER = TypeAdapter(Pictures)
@@ -133,41 +144,42 @@ def write(pictures: Pictures, folder: Path, source: str) -> None:
         }
     for kind, content in kinds.items():
         text = _ADAPTER.dump_json(content, indent=1).decode() + "\n"
-        write_text_safely(text, folder / kind / f"{pictures.variant}-seed{pictures.seed}.json")
+        write_text_safely(text, folder / kind / f"{pictures.stem}.json")
 
 
 def read_folder(folder: Path, names: Mapping[str, str | None]) -> tuple[list[Pictures], list[str]]:
     """Return the pictures of some runs, and a line a file that is not one; older ones of other
     runs are passed over.
 
-    names: the id of each run, and what its file is called, where that is known:
-    ``<variant>-seed<n>``.
+    names: the id of each run, and how its files' names begin, where that is known:
+    ``<variant>-seed<n>``. In alexbench 0.2 that was all of the name.
     """
-    kept: dict[str, list[Pictures]] = {"pictures": [], "examples": []}
+    kept: dict[str, dict[str, Pictures]] = {"pictures": {}, "examples": {}}
     refusals = []
     for kind, found in kept.items():
         for path in sorted((folder / kind).glob("*.json")):
             try:
                 each = _ADAPTER.validate_json(read_bytes(path))
                 if each.run_id in names:
-                    check(each, path.stem, names[each.run_id] or path.stem)
-                    found.append(each)
+                    check(each, path.stem, names[each.run_id] or each.arm)
+                    found.setdefault(each.run_id, each)
             except (ValidationError, OSError, ValueError):
                 refusals.append(f"{path}: is not a file of pictures; delete it")
-    apart = {each.run_id: each.examples for each in kept["examples"]}
+    apart = kept["examples"]
     return [
-        replace(each, examples=apart.get(each.run_id, each.examples)) for each in kept["pictures"]
+        replace(each, examples=apart.get(run_id, each).examples)
+        for run_id, each in kept["pictures"].items()
     ], refusals
 
 
-def check(pictures: Pictures, *names: str) -> None:
-    """Raises ValueError unless every picture can be shown, and the file is called so.
+def check(pictures: Pictures, name: str, arm: str) -> None:
+    """Raises ValueError unless every picture can be shown, and the file is the run's.
 
-    names: of the file, and of the run with that id.
+    name: of the file. arm: of the run with that id.
     """
     sizes = {from_png(kernel).shape for kernel in pictures.kernels}
     for example in pictures.examples:
         for image in (example.image, *(each.image for each in example.neighbours)):
             from_png(image)
-    if len(sizes) > 1 or {f"{pictures.variant}-seed{pictures.seed}"} != set(names):
+    if len(sizes) > 1 or pictures.arm != arm or name not in (arm, pictures.stem):
         raise ValueError("kernels of several sizes, or another run's")

@@ -53,12 +53,32 @@ def test_pictures_are_read_back_for_the_runs_that_are_reported(tmp_path: Path) -
     assert not (tmp_path / "examples").exists()
 
 
+def test_each_rate_of_a_variant_keeps_its_own_pictures(tmp_path: Path) -> None:
+    low, high = (Pictures(name, "none", 0, [PNG], []) for name in ("low rate", "high rate"))
+    for each in (low, high):
+        pictures.write(each, tmp_path, "embedded")
+    for each in (low, high):
+        assert pictures.read_folder(tmp_path, {each.run_id: "none-seed0"}) == ([each], [])
+
+
+def test_pictures_are_found_under_the_name_that_they_had_before_and_shown_once(
+    tmp_path: Path,
+) -> None:
+    mine = Pictures("id-1", "none", 0, [PNG], [])
+    pictures.write(mine, tmp_path, "embedded")
+    (new,) = (tmp_path / "pictures").iterdir()
+    (tmp_path / "pictures" / "none-seed0.json").write_text(new.read_text())
+    assert pictures.read_folder(tmp_path, {"id-1": "none-seed0"}) == ([mine], [])
+    new.unlink()
+    assert pictures.read_folder(tmp_path, {"id-1": "none-seed0"}) == ([mine], [])
+
+
 def test_images_that_are_not_our_own_lie_apart_and_are_read_back(tmp_path: Path) -> None:
     mine = Pictures("id-1", "none", 0, [PNG], [Example(OTHER, "a", [("a", 99.5)])], 7)
     pictures.write(mine, tmp_path, "image folder")
-    assert OTHER not in (tmp_path / "pictures" / "none-seed0.json").read_text()
+    assert OTHER not in (tmp_path / "pictures" / "none-seed0-id-1.json").read_text()
     assert pictures.read_folder(tmp_path, {"id-1": None}) == ([mine], [])
-    (tmp_path / "examples" / "none-seed0.json").unlink()  # as in a fresh clone
+    (tmp_path / "examples" / "none-seed0-id-1.json").unlink()  # as in a fresh clone
     ((kept,), _) = pictures.read_folder(tmp_path, {"id-1": None})
     assert (kept.kernels, kept.examples) == ([PNG], [])
 
