@@ -54,7 +54,7 @@ lease: $(INSTALLED)  ## what travels to a borrowed GPU, in .lease/, and the comm
 	@bytes=$$(($$(du -sb .lease | cut -f1) + $$(git ls-files -z | xargs -0 cat | wc -c))); \
 	echo "$$((bytes >> 20)) MiB travel: the tree, and .lease"; test $$((bytes >> 20)) -lt $(LEASE_MIB)
 	@echo "PYTHONPATH=\$$PWD:\$$PWD/.lease/wheels ALEXBENCH_COMMIT=$$(git rev-parse HEAD)" \
-		"python benchmarks/lease.py \$$OUT    # and once more with --portion 2"
+		"python3 benchmarks/lease.py \$$OUT    # and once more with --portion 2"
 
 # torch and torchvision are a pair: installed together they import together.
 $(INSTALLED): pyproject.toml

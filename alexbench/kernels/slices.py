@@ -51,7 +51,7 @@ def gradient_of(x: Tensor, gradient: Tensor, window: Window) -> Tensor:
 
 @cache
 def _compile() -> Callable[[Tensor, Window], Tensor]:
-    return torch.compile(slices)
+    return torch.compile(slices, dynamic=False)  # else the second shape has a slower kernel
 
 
 def compiled(x: Tensor, window: Window) -> Tensor:

@@ -104,7 +104,9 @@ def step(device: torch.device, model: dict[str, Any], batch: int) -> Call:
 
     state = begun(device, model)
     state.net.train()
-    inputs = torch.randn(batch, 3, 32, 32, device=device).contiguous(memory_format=CHANNELS_LAST)
+    weight = next(each for each in state.net.parameters() if each.dim() == 4)
+    layout = torch.contiguous_format if weight.is_contiguous() else CHANNELS_LAST
+    inputs = torch.randn(batch, 3, 32, 32, device=device).contiguous(memory_format=layout)
     labels = torch.zeros(batch, dtype=torch.int64, device=device)
     return lambda: train_step(state, inputs, labels)
 
