@@ -86,11 +86,8 @@ def phases(out: Path, work: Path, images: str | None) -> list[Phase]:
     select = f"{layers} and not (test_net and vgg)"  # a large net takes long to build
     bench = (*ALEXBENCH, "bench", "--select", select, "--rounds", "5", "--seconds", LIMIT)
     small = (*ALEXBENCH, "run", "pooling", "--device", "cuda", "--seeds", "4")
-    long = (
-        *small,
-        "--set",
-        "train.epochs=40",
-    )  # beside which the start of eight processes is short
+    # beside 40 epochs the start of eight processes is short
+    long = (*small, "--set", "train.epochs=40")
     one, eight, mps = (
         (*long, "--results", str(work / f"packing{number}"), "--jobs", jobs)
         for number, jobs in enumerate(("1", "8", "8"))
