@@ -172,9 +172,11 @@ def with_mps(phase: Phase, log: Path, left: float) -> Outcome:
     nowhere = subprocess.DEVNULL  # a pipe would stay open in the daemon
     try:
         subprocess.run([MPS, "-d"], check=True, stdout=nowhere, stderr=nowhere, timeout=10)
-        return perform(phase, log, left)
+        why = ""
     except (OSError, subprocess.SubprocessError) as error:
-        return Outcome(phase.name, "skipped", why=f"MPS does not start: {error}")
+        why = f"MPS does not start: {error}"
+    try:
+        return Outcome(phase.name, "skipped", why=why) if why else perform(phase, log, left)
     finally:
         with suppress(OSError, subprocess.SubprocessError):
             subprocess.run([MPS], input=b"quit\n", stdout=nowhere, stderr=nowhere, timeout=10)
