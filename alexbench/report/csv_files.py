@@ -173,7 +173,7 @@ def told_of(ablation: Ablation, profile: str, run: RunRecord) -> dict[str, Any]:
         "purpose": run.purpose,
         "train.lr": run.config["train"]["lr"],
         "status": run.status,
-        "run": f"{run.variant}-seed{run.seed}-{run.run_id[:10]}",
+        "run": files.stem_of(run.variant, run.seed, run.run_id),
     }
 
 

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from alexbench.config.constraints import EIGHT_LAYERS
 from alexbench.config.schema import DEFAULTS, Config, differences
 from alexbench.errors import shown
+from alexbench.runs.files import stem_of
 from alexbench.runs.run import NEIGHBOUR_RATIO, RECIPE_VERSION
 from alexbench.runs.sections import MOST_CLASSES_IN_CONFUSION, RunRecord, was_trained
 
@@ -41,7 +42,7 @@ def contradiction(record: RunRecord, stem: str) -> str | None:
         for said in check(record):
             return said
     if NAMED_RUN.search(stem):
-        named = f"{record.variant}-seed{record.seed}-{record.run_id[:10]}"
+        named = stem_of(record.variant, record.seed, record.run_id)
         if named != stem:
             return f"is the record of run {shown(named)}; delete it"
     return None

@@ -18,6 +18,7 @@ __all__ = [
     "read_bytes",
     "read_text",
     "reason",
+    "stem_of",
     "write_safely",
     "write_text_safely",
 ]
@@ -55,3 +56,8 @@ def open_npz(path: Path) -> Iterator[NpzFile]:
         *(zipfile.BadZipFile, zlib.error),
     ) as error:
         raise BadInput(f"{path}: cannot be read ({reason(error)})") from error
+
+
+def stem_of(variant: str, seed: int, run_id: str) -> str:
+    """The name of a run's files, without their endings."""
+    return f"{variant}-seed{seed}-{run_id[:10]}"

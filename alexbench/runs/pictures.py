@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 from pydantic import ConfigDict, Field, NonNegativeInt, TypeAdapter, ValidationError
 
-from alexbench.runs.files import read_bytes, write_text_safely
+from alexbench.runs.files import read_bytes, stem_of, write_text_safely
 
 EMBEDDED = "embedded"  # the source of the letters that alexbench draws itself
 SIDE = 64  # pixels: larger test images are reduced to it
@@ -66,7 +66,7 @@ class Pictures:
     @property
     def stem(self) -> str:
         """The name of the run's files, without their endings."""
-        return f"{self.arm}-{self.run_id[:10]}"
+        return stem_of(self.variant, self.seed, self.run_id)
 
 
 _ADAPTER = TypeAdapter(Pictures)

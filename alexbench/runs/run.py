@@ -11,6 +11,7 @@ from alexbench.config.ablation import Ablation
 from alexbench.config.metrics import METRICS
 from alexbench.config.overrides import override
 from alexbench.config.schema import Config, Overrides, differences
+from alexbench.runs.files import stem_of
 
 RECIPE_VERSION = 1  # raise it when the training code changes what a configuration gives
 Identity = Callable[[Config], dict[str, Any]]
@@ -38,7 +39,7 @@ class Run:
     @property
     def stem(self) -> str:
         """The name of its files, without their endings."""
-        return f"{self.variant}-seed{self.seed}-{self.run_id[:10]}"
+        return stem_of(self.variant, self.seed, self.run_id)
 
 
 def measured_runs(ablation: Ablation, identity: Identity) -> list[Run]:
