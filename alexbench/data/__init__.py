@@ -6,7 +6,7 @@ from pathlib import Path
 from alexbench.config import own_parts
 from alexbench.config.paths import cache_folder
 from alexbench.config.schema import AugmentConfig, DataConfig
-from alexbench.data.augment import Pixels, colour_components
+from alexbench.data.augment import Batch, Pixels, colour_components
 from alexbench.data.batches import batches
 from alexbench.data.cifar10 import load_cifar10
 from alexbench.data.dataset import Dataset, HeldSplit, Split, StreamedSplit
@@ -17,6 +17,7 @@ from alexbench.errors import BadInput
 from alexbench.runs.sections import ColourComponents, DataSection
 
 __all__ = [
+    "Batch",
     "Dataset",
     "HeldSplit",
     "Pixels",

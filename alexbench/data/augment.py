@@ -6,7 +6,7 @@ centred there in a few passes over memory. What is drawn is drawn for each image
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -35,8 +35,39 @@ class Change:
     """What becomes of the images of one batch, on their device."""
 
     top_left: Tensor  # (B,) the crop's first pixel, counted through the pixels of the batch
-    mirrored: Tensor  # (M,) which images are mirrored
+    mirrored: Tensor | None  # (B,) bool, which images are mirrored; None: none of the run's are
     shift: Tensor | None  # (B, 3) what is added to the colours
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Stored images (B, S, S, 3) uint8, their labels (B,), and what becomes of them."""
+
+    images: Tensor
+    labels: Tensor
+    change: Change
+
+    def tensors(self) -> list[Tensor | None]:
+        """All that a step reads of it."""
+        return [self.images, self.labels, *vars(self.change).values()]
+
+    def kinds(self) -> list[bool]:
+        """Which of its tensors it has."""
+        return [each is not None for each in self.tensors()]
+
+    def clone(self) -> "Batch":
+        """The same in memory of its own."""
+        change = self.change
+        mirrored = None if change.mirrored is None else change.mirrored.clone()
+        shift = None if change.shift is None else change.shift.clone()
+        own = Change(change.top_left.clone(), mirrored, shift)
+        return Batch(self.images.clone(), self.labels.clone(), own)
+
+    def copy_(self, other: "Batch") -> None:
+        """Overwrite its tensors with those of a batch of the same form."""
+        for own, new in zip(self.tensors(), other.tensors(), strict=True):
+            if own is not None and new is not None:
+                own.copy_(new)
 
 
 def draw(images: int, generator: torch.Generator, batch_size: int | None = None) -> Draws:
@@ -112,18 +143,16 @@ class Pixels:
         config, device = self.config, self.mean.device
         whole, share = batch_size or images, share or BatchShare()
         drawn = draw(images, generator, whole)
-        draws = Draws(*(share.order(kind, whole) for kind in astuple(drawn)))
+        draws = Draws(*(share.order(kind, whole) for kind in vars(drawn).values()))
         count, part = len(draws.mirror), share.part(whole)
         corners = torch.full((count, 2), self.free // 2)
         if config.crops:
             corners = (draws.positions * (self.free + 1)).long()
         inside = torch.arange(count) % part  # each image's place in its batch
         top_left = send((inside * self.side + corners[:, 0]) * self.side + corners[:, 1], device)
-        turned = (draws.mirror & config.mirror).nonzero().squeeze(1)  # on the host: no wait
-        batches = math.ceil(count / part)
-        turned_in = torch.bincount(turned // part, minlength=batches).tolist()
-        mirrored = send(inside[turned], device).split(turned_in)
-        shifts: Sequence[Tensor | None] = [None] * batches
+        nothing: Sequence[Tensor | None] = [None] * math.ceil(count / part)
+        mirrored = send(draws.mirror, device).split(part) if config.mirror else nothing
+        shifts = nothing
         if self.colours is not None and epoch < (config.pca_epochs or math.inf):
             products = [own @ self.colours for own in draws.colour.split(part)]
             shifts = send(torch.cat(products), device).split(part)
@@ -150,12 +179,13 @@ class Pixels:
         """
         spots = ((1, 1),) if views in ("centre", "mirror") else CORNERS_AND_CENTRE
         every = torch.arange(len(images), device=images.device)
-        for mirrored in (every[:0], every) if views in ("mirror", "ten_crop") else (every[:0],):
+        turned = torch.ones_like(every, dtype=torch.bool)
+        for mirrored in (None, turned) if views in ("mirror", "ten_crop") else (None,):
             for row, column in spots:
                 corner = (row * self.free // 2) * self.side + column * self.free // 2
                 yield self.finish(self.cut(images, every * self.side**2 + corner, mirrored))
 
-    def cut(self, images: Tensor, top_left: Tensor, mirrored: Tensor) -> Tensor:
+    def cut(self, images: Tensor, top_left: Tensor, mirrored: Tensor | None) -> Tensor:
         """Centred crops (B, C, C * 3) float32, each row of pixels one stretch of memory."""
         size, padding = self.config.crop_size, self.config.padding
         if not padding:
@@ -224,9 +254,25 @@ def crops(images: Tensor, top_left: Tensor, size: int) -> Tensor:
     return stretches.index_select(0, starts.flatten()).view(batch, size, size * 3)
 
 
-def mirror(rows: Tensor, mirrored: Tensor) -> Tensor:
-    """Rows (B, H, W * 3) of pixels, reversed for the images that ``mirrored`` (M,) names."""
-    if len(mirrored):
-        pixels = rows.unflatten(2, (-1, 3))
-        pixels[mirrored] = pixels[mirrored].flip(2)
+def mirror(rows: Tensor, mirrored: Tensor | None) -> Tensor:
+    """Rows (B, H, W * 3) of pixels, reversed where ``mirrored`` (B,) says so; may be in place."""
+    if mirrored is None:
+        return rows
+    on_cpu = rows.device.type == "cpu"
+    return reversed_alone(rows, mirrored) if on_cpu else reversed_of_all(rows, mirrored)
+
+
+def reversed_alone(rows: Tensor, mirrored: Tensor) -> Tensor:
+    """``mirror`` in place, by the images alone that are mirrored: less memory for a CPU to move."""
+    indices, pixels = mirrored.nonzero().squeeze(1), rows.unflatten(2, (-1, 3))
+    if len(indices):
+        pixels[indices] = pixels[indices].flip(2)
     return rows
+
+
+def reversed_of_all(rows: Tensor, mirrored: Tensor) -> Tensor:
+    """``mirror`` by a choice for every pixel: a device need not tell the host how many there are,
+    and a graph has tensors of one size."""
+    pixels = rows.unflatten(2, (-1, 3))
+    chosen: Tensor = torch.where(mirrored[:, None, None, None], pixels.flip(2), pixels).flatten(2)
+    return chosen

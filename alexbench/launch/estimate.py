@@ -28,7 +28,9 @@ from alexbench.training.train import start, train_step, warm_up
 
 PROBE_IMAGES = 32
 PROBE_STEPS = 3
-PROBE_SECONDS = 1.0  # of all probes of a plan but the first, which starts libraries
+# of all probes of a plan but the first, which starts libraries; on CUDA a small net's seconds are
+# not as its FLOPs, so that few variants may go without a probe
+PROBE_SECONDS = {"cpu": 1.0, "cuda": 20.0}
 Found = dict[Run, RunRecord | None]
 EVALUATION_COST = 1 / 3  # of training on the same image: the forward pass alone
 
@@ -98,13 +100,15 @@ def estimate(
     sweep: Sweep,
     ablation: Ablation,
     records: Sequence[RunRecord],
-    probe_seconds: float = PROBE_SECONDS,
+    probe_seconds: float | None = None,
 ) -> dict[str, Estimate]:
     """The cost of a run of each variant: from its records, else from a short probe.
 
     After ``probe_seconds`` from the first probe's end no further variant is probed; its seconds
-    follow from its FLOPs.
+    follow from its FLOPs. None: PROBE_SECONDS of the device.
     """
+    if probe_seconds is None:
+        probe_seconds = PROBE_SECONDS[torch.device(sweep.slots[0].device).type]
     costs = {variant: cost for variant in ablation.variants if (cost := seen(variant, records))}
     began, rates = math.inf, list[float]()
     for variant, config in ablation.variants.items():

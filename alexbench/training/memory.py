@@ -8,7 +8,7 @@ from alexbench import models
 from alexbench.config.schema import Config
 from alexbench.data import Dataset, HeldSplit
 from alexbench.training.evaluate import images_a_batch
-from alexbench.training.numerics import autocast, memory_format
+from alexbench.training.numerics import autocast, memory_format, uses_graph
 
 WORKSPACE_BYTES = 1 << 30  # of cuDNN and cuBLAS, and what the allocator rounds up
 
@@ -41,7 +41,8 @@ def gpu_bytes(config: Config, data: Dataset) -> int:
     """Bytes that a run may take of a GPU: more than it does, as it is not known before.
 
     Those of a step, with a gradient for each activation; as much for the larger batches of an
-    evaluation, image for image; the images that live there; and the libraries' working memory.
+    evaluation, image for image, in the same memory or, where a graph keeps the step's, beside it;
+    the images that live there; and the libraries' working memory.
     """
     splits = [split for split in (data.train, data.test) if isinstance(split, HeldSplit)]
     net = untrained(config, len(data.classes))
@@ -49,7 +50,8 @@ def gpu_bytes(config: Config, data: Dataset) -> int:
     step = peak_memory_bytes(net, config, torch.device("cpu")) + saved
     larger = images_a_batch(config.augment.crop_size) / config.train.batch_size
     images = sum(split.images.nbytes for split in splits)
-    return int(max(step, larger * saved)) + images + WORKSPACE_BYTES
+    both = sum if uses_graph(config.train, torch.device("cuda")) else max
+    return int(both((step, larger * saved))) + images + WORKSPACE_BYTES
 
 
 def step_bytes(config: Config, num_classes: int) -> int:

@@ -14,7 +14,7 @@ from alexbench import models
 from alexbench.config import constraints
 from alexbench.config.execution import Slot
 from alexbench.config.schema import ModelConfig
-from alexbench.data import Dataset, Pixels, describe, load_data
+from alexbench.data import Dataset, HeldSplit, Pixels, describe, load_data
 from alexbench.parallel.placed import ALONE, ProcessGroup
 from alexbench.runs import ensembles, outputs, pictures, record
 from alexbench.runs.kernel_colour import saturations
@@ -53,8 +53,11 @@ def perform(
     if run.hold_back:
         data = held_back(data)
     where = environment.describe(device, run.config.train, slot.jobs)
-    if device.type == "cuda":  # no epoch pays for starting CUDA, Triton and cuDNN
+    if device.type == "cuda":  # no epoch pays for the start of libraries, nor for the images
         warm_up(run.config, len(data.classes), len(data.train.labels), device, group)
+        for split in (data.train, data.test):
+            if isinstance(split, HeldSplit):
+                split.on(device)
     with Telemetry(reader(device), HERTZ_IN_A_RUN) as telemetry:
         outcome = train(run.config, data, run.seed, device, on_progress, checkpoints, group)
     add_readings(where, telemetry.readings)

@@ -34,7 +34,25 @@ class Running:
         """Add a batch of so many images, of which this process may have seen a part."""
         self.loss += loss * images
         self.wrong += ((logits.argmax(1) != labels) & (labels != IGNORED)).sum()
-        self.images += images
+
+    def start_anew(self) -> None:
+        """Be zero, at the same addresses: a recorded step adds to them."""
+        self.loss.zero_()
+        self.wrong.zero_()
+        self.images = 0
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Where the streams are that an epoch draws from before its first batch."""
+
+    order: Tensor
+    augmentation: Tensor
+
+
+def positions(streams: Streams) -> Positions:
+    """Where these streams are now."""
+    return Positions(streams.order.get_state(), streams.augmentation.get_state())
 
 
 @dataclass
@@ -52,25 +70,17 @@ class State:
     epoch_began: float = 0.0  # on the host's clock, moved on by all time that is not a step's
     lr: float = 0.0  # of the last step
     precision: str = "ieee"
-    # the streams that an epoch draws from ahead, as the epoch in hand found them
-    order_state: Tensor = field(init=False)
-    augmentation_state: Tensor = field(init=False)
+    found: Positions = field(init=False)  # where the epoch in hand found the streams it draws from
 
     def __post_init__(self) -> None:
-        self.keep_streams()
-
-    def keep_streams(self) -> None:
-        """Keep the streams as the epoch that begins now finds them."""
-        self.order_state = self.streams.order.get_state()
-        self.augmentation_state = self.streams.augmentation.get_state()
+        self.found = positions(self.streams)
 
     def end_epoch(self, row: Row) -> None:
-        """Put the epoch in hand into the history, and begin the next one."""
+        """Put the epoch in hand into the history; its sums are zero then."""
         self.history.append(row)
-        self.running = Running.on(self.running.loss.device)
+        self.running.start_anew()
         self.traffic.sent_bytes = self.traffic.steps = 0
         self.train_seconds = 0.0
-        self.keep_streams()
 
 
 def capture(state: State) -> dict[str, Any]:
@@ -86,8 +96,8 @@ def capture(state: State) -> dict[str, Any]:
         "optimizer": gather_slots(state.net, state.optimizer),
         "streams": {
             "weights": state.streams.weights,
-            "order": state.order_state,
-            "augmentation_of_epoch": state.augmentation_state,
+            "order": state.found.order,
+            "augmentation_of_epoch": state.found.augmentation,
             "dropout": state.streams.dropout.get_state(),
         },
         "running": {
@@ -123,7 +133,7 @@ def restore(state: State, content: dict[str, Any]) -> None:
     state.streams.order.set_state(streams["order"])
     state.streams.augmentation.set_state(streams["augmentation_of_epoch"])
     state.streams.dropout.set_state(streams["dropout"])
-    state.keep_streams()
+    state.found = positions(state.streams)
     if state.share.rank == 0:  # the sums of the others start anew
         state.running.loss.copy_(content["running"]["loss"])
         state.running.wrong.copy_(content["running"]["wrong"])

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import Literal
@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from alexbench import models
 from alexbench.config.schema import Config, EvaluateConfig, TrainConfig
-from alexbench.data import Dataset, Pixels, Split, batches
+from alexbench.data import Batch, Dataset, HeldSplit, Pixels, Split, batches
+from alexbench.data.augment import Change
 from alexbench.parallel.placed import ALONE, ProcessGroup, distribute
 from alexbench.training.checkpoint import Checkpoints
 from alexbench.training.evaluate import Scores, evaluate
@@ -22,13 +23,23 @@ from alexbench.training.optimizer import build_optimizer, learning_rate, set_lea
 from alexbench.training.random_streams import spawn
 from alexbench.training.recorded import WARM_STEPS, recorded
 from alexbench.training.saturation import saturated_percent
-from alexbench.training.state import Row, Running, State, now
+from alexbench.training.state import Positions, Row, Running, State, now, positions
 from alexbench.training.weights import finite, gather
 
 # called after each batch: epochs done with their fraction, training images a second, the history
 ProgressCallback = Callable[[float, float, Sequence[Row]], None]
 Status = Literal["finished", "diverged"]
+TIMED_STEPS = 5  # of ``warm_up``
 LARGEST_LOSS = 1e6  # nats; of 15,000 epochs on record the largest has 67, and came back from it
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """All that chance decides for an epoch, on the device."""
+
+    order: Tensor  # of the training images
+    changes: Iterator[Change]  # of each batch
+    found: Positions  # of the streams, before
 
 
 @dataclass(frozen=True)
@@ -59,24 +70,33 @@ def start(
 def warm_up(
     config: Config, num_classes: int, count: int, device: torch.device, group: ProcessGroup = ALONE
 ) -> float:
-    """Seconds of a step of a net that is thrown away, on a whole batch, as the run will take it.
+    """Seconds of a step of a net that is thrown away, on blank images, as the run will take it.
 
     The steps before it start CUDA, compile kernels, look for algorithms and record the graph, for
     an epoch's shorter last batch as well: no run's time has them. count: training images.
     """
-    recipe, side = config.train, config.augment.crop_size
-    state, whole = start(config, num_classes, 0, device, group), min(count, recipe.batch_size)
-    step_once = recorded(train_step, recipe, state, device)
+    recipe, side = config.train, config.data.image_size
+    whole = min(count, recipe.batch_size)
+    blank = torch.zeros(whole, side, side, 3, dtype=torch.uint8)
+    split = HeldSplit(blank, torch.zeros(whole, dtype=torch.int64))
+    layout = memory_format(recipe.precision, device)
+    pixels = Pixels(split, config.data, config.augment, device, layout)
+    state = start(config, num_classes, 0, device, group)
+    step_once = recorded(partial(learn, pixels), recipe, state, device)
+
+    def steps(number: int, last: int = 0) -> None:
+        drawn = draw_epoch(state, pixels, number * whole + last, whole)
+        drawn = replace(drawn, order=drawn.order % whole)
+        for batch in feed(state, split, drawn, whole):
+            step_once(state, batch)
+            state.running.images += state.share.whole
+        state.running.start_anew()
+
     state.net.train()
-    for size in (count % recipe.batch_size or whole, *[whole] * (WARM_STEPS + 2)):
-        part = state.share.part(size)
-        inputs = torch.zeros(part, 3, side, side, device=device)
-        inputs = inputs.contiguous(memory_format=memory_format(recipe.precision, device))
-        labels = torch.zeros(part, dtype=torch.int64, device=device)
-        began = now(device)
-        state.share.begin(size)
-        step_once(state, inputs, labels)
-    return now(device) - began
+    steps(WARM_STEPS + 1, count % whole)
+    began = now(device)
+    steps(TIMED_STEPS)
+    return (now(device) - began) / TIMED_STEPS
 
 
 def train(
@@ -99,8 +119,8 @@ def train(
     pixels = Pixels(data.train, config.data, config.augment, device, layout)
     begin = partial(start, config, len(data.classes), seed, device, group)
     state = checkpoints.resume(begin) if checkpoints else begin()
-    share, step_once = state.share, recorded(train_step, recipe, state, device)
-    scores = None
+    step_once = recorded(partial(learn, pixels), recipe, state, device)
+    scores, upcoming = None, None
 
     def between_batches() -> float:
         """Report progress; write a checkpoint or stop if it is time. Seconds that this took."""
@@ -112,17 +132,20 @@ def train(
         state.net.train()
         epoch, steps = len(state.history), math.ceil(count / recipe.batch_size)
         test_errors = [row["test_error"] for row in state.history]
-        order = torch.randperm(count, generator=state.streams.order)
+        drawn = upcoming or draw_epoch(state, pixels, count, recipe.batch_size, epoch)
+        state.found = drawn.found
         state.epoch_began = now(device) - state.train_seconds
-        for inputs, labels in feed(state, data.train, pixels, order, recipe.batch_size):
+        for batch in feed(state, data.train, drawn, recipe.batch_size):
             step = state.running.images // recipe.batch_size
             epochs_done = epoch + step / steps
             state.lr = learning_rate(recipe, epochs_done, test_errors)
             set_learning_rate(state.optimizer, state.lr, epochs_done)
-            loss, logits = step_once(state, inputs, labels)
-            state.running.add(loss, logits, labels, share.whole)
+            step_once(state, batch)
+            state.running.images += state.share.whole
             state.train_seconds = time.perf_counter() - state.epoch_began
             state.epoch_began += between_batches()
+        if epoch + 1 < recipe.epochs:  # while a GPU is at the steps that wait for it
+            upcoming = draw_epoch(state, pixels, count, recipe.batch_size, epoch + 1)
         state.train_seconds = now(device) - state.epoch_began
         test = tester(state, pixels, between_batches)
         scores = test(data.test)
@@ -136,22 +159,23 @@ def train(
     return Outcome(status, state.history, scores, net)
 
 
-def feed(
-    state: State, split: Split, pixels: Pixels, order: Tensor, batch_size: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Inputs and labels of the batches that are left of an epoch, this process's part of each.
+def draw_epoch(state: State, pixels: Pixels, count: int, batch_size: int, epoch: int = 0) -> Drawn:
+    """Draw the order of so many images and what becomes of them, and send it to the device."""
+    found = positions(state.streams)
+    order = torch.randperm(count, generator=state.streams.order)
+    stream = state.streams.augmentation
+    return Drawn(order, pixels.changes(count, stream, epoch, batch_size, state.share), found)
 
-    All that chance decides for the epoch goes to the device before the first batch.
-    """
-    share, device, done = state.share, pixels.mean.device, state.running.images
-    stream, epoch = state.streams.augmentation, len(state.history)
-    changes = pixels.changes(len(order), stream, epoch, batch_size, share)
-    left = order[done:]  # all of it, but for a run that was interrupted
-    to_come = islice(changes, math.ceil(done / batch_size), None)
+
+def feed(state: State, split: Split, drawn: Drawn, batch_size: int) -> Iterator[Batch]:
+    """The batches that are left of an epoch, this process's part of each, on the device."""
+    share, device, done = state.share, state.running.loss.device, state.running.images
+    left = drawn.order[done:]  # all of it, but for a run that was interrupted
+    to_come = islice(drawn.changes, math.ceil(done / batch_size), None)
     loaded = batches(split, share.order(left, batch_size), share.part(batch_size), device)
     for (images, labels), change in zip(loaded, to_come, strict=True):
-        share.begin(min(batch_size, len(order) - state.running.images))
-        yield pixels.changed(images, change), share.labels(labels)
+        share.begin(min(batch_size, len(drawn.order) - state.running.images))
+        yield Batch(images, share.labels(labels), change)
 
 
 def ended(
@@ -208,6 +232,13 @@ def whole_net(state: State, config: Config, num_classes: int, device: torch.devi
     net.load_state_dict(gather(state.net))
     models.set_dropout_stream(net, state.streams.dropout)
     return net
+
+
+def learn(pixels: Pixels, state: State, batch: Batch) -> None:
+    """A step from stored images to the epoch's sums: all that a GPU does for a batch."""
+    inputs = pixels.changed(batch.images, batch.change)
+    loss, logits = train_step(state, inputs, batch.labels)
+    state.running.add(loss, logits, batch.labels, state.share.whole)
 
 
 def train_step(state: State, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

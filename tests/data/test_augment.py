@@ -4,7 +4,7 @@ from torch import Tensor
 
 from alexbench.config.schema import AugmentConfig, DataConfig
 from alexbench.data import Dataset, HeldSplit, Pixels, describe
-from alexbench.data.augment import crops, draw, mirror
+from alexbench.data.augment import crops, draw, reversed_alone, reversed_of_all
 from alexbench.data.moments import moments
 from alexbench.data.share import BatchShare
 from alexbench.errors import BadInput
@@ -72,10 +72,11 @@ def test_crops_are_cut_at_their_corners():
         assert torch.equal(crop, image[row : row + 4, column : column + 4])
 
 
-def test_a_mirror_image_is_reversed_from_left_to_right_only():
+@pytest.mark.parametrize("mirror", [reversed_alone, reversed_of_all])
+def test_a_mirror_image_is_reversed_from_left_to_right_only(mirror):
     image = torch.tensor([[[1, 2, 3], [4, 5, 6]], [[7, 8, 9], [10, 11, 12]]])  # rows of RGB pixels
     rows = image[None].repeat(2, 1, 1, 1).flatten(2)
-    turned = mirror(rows, torch.tensor([1])).view(2, 2, 2, 3)
+    turned = mirror(rows, torch.tensor([False, True])).view(2, 2, 2, 3)
     assert torch.equal(turned[0], image)
     assert turned[1].tolist() == [[[4, 5, 6], [1, 2, 3]], [[10, 11, 12], [7, 8, 9]]]
 

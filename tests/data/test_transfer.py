@@ -12,8 +12,9 @@ from alexbench.data.batches import one_ahead
 from alexbench.data.dataset import HeldSplit
 from alexbench.data.transfer import send
 from alexbench.training.optimizer import build_optimizer
+from alexbench.training.recorded import WARM_STEPS, RecordedStep
 from alexbench.training.state import Running
-from alexbench.training.train import feed, start, train_step
+from alexbench.training.train import draw_epoch, feed, learn, start, train_step
 from tests.tiny import CPU, tiny_config
 
 META = torch.device("meta")
@@ -26,11 +27,13 @@ class Watch(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.blocking, self.queued, self.waits = [], [], []
+        self.operators = 0
 
     def __torch_dispatch__(self, operator, types, arguments=(), named=None):
         named = named or {}
         tensors = [each for each in arguments if isinstance(each, torch.Tensor)]
         name = operator.name().split(".")[0]
+        self.operators += name != "aten::split"
         to_device = name == "aten::_to_copy" and named.get("device") == META
         if to_device and tensors[0].device.type == "cpu":
             (self.queued if named.get("non_blocking") else self.blocking).append(operator)
@@ -48,9 +51,9 @@ def an_epoch(config, images):
     state.net.to(META)
     state.optimizer, state.running = build_optimizer(state.net, config.train), Running.on(META)
     with Watch() as seen:
-        for inputs, labels in feed(state, split, pixels, torch.arange(images), 4):
-            loss, logits = train_step(state, inputs, labels)
-            state.running.add(loss, logits, labels, state.share.whole)
+        for batch in feed(state, split, draw_epoch(state, pixels, images, 4), 4):
+            learn(pixels, state, batch)
+            state.running.images += state.share.whole
     assert state.running.images == images
     return seen
 
@@ -73,6 +76,25 @@ def test_views_for_a_test_need_nothing_of_the_host(views):
     with Watch() as seen:
         assert len(list(pixels.views(images, views))) == {"centre": 1, "ten_crop": 10}[views]
     assert (seen.queued, seen.blocking, seen.waits) == ([], [], [])
+
+
+def test_beside_a_recorded_step_a_batch_costs_the_host_few_operators():
+    config = tiny_config(
+        augment={"crops": True, "mirror": True, "pca_colour": "paper"}, train={"batch_size": 4}
+    )
+    split = HeldSplit(torch.zeros(48, 18, 18, 3).byte(), torch.zeros(48).long())
+    pixels, state = Pixels(split, config.data, config.augment, CPU), start(config, 3, 0, CPU)
+    step = RecordedStep(lambda state, batch: None, 4, lambda call: call, lambda call: call)
+    drawn = draw_epoch(state, pixels, 48, 4)
+    for number, batch in enumerate(feed(state, split, drawn, 4)):
+        if number <= WARM_STEPS:  # the last of these is recorded
+            step(state, batch)
+    drawn = draw_epoch(state, pixels, 48, 4)
+    with Watch() as seen:
+        for batch in feed(state, split, drawn, 4):
+            step(state, batch)
+    # images and labels are gathered, five tensors copied, and the host counts the share's rows
+    assert seen.operators // 12 == 2 + 5 + 2
 
 
 def test_the_step_itself_asks_nothing_of_the_host():

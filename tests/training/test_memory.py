@@ -54,6 +54,9 @@ def test_a_gpu_holds_a_step_or_an_evaluation_the_images_and_the_libraries_memory
     # ... and fewer than one of 4000, where each activation has a gradient as well
     step = peak_memory_bytes(net, many, CPU) + 4000 * kept_of_one
     assert gpu_bytes(many, data) == int(step) + images + WORKSPACE_BYTES
+    # a graph keeps the memory of its step beside that of the evaluation
+    recorded = tiny_config(train={"batch_size": 4000, "cuda_graph": True})
+    assert gpu_bytes(recorded, data) == int(step + 500 * kept_of_one) + images + WORKSPACE_BYTES
 
 
 def test_dropout_keeps_its_masks_and_products():

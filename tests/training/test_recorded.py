@@ -1,27 +1,44 @@
 """A step that is recorded and replayed; on a CPU a second call stands for a graph's replay."""
 
+import math
 import time
+from functools import partial
 
 import pytest
 import torch
 
 from alexbench.config.schema import TrainConfig
+from alexbench.data import Batch, Pixels
+from alexbench.data.augment import Change
 from alexbench.training.optimizer import PaperSGD, set_learning_rate
 from alexbench.training.recorded import WARM_STEPS, RecordedStep, recorded
-from alexbench.training.train import start, train, train_step
+from alexbench.training.train import learn, start, train
 from tests.tiny import CPU, tiny_config, tiny_data
 
 CONFIG = tiny_config(train={"weight_decay": 0.01})
+PIXELS = Pixels(tiny_data(48).train, CONFIG.data, CONFIG.augment, CPU)
+STEP = partial(learn, PIXELS)
 
 
-def losses(step, state, sizes):
+def batch_of(size, generator, coloured=True):
+    """Stored images of 18 pixels with labels, moved, mirrored and recoloured at random."""
+    images = torch.randint(256, (size, 18, 18, 3), generator=generator).to(torch.uint8)
+    labels = torch.randint(3, (size,), generator=generator)
+    rows = torch.arange(size) * 18 + torch.randint(3, (size,), generator=generator)
+    mirrored = torch.rand(size, generator=generator) < 0.5
+    shift = torch.randn(size, 3, generator=generator) if coloured else None
+    return Batch(images, labels, Change(rows * 18, mirrored, shift))
+
+
+def losses(step, state, sizes, plain_from=math.inf):
+    """The sum of the losses after each step; from a step on the batches have no colour noise."""
     generator = torch.Generator().manual_seed(0)
     found = []
     for number, size in enumerate(sizes):
         set_learning_rate(state.optimizer, 0.1 / (1 + number))
-        inputs = torch.randn(size, 3, 16, 16, generator=generator)
-        labels = torch.randint(3, (size,), generator=generator)
-        found.append(float(step(state, inputs, labels)[0]))
+        state.share.begin(size)
+        step(state, batch_of(size, generator, coloured=number < plain_from))
+        found.append(float(state.running.loss))
     return found
 
 
@@ -37,10 +54,37 @@ def test_a_recorded_step_trains_as_the_step_itself_with_other_rates_and_a_short_
         return call
 
     sizes = [16] * (WARM_STEPS + 3) + [5] + [16] * 2
-    plain = losses(train_step, start(CONFIG, 3, 0, CPU), sizes)
-    own = RecordedStep(train_step, 16, record, warm)
+    plain = losses(STEP, start(CONFIG, 3, 0, CPU), sizes)
+    own = RecordedStep(STEP, 16, record, warm)
     assert losses(own, start(CONFIG, 3, 0, CPU), sizes) == plain
     assert (len(recordings), len(warmed)) == (1, WARM_STEPS)
+
+
+def test_batches_of_other_kinds_of_changes_are_recorded_anew():
+    recordings = []
+
+    def record(call):
+        recordings.append(call)
+        return call
+
+    sizes, last = [16] * (WARM_STEPS + 5), WARM_STEPS + 3
+    plain = losses(STEP, start(CONFIG, 3, 0, CPU), sizes, plain_from=last)
+    own = RecordedStep(STEP, 16, record, lambda call: call)
+    assert losses(own, start(CONFIG, 3, 0, CPU), sizes, plain_from=last) == plain
+    assert len(recordings) == 2
+
+
+def test_what_is_recorded_reads_and_writes_the_same_addresses_in_every_epoch():
+    state = start(CONFIG, 3, 0, CPU)
+    step = RecordedStep(STEP, 16, lambda call: call, lambda call: call)
+    losses(step, state, [16] * (WARM_STEPS + 1))
+    read = [*step.batch.tensors(), state.running.loss, state.running.wrong]
+    places = [tensor.data_ptr() for tensor in read]
+    state.end_epoch({})
+    assert float(state.running.loss) == int(state.running.wrong) == 0
+    losses(step, state, [16] * 2)
+    read = [*step.batch.tensors(), state.running.loss, state.running.wrong]
+    assert [tensor.data_ptr() for tensor in read] == places
 
 
 def test_no_epochs_time_has_the_recordings():
@@ -50,7 +94,7 @@ def test_no_epochs_time_has_the_recordings():
 
     state = start(CONFIG, 3, 0, CPU)
     state.epoch_began = 7.0
-    step = RecordedStep(train_step, 16, record, lambda call: call)
+    step = RecordedStep(STEP, 16, record, lambda call: call)
     losses(step, state, [16] * WARM_STEPS)
     assert state.epoch_began == 7.0
     losses(step, state, [16])
@@ -62,7 +106,7 @@ def test_no_epochs_time_has_the_recordings():
 
 def test_on_a_cpu_the_step_is_taken_as_it_is():
     state = start(CONFIG, 3, 0, CPU)
-    assert recorded(train_step, TrainConfig(cuda_graph=True), state, CPU) is train_step
+    assert recorded(STEP, TrainConfig(cuda_graph=True), state, CPU) is STEP
 
 
 def test_rates_are_written_to_the_device_when_they_change_and_only_then():
