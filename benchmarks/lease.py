@@ -42,7 +42,10 @@ Command = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Phase:
-    """One measurement: its commands, one after the other, and when they must be done."""
+    """One measurement: its commands, one after the other, and when they must be done.
+
+    Each may take an equal share of the time that those before it left.
+    """
 
     name: str
     seconds: float
@@ -70,7 +73,6 @@ def phases(out: Path, work: Path, images: str | None) -> list[Phase]:
     records, bench_results = str(work / "results"), str(work / "bench")
     data = ("--data-root", images) if images else ()
     common = ("--results", records, *data)
-    report = (*ALEXBENCH, "report", "--results", records)
     two = ("--seeds", "1", "--set", "train.exchange=gloo", "--set", "train.epochs=3")
     asked = ("--profile", "cifar10", "--device", "cuda", *common)
     plans = tuple((*ALEXBENCH, "plan", name, *asked) for name in ABLATIONS)
@@ -81,7 +83,18 @@ def phases(out: Path, work: Path, images: str | None) -> list[Phase]:
     gate = (*ALEXBENCH, "gate", "--base", str(TREE), "--rounds", "10", *cases)
     speed = (sys.executable, "-m", "benchmarks.throughput", "--device", "cuda", "--rounds", "5")
     written = ("--csv", str(out / "throughput.csv"), "--trace", str(out / "trace.json.gz"))
-    lrn = (*ALEXBENCH, "bench", "lrn", "--device", "cuda")
+    arms: dict[str, Command] = {
+        "lrn": (),
+        "lrn_nchw": ("--memory-format", "nchw"),
+        "lrn_bf16": ("--precision", "bf16"),
+        "lrn_compiled": ("--compiled",),
+    }
+    tables = work / "bench" / "benchmarks"
+    on_cuda = (*ALEXBENCH, "bench", "lrn", "--device", "cuda")
+    lrn = {
+        name: (*on_cuda, *options, "--csv", str(tables / f"{name}.csv"))
+        for name, options in arms.items()
+    }
     layers = "not fp16 and not slices and not banded and not dense and not autotuned"
     select = f"{layers} and not (test_net and vgg)"  # a large net takes long to build
     bench = (*ALEXBENCH, "bench", "--select", select, "--rounds", "5", "--seconds", LIMIT)
@@ -95,14 +108,15 @@ def phases(out: Path, work: Path, images: str | None) -> list[Phase]:
     return [
         Phase("smoke", 240, (smoke(work),), needs_gpu=False),
         Phase("tests", 90, ((*PYTEST, "-m", "gpu", f"--junitxml={out / 'tests.xml'}", *TESTED),)),
-        Phase("lrn", 50, (lrn,)),
-        Phase("lrn_nchw", 50, ((*lrn, "--memory-format", "nchw"),)),
-        Phase("throughput", 80, ((*speed, *written),)),
-        Phase("plan", 45, plans),
-        Phase("runs", 200, (*real, report)),
-        Phase("bench", 260, ((*bench, "--results", bench_results),), portion=2),
+        Phase("lrn", 50, (lrn["lrn"],)),
+        Phase("lrn_nchw", 50, (lrn["lrn_nchw"],)),
+        Phase("throughput", 110, ((*speed, *written),)),
+        Phase("plan", 60, plans),
+        Phase("runs", 200, real),
+        Phase("bench", 220, ((*bench, "--results", bench_results),), portion=2),
         Phase("gate", 80, (gate,), portion=2),
-        Phase("lrn_compiled", 80, ((*lrn, "--compiled"),), portion=2),
+        Phase("lrn_compiled", 80, (lrn["lrn_compiled"],), portion=2),
+        Phase("lrn_bf16", 50, (lrn["lrn_bf16"],), portion=2),
         Phase("two_processes", 50, ((*ALEXBENCH, "run", "two_gpu", *common, *two),), portion=2),
         Phase("packing_one", 30, (one,), portion=2),
         Phase("packing_eight", 30, (eight,), portion=2),
@@ -139,14 +153,16 @@ def smoke(work: Path) -> Command:
 
 
 def perform(phase: Phase, log: Path, left: float) -> Outcome:
-    """Run a phase's commands, of which one that fails stops no other.
+    """Run a phase's commands, of which one that fails or takes too long stops no other.
 
-    Past the phase's deadline, or that of the lease, all their processes end.
+    Past its share of the phase's time, or of the lease's, all processes of a command end.
     """
-    began, failure = time.monotonic(), ""
-    deadline = began + min(phase.seconds, left)
-    for words in phase.commands:
-        limit = max(1.0, deadline - time.monotonic() - MARGIN_SECONDS)
+    began, failure, late = time.monotonic(), "", ""
+    whole = began + min(phase.seconds, left)
+    for number, words in enumerate(phase.commands):
+        share = (whole - time.monotonic()) / (len(phase.commands) - number)
+        deadline = time.monotonic() + share
+        limit = max(1.0, share - MARGIN_SECONDS)
         command = tuple(f"{limit:.0f}" if word == LIMIT else word for word in words)
         started = time.monotonic()
         with log.open("a", encoding="utf-8") as file:
@@ -158,13 +174,13 @@ def perform(phase: Phase, log: Path, left: float) -> Outcome:
                 status = process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 end(process)
-                seconds = time.monotonic() - began
-                return Outcome(phase.name, "deadline", seconds, " ".join(command[2:5]))
+                late = late or " ".join(command[2:5])
+                continue
             print(f"--- {time.monotonic() - started:.1f} s, exit status {status}", file=file)
         if status and not failure:
             failure = f"exit status {status}: {command[2:5]}"
-    seconds = time.monotonic() - began
-    return Outcome(phase.name, "failed" if failure else "done", seconds, failure)
+    ended = "failed" if failure else "deadline" if late else "done"
+    return Outcome(phase.name, ended, time.monotonic() - began, failure or late)
 
 
 def with_mps(phase: Phase, log: Path, left: float) -> Outcome:
@@ -265,6 +281,7 @@ def lease(asked: argparse.Namespace, say: Callable[[str], None]) -> list[Outcome
         if images and any(images in command for phase in planned for command in phase.commands):
             unpack(asked.images, work)
         take_up(asked.results, work)
+        (work / "bench" / "benchmarks").mkdir(parents=True, exist_ok=True)
         for phase in planned:
             left = TOTAL_SECONDS - (time.monotonic() - began)
             if phase.needs_gpu and not told["gpu"]:

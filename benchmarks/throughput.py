@@ -11,6 +11,7 @@ from torch import Tensor, nn, profiler
 from torch.nn import functional as F
 
 from alexbench import models
+from alexbench.bench.peaks import GEMM_SIDE
 from alexbench.bench.steps import conv_flops
 from alexbench.bench.timing import interleave, spread
 from alexbench.cli.app import print_rows
@@ -34,8 +35,15 @@ from alexbench.training.train import train
 from benchmarks.textbook import textbook_epochs
 
 BATCH_SIZE, NUM_CLASSES = 128, 10
-GEMM_SIDE = 1024
 TRACED_STEPS = 10
+ALEXNET_STEPS = 30
+GRAPH = {"cuda_graph": True}
+# further arms of ``train`` on CUDA
+ON_CUDA: dict[str, dict[str, object]] = {
+    "alexbench_graph": GRAPH,
+    "alexbench_graph_tf32": GRAPH | {"precision": "tf32"},
+    "alexbench_graph_bf16": GRAPH | {"precision": "bf16"},
+}
 CPU = torch.device("cpu")
 LRN_OR_NONE = {
     "title": "A step with LRN",
@@ -66,26 +74,17 @@ def throughput(
 
     alexbench: ``train`` itself, with crops and mirror images. bare: the same net over batches that
     are inputs already. bare_no_lrn: without normalization. textbook: see ``textbook.py``;
-    ``workers`` are of its DataLoader. gemm: a product of two 1024 x 1024 matrices. On CUDA, where a
-    textbook's loop only loads images: alexbench_graph and compile, which are ``alexbench`` with
-    train.cuda_graph and ``bare`` with torch.compile; one that fails is left out, and said.
+    ``workers`` are of its DataLoader. gemm: a product of two square matrices. On CUDA, where a
+    textbook's loop only loads images: ``alexbench`` with train.cuda_graph in three precisions, and
+    compile, which is ``bare`` with torch.compile; one that fails is left out, and said.
     """
     keep_memory()
     torch.set_num_threads(threads or cores())
     config, plain = cifar4_config("both"), cifar4_config("none")
-    if device.type == "cuda":  # of two epochs the second: the first records the graph
-        config = changed(config, epochs=2)
     data = random_data(steps * BATCH_SIZE, config)
-    a = torch.randn(GEMM_SIDE, GEMM_SIDE, device=device)
-    # of the training alone, without building the net
-    own_seconds: dict[str, list[float]] = {"alexbench": []}
-    if device.type == "cuda":
-        own_seconds["alexbench_graph"] = []
-    configs = {"alexbench": config, "alexbench_graph": changed(config, cuda_graph=True)}
-    calls: dict[str, Callable[[], object]] = {
-        name: partial(train_into, own, configs[name], data, device)
-        for name, own in own_seconds.items()
-    }
+    side = GEMM_SIDE[device.type]
+    a = torch.randn(side, side, device=device)
+    own_seconds, calls = arms_of_train(config, data, device)
     calls |= {
         "bare": bare_loop(config, data, device),
         "bare_no_lrn": bare_loop(plain, data, device),
@@ -94,8 +93,6 @@ def throughput(
         compiled = bare_loop(config, data, device, compiled=True)
         if works("arm compile", compiled):
             calls["compile"] = compiled
-        if not works("arm alexbench_graph", calls["alexbench_graph"]):
-            del calls["alexbench_graph"], own_seconds["alexbench_graph"]
     else:
         held = data.train
         assert isinstance(held, HeldSplit)
@@ -104,7 +101,50 @@ def throughput(
     calls["gemm"] = lambda: (torch.mm(a, a), now(device))
     samples = interleave(calls, CPU, rounds)  # each call waits for its device
     samples |= {name: own[-rounds:] for name, own in own_seconds.items()}
-    return summary(samples, steps, conv_flops(config, NUM_CLASSES, BATCH_SIZE))
+    return summary(samples, steps, conv_flops(config, NUM_CLASSES, BATCH_SIZE), device)
+
+
+def arms_of_train(
+    config: Config, data: Dataset, device: torch.device
+) -> tuple[dict[str, list[float]], dict[str, Callable[[], object]]]:
+    """Lists for the seconds of the training alone, and calls that append to them; those that work.
+
+    On CUDA a call trains two epochs and counts the second: the first records the graph.
+    """
+    configs = {"alexbench": config}
+    if device.type == "cuda":
+        configs = {"alexbench": changed(config, epochs=2)}
+        configs |= {name: changed(config, epochs=2, **train) for name, train in ON_CUDA.items()}
+    own: dict[str, list[float]] = {name: [] for name in configs}
+    calls: dict[str, Callable[[], object]] = {
+        name: partial(train_into, own[name], configs[name], data, device) for name in configs
+    }
+    if device.type == "cuda":
+        calls = {name: call for name, call in calls.items() if works(f"arm {name}", call)}
+    return {name: own[name] for name in calls}, calls
+
+
+def alexnet_arms(rounds: int, device: torch.device, steps: int = ALEXNET_STEPS) -> pd.DataFrame:
+    """Images a second of ``train`` with the paper's net at 224 pixels, without crops."""
+    config = Config(
+        data=DataConfig(image_size=224, scale=64.0),
+        augment=AugmentConfig(crops=False, pca_colour="none"),
+        train=TrainConfig(epochs=1, batch_size=BATCH_SIZE, schedule="constant"),
+        evaluate=EvaluateConfig(train_images=0),
+    )
+    data = random_data(steps * BATCH_SIZE, config)
+    own, calls = arms_of_train(config, data, device)
+    interleave(calls, CPU, rounds, warmup_rounds=0)
+    return rates("alexnet", {name: found[-rounds:] for name, found in own.items()}, steps)
+
+
+def rates(net: str, samples: dict[str, list[float]], steps: int) -> pd.DataFrame:
+    """A row an arm: median and interquartile range of images a second; samples in seconds."""
+    images = steps * BATCH_SIZE
+    found = {name: spread([images / s for s in own]) for name, own in samples.items()}
+    columns = ["net", "arm", "images_per_second", "iqr"]
+    rows = [[net, name, rate.median, rate.iqr] for name, rate in found.items()]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def works(name: str, call: Callable[[], object]) -> bool:
@@ -206,6 +246,7 @@ def random_data(images: int, config: Config) -> Dataset:
 
 def train_into(own: list[float], config: Config, data: Dataset, device: torch.device) -> None:
     """Append the seconds of the last epoch of ``train``, as its own history tells them."""
+    prepare(config.train, device)
     own.append(train(config, data, 0, device, lambda *_: None).history[-1]["train_seconds"])
 
 
@@ -221,6 +262,7 @@ def bare_loop(
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
 
     def epoch() -> None:
+        prepare(config.train, device)
         for inputs, labels in batches:
             loss = F.cross_entropy(net(inputs), labels)
             optimizer.zero_grad()
@@ -244,24 +286,20 @@ def ready_batches(
     return [(pixels.augment(images, generator), labels) for images, labels in pairs]
 
 
-def summary(samples: dict[str, list[float]], steps: int, conv_flops: int) -> Throughput:
+def summary(
+    samples: dict[str, list[float]], steps: int, conv_flops: int, device: torch.device = CPU
+) -> Throughput:
     """Rates of the arms, and per-round ratios: their medians and interquartile ranges.
 
-    samples: seconds of ``steps`` training steps, and of one product for ``gemm``.
+    samples: seconds of ``steps`` training steps, and of one product for ``gemm``. What is promised
+    is promised of a CPU.
     """
-    images = steps * BATCH_SIZE
-    rates = {name: spread([images / s for s in own]) for name, own in samples.items()}
-    arms = pd.DataFrame(
-        [
-            {"arm": name, "images_per_second": rate.median, "iqr": rate.iqr}
-            for name, rate in rates.items()
-            if name != "gemm"
-        ]
-    )
-    gemm = [s * steps * conv_flops / (2 * GEMM_SIDE**3) for s in samples["gemm"]]
+    trained = {name: own for name, own in samples.items() if name != "gemm"}
+    product = 2 * GEMM_SIDE[device.type] ** 3
+    gemm = [s * steps * conv_flops / product for s in samples["gemm"]]
     others = [
         (f"{name} / bare, images a second", samples["bare"], samples[name], "")
-        for name in ("alexbench_graph", "compile")
+        for name in (*ON_CUDA, "compile")
         if name in samples
     ]
     if "textbook" in samples:
@@ -280,7 +318,10 @@ def summary(samples: dict[str, list[float]], steps: int, conv_flops: int) -> Thr
         ),
         ("convolutions of a step / matrix product, FLOP/s", gemm, samples["bare"], "0.7"),
     ]
-    return Throughput(arms, pd.DataFrame([ratio(*each) for each in wanted]))
+    ratios = pd.DataFrame([ratio(*each) for each in wanted])
+    if device.type != "cpu":
+        ratios = ratios.drop(columns="wanted")
+    return Throughput(rates("cifar4", trained, steps), ratios)
 
 
 def ratio(name: str, above: list[float], below: list[float], wanted: str) -> dict[str, object]:
@@ -303,16 +344,21 @@ def main() -> None:
     except BadInput as error:
         parser.exit(error.exit_status, f"error: {error}\n")
     if device.type != "cuda":
-        print("arms alexbench_graph and compile: skipped, as they need a CUDA device")
+        print(f"arms {', '.join(ON_CUDA)}, compile: skipped, as they need a CUDA device")
     prepare(cifar4_config("both").train, device)
     steps = asked.steps or (12 if device.type == "cpu" else 1000)
     measured = throughput(asked.threads, asked.rounds, steps, device=device)
+    arms, ratios = [measured.arms], [measured.ratios]
     if asked.csv:
         measured.arms.to_csv(asked.csv, index=False)
     where = f"Training cifar4 with LRN, batch 128, crops and mirror images, {device}"
     print_rows(measured.arms, where)
-    ratios = [measured.ratios]
-    if device.type == "cpu":
+    if device.type == "cuda":
+        arms.append(alexnet_arms(asked.rounds, device))
+        print_rows(arms[-1], f"Training alexnet, 224 pixels, batch 128, {device}")
+        if asked.csv:
+            pd.concat(arms).to_csv(asked.csv, index=False)
+    else:
         ratios.append(steps_with_lrn(asked.rounds, steps))
         if cpu_has_bf16():
             ratios.append(bf16_over_ieee(asked.rounds, steps))

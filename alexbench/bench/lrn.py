@@ -7,11 +7,13 @@ import torch
 
 from alexbench.bench.arms import FORMATS, Arm
 from alexbench.bench.calls import PAPER_NORM, random
-from alexbench.bench.timing import Call, interleave, spread
+from alexbench.bench.peaks import COPY_BYTES
+from alexbench.bench.timing import Call, clocks, interleave, noise, spread
+from alexbench.errors import BadInput
 from alexbench.kernels import IMPLEMENTATIONS, local_response_norm, resolve, why_not
 from alexbench.launch.slots import cores, devices
 from alexbench.training.allocator import keep_memory
-from alexbench.training.numerics import use
+from alexbench.training.numerics import check_precision, use
 
 Shape = tuple[int, int, int, int]
 # (N, C, H, W), groups. cpu: the first of the nets of laptop and cifar10-short and of half a cifar4
@@ -33,8 +35,8 @@ SHAPES: dict[str, tuple[tuple[Shape, int], ...]] = {
         ((512, 32, 16, 16), 1),
     ),
 }
+PRECISIONS = {"cpu": ("ieee",), "cuda": ("ieee", "bf16")}  # torch's LRN has no bf16 on a CPU
 PASSES = 5  # over memory: forward reads x, writes y; backward reads x and g, writes dx
-COPY_BYTES = 64 << 20
 
 
 def lrn_tables(
@@ -43,16 +45,25 @@ def lrn_tables(
     rounds: int = 15,
     memory_format: str = "channels_last",
     compiled: bool = False,
+    precision: str = "ieee",
 ) -> Iterator[pd.DataFrame]:
     """A table a shape, a row an implementation: forward + backward, in rounds that call each once.
 
     speedup: median over the rounds of torch's time over this one's. share_of_copy_limit: of the
-    time in which a copy of 64 MiB, timed in the same rounds, would move the bytes of the five
-    passes. compiled: torch.compile as well, up to a minute a shape to start. ``banded`` is left out
-    on CUDA: thousands of kernels a call, so that the host's time would be measured.
+    time in which a copy far beyond the caches, timed in the same rounds, would move the bytes of
+    the five passes. compiled: torch.compile as well, up to a minute a shape to start. precision:
+    ieee, or on CUDA bf16 for images in bfloat16. ``banded`` is left out on CUDA: thousands of
+    kernels a call, so that the host's time would be measured. Raises BadInput.
     """
     keep_memory()
     chosen = torch.device(devices(device)[0])
+    for key, value, allowed in (
+        ("memory-format", memory_format, tuple(FORMATS)),
+        ("precision", precision, PRECISIONS[chosen.type]),
+    ):
+        if value not in allowed:
+            raise BadInput(f"--{key} {value}: on {chosen.type} allowed are {', '.join(allowed)}")
+    check_precision(precision, chosen)
     use(chosen)
     if chosen.type == "cpu":
         torch.set_num_threads(threads or cores())
@@ -60,7 +71,7 @@ def lrn_tables(
     wanted = {"compiled": compiled, "banded": chosen.type != "cuda"}
     names = [name for name in here if wanted.get(name, True)]
     for each in SHAPES[chosen.type]:
-        yield compare(*each, names, chosen, rounds, memory_format)
+        yield compare(*each, names, chosen, rounds, Arm("forward", memory_format, precision))
 
 
 def compare(
@@ -69,43 +80,50 @@ def compare(
     names: list[str],
     device: torch.device,
     rounds: int,
-    memory_format: str,
+    arm: Arm,
 ) -> pd.DataFrame:
     """A row for each implementation: seconds, their spread, and the speedup over the first."""
-    calls = {name: both_passes(shape, groups, name, device, memory_format) for name in names}
-    source = torch.zeros(COPY_BYTES // 4, device=device)
+    calls = {name: both_passes(shape, groups, name, device, arm) for name in names}
+    copied, before = COPY_BYTES[device.type], clocks(device)
+    source = torch.zeros(copied, dtype=torch.int8, device=device)
     target = torch.zeros_like(source)
     samples = interleave({**calls, "copy": lambda: target.copy_(source)}, device, rounds, 2)
-    values = torch.Size(shape).numel()
+    passed = torch.Size(shape).numel() * arm.dtype.itemsize
+    clock = f"{before} to {clocks(device)}" if device.type == "cuda" else "-"
     table = []
     for name in names:
         pairs = zip(samples["torch"], samples[name], strict=True)
         speedup = spread([torch_seconds / own for torch_seconds, own in pairs])
-        limits = [copy * PASSES * values * 4 / (2 * COPY_BYTES) for copy in samples["copy"]]
-        share = spread([c / own for c, own in zip(limits, samples[name], strict=True)])
+        limits = [copy_limit(seconds, copied, passed) for seconds in samples["copy"]]
+        share = spread([limit / own for limit, own in zip(limits, samples[name], strict=True)])
         seconds = spread(samples[name])
         table.append(
             {
                 "shape": "x".join(map(str, shape)),
                 "groups": groups,
-                "memory_format": memory_format,
+                "memory_format": arm.memory_format,
+                "precision": arm.precision,
                 "implementation": name + (" (auto)" if name == resolve(device) else ""),
                 "median_seconds": seconds.median,
                 "iqr_seconds": seconds.iqr,
                 "speedup": speedup.median,
                 "speedup_iqr": speedup.iqr,
                 "share_of_copy_limit": share.median,
+                "samples": len(samples[name]),
+                "noise": noise(samples[name]),
+                "clock": clock,
             }
         )
     return pd.DataFrame(table)
 
 
-def both_passes(
-    shape: Shape, groups: int, name: str, device: torch.device, memory_format: str
-) -> Call:
+def copy_limit(copy_seconds: float, copied: int, passed: int) -> float:
+    """Seconds in which a copy of so many bytes, read and written, would move all passes' bytes."""
+    return copy_seconds * PASSES * passed / (2 * copied)
+
+
+def both_passes(shape: Shape, groups: int, name: str, device: torch.device, arm: Arm) -> Call:
     """Forward and backward of a tensor and a gradient that are there already."""
-    assert memory_format in FORMATS
-    arm = Arm("forward", memory_format)
     x, gradient = (random(shape, arm, device) for _ in ("x", "gradient"))
     x.requires_grad_()
 

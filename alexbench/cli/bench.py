@@ -62,12 +62,30 @@ def lrn(
     compiled: Annotated[
         bool, typer.Option(help="Also measure torch.compile, which takes long to start.")
     ] = False,
+    precision: Annotated[
+        str,
+        typer.Option(
+            metavar="ieee|bf16", help="Data type of the images: float32, or on CUDA bfloat16."
+        ),
+    ] = "ieee",
+    csv: Annotated[
+        Path | None, typer.Option(help="A file for the rows, written after each shape.")
+    ] = None,
 ) -> None:
     """Measure every implementation of LRN beside torch's own and beside a copy of the images."""
-    from alexbench.bench.lrn import lrn_tables
+    import pandas as pd
 
-    for table in lrn_tables(device, threads, rounds, memory_format, compiled):
+    from alexbench.bench.lrn import lrn_tables
+    from alexbench.runs.files import write_text_safely
+
+    if csv and not csv.parent.is_dir():
+        raise BadInput(f"--csv {csv}: there is no folder {csv.parent}")
+    measured = []
+    for table in lrn_tables(device, threads, rounds, memory_format, compiled, precision):
         print_rows(table, "Local response normalization, forward + backward")
+        measured.append(table)
+        if csv:
+            write_text_safely(pd.concat(measured).to_csv(index=False), csv)
 
 
 def gate(

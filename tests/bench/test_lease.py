@@ -44,6 +44,15 @@ def test_a_phase_ends_by_its_deadline_with_all_its_processes(tmp_path):
     assert perform(Phase("late", 500, (python(code),)), tmp_path / "log", 0.5).status == "deadline"
 
 
+def test_a_command_that_takes_too_long_leaves_the_next_its_share_of_the_time(tmp_path):
+    slow = python("import time; print('slow', flush=True); time.sleep(600)")
+    quick = python("print('quick', flush=True)")
+    outcome = perform(Phase("both", 8, (slow, quick)), tmp_path / "log", left=500)
+    assert (outcome.status, outcome.why) == ("deadline", slow[2])
+    assert "\nquick\n" in (tmp_path / "log").read_text()
+    assert 4 <= outcome.seconds < 30
+
+
 def test_a_failed_command_fails_its_phase_and_stops_no_other_and_the_log_has_its_words(tmp_path):
     commands = (python("print('first')"), python("import sys; sys.exit('broken')"))
     commands += (python("print('third')"), python("import sys; sys.exit(3)"))
@@ -74,7 +83,7 @@ def test_some_phases_alone_share_all_the_time_in_proportion(tmp_path):
     planned = phases(tmp_path, tmp_path, None)
     runs, bench = chosen(planned, ["bench", "runs"])
     assert (runs.name, bench.name) == ("runs", "bench")  # in the order of their worth
-    assert (runs.seconds, bench.seconds) == (TOTAL_SECONDS * 200 / 460, TOTAL_SECONDS * 260 / 460)
+    assert (runs.seconds, bench.seconds) == (TOTAL_SECONDS * 200 / 420, TOTAL_SECONDS * 220 / 420)
     with pytest.raises(SystemExit, match=r"^--only sleep: has to be of \['smoke', "):
         chosen(planned, ["sleep"])
 

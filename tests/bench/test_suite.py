@@ -3,6 +3,7 @@
 import gzip
 import json
 import shutil
+import subprocess
 import sys
 from collections import Counter
 
@@ -157,11 +158,44 @@ def test_a_machine_name_can_be_a_file_name():
 
 
 def test_the_table_of_normalizations_compares_all_with_torchs():
-    table = lrn.compare((4, 8, 6, 6), 2, ["torch", "slices", "banded"], CPU, 3, "channels_last")
+    arm = Arm("forward", "channels_last")
+    table = lrn.compare((4, 8, 6, 6), 2, ["torch", "slices", "banded"], CPU, 3, arm)
     assert list(table["shape"].unique()) == ["4x8x6x6"]
     assert table["speedup"][0] == 1
     assert (table["share_of_copy_limit"] > 0).all()
     assert not table.isna().any(axis=None)
+    assert list(table["samples"]) == [3] * 3
+
+
+def test_the_limit_is_of_five_passes_at_the_rate_of_a_copy():
+    # 100 bytes copied in 2 s are 100 bytes moved a second; 5 passes of 60 bytes then take 3 s
+    assert lrn.copy_limit(2.0, 100, 60) == 3.0
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--memory-format", "nhwc"], "--memory-format nhwc: on cpu allowed are nchw, channels_"),
+        (["--precision", "bf16"], "--precision bf16: on cpu allowed are ieee"),
+        (["--csv", "/nowhere/a.csv"], "--csv /nowhere/a.csv: there is no folder /nowhere"),
+    ],
+)
+def test_what_the_comparison_of_normalizations_cannot_do_is_one_line(options, line):
+    words = [sys.executable, "-m", "alexbench", "bench", "lrn", "--device", "cpu", *options]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {line}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_comparison_of_normalizations_has_its_table_as_a_file(tmp_path):
+    words = [sys.executable, "-m", "alexbench", "bench", "lrn", "--device", "cpu"]
+    few = ["--rounds", "5", "--threads", "1", "--csv", str(tmp_path / "lrn.csv")]
+    subprocess.run([*words, *few], capture_output=True, text=True, check=True)
+    rows = pd.read_csv(tmp_path / "lrn.csv")
+    assert rows["shape"].nunique() == len(lrn.SHAPES["cpu"])
+    assert set(rows["precision"]) == {"ieee"}
+    assert (rows["median_seconds"] > 0).all()
 
 
 def test_ratios_of_throughput_are_medians_over_the_rounds():
@@ -175,6 +209,13 @@ def test_ratios_of_throughput_are_medians_over_the_rounds():
     done = summary(samples, steps=2, conv_flops=2 * 1024**3 * 40)
     assert list(done.ratios["median"]) == pytest.approx([1.1, 3.0, 1.1, 0.01 * 80 / 1.8])
     assert list(done.arms["images_per_second"]) == pytest.approx([128, 256 / 1.8, 256 / 1.5, 64])
+    assert list(done.ratios["wanted"]) == ["0.95", "2.5", "at most 1.12", "0.7"]
+    # on CUDA a product of 4096 x 4096 matrices, and nothing is promised
+    del samples["textbook"]
+    cuda = samples | {"alexbench_graph_bf16": [0.5, 0.9, 2.2]}
+    done = summary(cuda, steps=2, conv_flops=2 * 4096**3 * 40, device=torch.device("cuda"))
+    assert list(done.ratios.columns) == ["ratio", "median", "iqr"]
+    assert list(done.ratios["median"]) == pytest.approx([1.1, 2.0, 1.1, 0.01 * 80 / 1.8])
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, which has every arm")
@@ -191,10 +232,11 @@ def test_throughput_trains_in_every_arm_of_a_cpu_and_says_which_it_skips(
     assert counts["aten::convolution_backward"] == 3 * TRACED_STEPS  # of cifar4, each step
     arms = pd.read_csv(tmp_path / "arms.csv")
     assert list(arms["arm"]) == ["alexbench", "bare", "bare_no_lrn", "textbook"]
+    assert set(arms["net"]) == {"cifar4"}
     assert (arms["images_per_second"] > 0).all()
-    skipped = "arms alexbench_graph and compile: skipped, as they need a CUDA device\n"
     said = capsys.readouterr().out
-    assert said.startswith(skipped)
+    assert said.startswith("arms alexbench_graph, alexbench_graph_tf32, alexbench_graph_bf16, comp")
+    assert "skipped, as they need a CUDA device\n" in said
     assert said.count("step with LRN / without, seconds") == 3  # cifar4, laptop, cifar10-short
 
 
