@@ -1,5 +1,7 @@
 """The events of a run while it is performed, from its worker to the launcher. No torch here."""
 
+import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -9,6 +11,32 @@ from alexbench.runs.run import Run
 from alexbench.runs.store import Failure, RunStore
 
 HistoryRow = dict[str, Any]  # of one epoch
+SECONDS_BETWEEN_EVENTS = 0.5
+
+
+@dataclass
+class Seldom:
+    """Says yes at most once in so many seconds, and the first time."""
+
+    seconds: float
+    clock: Callable[[], float] = time.monotonic
+    last: float = -math.inf
+
+    def again(self) -> bool:
+        """Whether it is time again."""
+        now = self.clock()
+        if now - self.last < self.seconds:
+            return False
+        self.last = now
+        return True
+
+
+def progress(device: str) -> Seldom:
+    """When a process of a run on several devices tells its progress.
+
+    After each batch on a CPU; seldom on CUDA, where a batch takes little longer than to tell of it.
+    """
+    return Seldom(0.0 if device == "cpu" else SECONDS_BETWEEN_EVENTS)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import os
 import queue
 import threading
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from alexbench.errors import BadInput, RunFailed
 from alexbench.launch import events
 from alexbench.launch.child import Parent
 from alexbench.launch.events import Event, HistoryRow, Send
-from alexbench.launch.task import SECONDS_BETWEEN_EVENTS, finished, reason
+from alexbench.launch.task import finished, reason
 from alexbench.parallel.group import find_store, talk_at_home
 from alexbench.parallel.group import group as joined
 from alexbench.parallel.placed import ProcessGroup
@@ -83,21 +82,14 @@ def train_one(
     send: Send,
     asked_to_stop: Callable[[], bool],
 ) -> events.FinishedEvent:
-    """Train this process's part of one run; sends its progress after every batch.
-
-    On CUDA a batch takes little longer than a message: there it sends one at times.
-    """
+    """Train this process's part of one run; sends its progress."""
     run, runs = from_json(job["run"]), RunStore(Path(job["folder"]))
     steps = steps_an_epoch(run, load_data(run.config.data, slot.data_root))
-
-    seconds_between = 0.0 if slot.device == "cpu" else SECONDS_BETWEEN_EVENTS
-    last = -seconds_between
+    seldom = events.progress(slot.device)
 
     def watch(epochs: float, images_per_second: float, history: Sequence[HistoryRow]) -> None:
-        nonlocal last
-        if time.monotonic() - last < seconds_between:
+        if not seldom.again():
             return
-        last = time.monotonic()
         row = history[-1] if history else None
         send(events.ProgressEvent(epochs, images_per_second, row, round(epochs * steps)))
 

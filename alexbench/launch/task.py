@@ -1,7 +1,6 @@
 """One run in this process, for every launcher: locked, resumed, performed, and its end told."""
 
 import sys
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -12,7 +11,7 @@ from alexbench.config.execution import RunOptions, Slot
 from alexbench.config.placement import num_processes
 from alexbench.errors import BadInput, ProcessLost, RunFailed
 from alexbench.launch import events, process_group
-from alexbench.launch.events import Event, HistoryRow, Send
+from alexbench.launch.events import SECONDS_BETWEEN_EVENTS, Event, HistoryRow, Seldom, Send
 from alexbench.runs.record import RunRecord
 from alexbench.runs.run import Run
 from alexbench.runs.store import RunStore
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from alexbench.training.tensorboard import Curves
     from alexbench.training.tracker import Tracked
 
-SECONDS_BETWEEN_EVENTS = 0.5
 LONGEST_REASON = 300  # characters
 
 
@@ -117,14 +115,12 @@ def exporters_of(run: Run, folder: Path, options: RunOptions) -> list["Curves | 
 
 def watch(send: Send, exporters: Sequence["Curves | Tracked"]) -> ProgressCallback:
     """Sends a ProgressEvent, at most one each SECONDS_BETWEEN_EVENTS; exports the history."""
-    last = 0.0
+    seldom = Seldom(SECONDS_BETWEEN_EVENTS)
 
     def hear(epochs: float, images_per_second: float, history: Sequence[HistoryRow]) -> None:
-        nonlocal last
         for exporter in exporters:
             exporter.write(history)
-        if time.monotonic() - last > SECONDS_BETWEEN_EVENTS:
-            last = time.monotonic()
+        if seldom.again():
             row = history[-1] if history else None
             send(events.ProgressEvent(epochs, images_per_second, row))
 

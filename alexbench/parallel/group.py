@@ -66,27 +66,33 @@ def find_store(port: int) -> TCPStore:
     return TCPStore(HERE, port, is_master=False, timeout=LONGEST_WAIT)
 
 
+def library_of(device: torch.device, exchange: str) -> str:
+    """NCCL between CUDA devices, gloo between CPUs.
+
+    exchange gloo: gloo, which unlike NCCL lets several processes share a GPU.
+    """
+    return "nccl" if device.type == "cuda" and exchange != "gloo" else "gloo"
+
+
 @contextmanager
 def group(
     store: Store, name: str, rank: int, size: int, device: torch.device, exchange: str = "auto"
 ) -> Iterator[None]:
     """All collectives inside go to the processes that give the same name.
 
-    NCCL between CUDA devices, gloo between CPUs; exchange gloo: gloo, which unlike NCCL lets
-    several processes share a GPU. Waits until all have come. After an error no collective is waited
-    for: another process may never come to it.
+    exchange: as for ``library_of``. Waits until all have come. After an error no collective is
+    waited for: another process may never come to it.
     """
-    on_cuda = device.type == "cuda"
-    if on_cuda:
+    if device.type == "cuda":
         torch.cuda.set_device(device)
-    with_nccl = on_cuda and exchange != "gloo"
+    library = library_of(device, exchange)
     dist.init_process_group(
-        "nccl" if with_nccl else "gloo",
+        library,
         store=PrefixStore(name, store),
         rank=rank,
         world_size=size,
         timeout=LONGEST_WAIT,
-        device_id=device if with_nccl else None,
+        device_id=device if library == "nccl" else None,
     )
     try:
         yield

@@ -6,7 +6,15 @@ import pytest
 
 from alexbench.config.execution import RunOptions
 from alexbench.launch.cluster import attempt_here
-from alexbench.launch.events import Event, FailedEvent, FinishedEvent, TakenEvent
+from alexbench.launch.events import (
+    SECONDS_BETWEEN_EVENTS,
+    Event,
+    FailedEvent,
+    FinishedEvent,
+    Seldom,
+    TakenEvent,
+    progress,
+)
 from alexbench.launch.sweep import Sweep
 from tests.sweeps import prepare, runs_of
 
@@ -40,3 +48,15 @@ def test_a_run_that_failed_in_other_hands_is_tried_again_only_if_asked(prepared)
     assert event == FailedEvent("it was killed", log, fatal=False)
     again = prepared.options.model_copy(update={"retry_failed": True})
     assert isinstance(attempt(prepared, again), FinishedEvent)
+
+
+def test_what_is_told_seldom_is_told_at_once_and_then_after_its_seconds():
+    times = iter([10.0, 10.4, 10.5, 10.9, 20.0])
+    seldom = Seldom(0.5, clock=lambda: next(times))
+    assert [seldom.again() for _ in range(5)] == [True, False, True, False, True]
+
+
+def test_a_process_of_several_tells_of_each_batch_on_a_cpu_and_seldom_on_cuda():
+    on_cpu, on_cuda = progress("cpu"), progress("cuda:0")
+    assert [on_cpu.again() for _ in range(3)] == [True] * 3
+    assert on_cuda.seconds == SECONDS_BETWEEN_EVENTS > 0

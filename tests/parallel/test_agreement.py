@@ -9,7 +9,7 @@ import torch
 
 from alexbench.config.schema import ModelConfig
 from alexbench.parallel import cost
-from alexbench.parallel.group import open_store
+from alexbench.parallel.group import library_of, open_store
 from alexbench.parallel.placed import ProcessGroup
 from tests.parallel import cases
 from tests.tiny import CPU
@@ -114,3 +114,9 @@ def test_the_processes_send_what_the_cost_model_says(found, alone):
     for placement, model in (("processes", "columns"), ("data_parallel", "data_parallel")):
         sent = found["steps"][placement, index][2]
         assert sent == 2 * cost.sent_bytes(net, model, 2, cases.IMAGES)  # float64
+
+
+def test_processes_on_gpus_talk_by_nccl_unless_gloo_is_asked_for():
+    cuda = torch.device("cuda:0")
+    chosen = [library_of(on, ask) for on in (cuda, CPU) for ask in ("auto", "gloo")]
+    assert chosen == ["nccl", "gloo", "gloo", "gloo"]

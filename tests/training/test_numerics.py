@@ -63,6 +63,14 @@ def test_tf32_is_refused_on_a_cpu_which_would_compute_as_ieee_does():
     check_precision("ieee", CPU)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, which can be chosen")
+def test_a_run_makes_its_gpu_the_current_one_before_anything_else():
+    """Kernels and events go to the current device: without a GPU the choice itself fails."""
+    with pytest.raises(RuntimeError, match="NVIDIA driver") as failed:
+        prepare(TrainConfig(), CUDA)
+    assert "torch.cuda.set_device(device)" in str(failed.traceback[2])
+
+
 def test_float32_on_cuda_is_in_torchs_own_memory_format_and_all_else_channels_last():
     assert memory_format("ieee", CUDA) == torch.contiguous_format
     others = [("tf32", CUDA), ("bf16", CUDA), ("ieee", CPU), ("bf16", CPU)]
