@@ -72,9 +72,10 @@ def rate_at_the_edge(material: Material) -> Iterator[str]:
 
 
 def few_tuning_seeds(material: Material) -> Iterator[str]:
-    """Rates that few seeds chose, or that nothing chose."""
+    """Rates that few seeds chose; or that nothing chose, where a claim is at one rate."""
     if not any(map(chosen, material.records)):
-        yield "Rates were not tuned: an arm that wants another rate looks worse than it is."
+        if any(row.role and text.at_one_rate(row) for row in material.comparison):
+            yield "Rates were not tuned: an arm that wants another rate looks worse than it is."
         return
     seeds = {run.seed for run in material.tuning}
     if material.tuning and len(seeds) <= FEW_TUNING_SEEDS:

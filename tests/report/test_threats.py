@@ -58,6 +58,23 @@ def test_thin_tuning_is_said_with_its_seeds(tmp_path: Path) -> None:
     assert "not tuned" not in said
 
 
+def test_arms_that_are_measured_at_several_rates_need_no_tuning(tmp_path: Path) -> None:
+    records = [
+        make(variant, seed, (80.0, error + seed % 3 + worse), lr=lr)
+        for variant, error in (("none", 32.0), ("both", 30.0))
+        for lr, worse in ((0.005, 2.0), (0.01, 0.0), (0.02, 1.0))
+        for seed in range(6)
+    ]
+    for each in records:
+        name = f"{each.variant}-{each.seed}-{each.config['train']['lr']}.json"
+        record.write(whole(each), tmp_path / "runs" / name)
+    ablation = replace(LRN, tune_neighbours=1)
+    said = "\n".join(threats(build.gather(ablation, "laptop", tmp_path, print, None)))
+    assert "Other data" in said
+    assert "One rate an arm" not in said
+    assert "Rates were not tuned" not in said
+
+
 def test_seeds_that_lack_a_rate_of_their_arm_are_named(tmp_path: Path) -> None:
     ablation = replace(LRN, tune_neighbours=1)
     records = [*with_delta(-1.4), make("both", 0, (80.0, 31.0), lr=0.02)]
