@@ -36,7 +36,12 @@ from benchmarks.textbook import textbook_epochs
 
 BATCH_SIZE, NUM_CLASSES = 128, 10
 TRACED_STEPS = 10
-ALEXNET_STEPS = 30
+STEPS = {
+    ("cifar4", "cpu"): 12,
+    ("cifar4", "cuda"): 300,
+    ("alexnet", "cpu"): 1,
+    ("alexnet", "cuda"): 30,
+}
 GRAPH = {"cuda_graph": True}
 # further arms of ``train`` on CUDA
 ON_CUDA: dict[str, dict[str, object]] = {
@@ -57,7 +62,7 @@ PROMISED = {"laptop": "at most 1.15", "cifar10-short": "at most 1.08"}
 
 @dataclass(frozen=True)
 class Throughput:
-    """What was measured: a row an arm, and the four ratios that are promised."""
+    """What was measured: a row an arm, and ratios, of which those of a CPU are promised."""
 
     arms: pd.DataFrame
     ratios: pd.DataFrame
@@ -85,21 +90,22 @@ def throughput(
     side = GEMM_SIDE[device.type]
     a = torch.randn(side, side, device=device)
     own_seconds, calls = arms_of_train(config, data, device)
-    calls |= {
+    loops = {
         "bare": bare_loop(config, data, device),
         "bare_no_lrn": bare_loop(plain, data, device),
     }
     if device.type == "cuda":
-        compiled = bare_loop(config, data, device, compiled=True)
-        if works("arm compile", compiled):
-            calls["compile"] = compiled
+        loops["compile"] = bare_loop(config, data, device, compiled=True)
+        calls |= {name: loop for name, loop in loops.items() if works(f"arm {name}", loop)}
     else:
+        calls |= loops
         held = data.train
         assert isinstance(held, HeldSplit)
         textbook = textbook_epochs(held.images.numpy(), held.labels.numpy(), BATCH_SIZE, workers)
         calls["textbook"] = lambda: next(textbook)
     calls["gemm"] = lambda: (torch.mm(a, a), now(device))
-    samples = interleave(calls, CPU, rounds)  # each call waits for its device
+    warmed = device.type == "cuda"  # each arm was called to see whether it works
+    samples = interleave(calls, CPU, rounds, 0 if warmed else 1)  # each call waits for its device
     samples |= {name: own[-rounds:] for name, own in own_seconds.items()}
     return summary(samples, steps, conv_flops(config, NUM_CLASSES, BATCH_SIZE), device)
 
@@ -124,7 +130,7 @@ def arms_of_train(
     return {name: own[name] for name in calls}, calls
 
 
-def alexnet_arms(rounds: int, device: torch.device, steps: int = ALEXNET_STEPS) -> pd.DataFrame:
+def alexnet_arms(rounds: int, device: torch.device, steps: int) -> pd.DataFrame:
     """Images a second of ``train`` with the paper's net at 224 pixels, without crops."""
     config = Config(
         data=DataConfig(image_size=224, scale=64.0),
@@ -134,7 +140,7 @@ def alexnet_arms(rounds: int, device: torch.device, steps: int = ALEXNET_STEPS) 
     )
     data = random_data(steps * BATCH_SIZE, config)
     own, calls = arms_of_train(config, data, device)
-    interleave(calls, CPU, rounds, warmup_rounds=0)
+    interleave(calls, CPU, rounds, 0 if device.type == "cuda" else 1)
     return rates("alexnet", {name: found[-rounds:] for name, found in own.items()}, steps)
 
 
@@ -247,7 +253,9 @@ def random_data(images: int, config: Config) -> Dataset:
 def train_into(own: list[float], config: Config, data: Dataset, device: torch.device) -> None:
     """Append the seconds of the last epoch of ``train``, as its own history tells them."""
     prepare(config.train, device)
-    own.append(train(config, data, 0, device, lambda *_: None).history[-1]["train_seconds"])
+    history = train(config, data, 0, device, lambda *_: None).history
+    assert len(history) == config.train.epochs, "the training diverged"
+    own.append(history[-1]["train_seconds"])
 
 
 def bare_loop(
@@ -294,34 +302,29 @@ def summary(
     samples: seconds of ``steps`` training steps, and of one product for ``gemm``. What is promised
     is promised of a CPU.
     """
-    trained = {name: own for name, own in samples.items() if name != "gemm"}
     product = 2 * GEMM_SIDE[device.type] ** 3
-    gemm = [s * steps * conv_flops / product for s in samples["gemm"]]
-    others = [
-        (f"{name} / bare, images a second", samples["bare"], samples[name], "")
-        for name in (*ON_CUDA, "compile")
-        if name in samples
-    ]
-    if "textbook" in samples:
-        theirs = samples["textbook"]
-        others = [
-            ("alexbench / textbook, images a second", theirs, samples["alexbench"], "2.5"),
-        ]
+    in_gemm = [s * steps * conv_flops / product for s in samples["gemm"]]
+    trained = {name: own for name, own in samples.items() if name != "gemm"}
+    faster = [(f"{name} / bare", "bare", name, "") for name in (*ON_CUDA, "compile")]
     wanted = [
-        ("alexbench / bare, images a second", samples["bare"], samples["alexbench"], "0.95"),
-        *others,
-        (
-            "step with LRN / without, seconds",
-            samples["bare"],
-            samples["bare_no_lrn"],
-            "at most 1.12",
-        ),
-        ("convolutions of a step / matrix product, FLOP/s", gemm, samples["bare"], "0.7"),
+        ("alexbench / bare", "bare", "alexbench", "0.95"),
+        *faster,
+        ("alexbench / textbook", "textbook", "alexbench", "2.5"),
     ]
-    ratios = pd.DataFrame([ratio(*each) for each in wanted])
+    ratios = [
+        ratio(f"{name}, images a second", samples[above], samples[below], promised)
+        for name, above, below, promised in wanted
+        if {above, below} <= samples.keys()
+    ]
+    if {"bare", "bare_no_lrn"} <= samples.keys():
+        slower = samples["bare"], samples["bare_no_lrn"]
+        ratios.append(ratio("step with LRN / without, seconds", *slower, "at most 1.12"))
+        said = "convolutions of a step / matrix product, FLOP/s"
+        ratios.append(ratio(said, in_gemm, samples["bare"], "0.7"))
+    table = pd.DataFrame(ratios)
     if device.type != "cpu":
-        ratios = ratios.drop(columns="wanted")
-    return Throughput(rates("cifar4", trained, steps), ratios)
+        table = table.drop(columns="wanted", errors="ignore")
+    return Throughput(rates("cifar4", trained, steps), table)
 
 
 def ratio(name: str, above: list[float], below: list[float], wanted: str) -> dict[str, object]:
@@ -335,7 +338,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="CPU threads; default: all cores")
     parser.add_argument("--rounds", type=int, default=10, help="times that each arm is measured")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:<index>")
-    parser.add_argument("--steps", type=int, help="batches a round; default: 12, on CUDA 1000")
+    parser.add_argument("--net", choices=("cifar4", "alexnet"), default="cifar4")
+    parser.add_argument("--steps", type=int, help="batches a round; default: by net and device")
     parser.add_argument("--csv", help="a file for the arms' images a second")
     parser.add_argument("--trace", help="a file for a profile of some steps: .json or .json.gz")
     asked = parser.parse_args()
@@ -345,24 +349,24 @@ def main() -> None:
         parser.exit(error.exit_status, f"error: {error}\n")
     if device.type != "cuda":
         print(f"arms {', '.join(ON_CUDA)}, compile: skipped, as they need a CUDA device")
-    prepare(cifar4_config("both").train, device)
-    steps = asked.steps or (12 if device.type == "cpu" else 1000)
-    measured = throughput(asked.threads, asked.rounds, steps, device=device)
-    arms, ratios = [measured.arms], [measured.ratios]
-    if asked.csv:
-        measured.arms.to_csv(asked.csv, index=False)
-    where = f"Training cifar4 with LRN, batch 128, crops and mirror images, {device}"
-    print_rows(measured.arms, where)
-    if device.type == "cuda":
-        arms.append(alexnet_arms(asked.rounds, device))
-        print_rows(arms[-1], f"Training alexnet, 224 pixels, batch 128, {device}")
-        if asked.csv:
-            pd.concat(arms).to_csv(asked.csv, index=False)
+    steps = asked.steps or STEPS[asked.net, device.type]
+    if asked.net == "alexnet":
+        torch.set_num_threads(asked.threads or cores())
+        arms, ratios = alexnet_arms(asked.rounds, device, steps), pd.DataFrame()
+        where = f"Training alexnet, 224 pixels, batch 128, {device}"
     else:
-        ratios.append(steps_with_lrn(asked.rounds, steps))
+        measured = throughput(asked.threads, asked.rounds, steps, device=device)
+        arms, ratios = measured.arms, measured.ratios
+        where = f"Training cifar4 with LRN, batch 128, crops and mirror images, {device}"
+    print_rows(arms, where)
+    if asked.csv:
+        arms.to_csv(asked.csv, index=False)
+    if len(ratios):
+        print_rows(ratios, "Ratios a round")
+    if device.type == "cpu" and asked.net == "cifar4":
+        print_rows(steps_with_lrn(asked.rounds, steps), "Steps of the short profiles")
         if cpu_has_bf16():
-            ratios.append(bf16_over_ieee(asked.rounds, steps))
-    print_rows(pd.concat(ratios, ignore_index=True), "Ratios a round")
+            print_rows(bf16_over_ieee(asked.rounds, steps), "bf16")
     if asked.trace:  # last: after a profile CUDA's launches are slower
         works("trace", partial(trace, asked.trace, device))
 

@@ -43,7 +43,7 @@ def throughput(
     """Time ``steps`` batches a round in each of three ways, interleaved.
 
     loader: read and hand to the device, nothing else. step: augment, forward, backward and update,
-    on a batch that is there. training: both, as a run does it.
+    on a batch that is there. training: both.
     """
     keep_memory()
     state = start(config, len(data.classes), 0, device)

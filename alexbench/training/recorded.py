@@ -48,6 +48,7 @@ class RecordedStep:
         assert isinstance(state.optimizer, PaperSGD)
         state.optimizer.send_rates()
         if self.replay is None or self.batch is None or self.batch.kinds() != batch.kinds():
+            self.batch = self.replay = None  # before another: a graph keeps the memory of its step
             own, device = batch.clone(), batch.labels.device
             began = now(device)  # when the steps before are done
             self.batch, self.replay = own, self.record(lambda: self.step(state, own))

@@ -70,7 +70,8 @@ class State:
     epoch_began: float = 0.0  # on the host's clock, moved on by all time that is not a step's
     lr: float = 0.0  # of the last step
     precision: str = "ieee"
-    found: Positions = field(init=False)  # where the epoch in hand found the streams it draws from
+    # where the epoch in hand, once it has begun, found the streams that it draws from
+    found: Positions = field(init=False)
 
     def __post_init__(self) -> None:
         self.found = positions(self.streams)

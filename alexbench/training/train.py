@@ -29,16 +29,16 @@ from alexbench.training.weights import finite, gather
 # called after each batch: epochs done with their fraction, training images a second, the history
 ProgressCallback = Callable[[float, float, Sequence[Row]], None]
 Status = Literal["finished", "diverged"]
-TIMED_STEPS = 5  # of ``warm_up``
+TIMED_SECONDS, MOST_TIMED_STEPS = 0.2, 50  # of ``warm_up``
 LARGEST_LOSS = 1e6  # nats; of 15,000 epochs on record the largest has 67, and came back from it
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """All that chance decides for an epoch, on the device."""
+    """All that chance decides for an epoch before its first step."""
 
-    order: Tensor  # of the training images
-    changes: Iterator[Change]  # of each batch
+    order: Tensor  # of the training images; on the CPU
+    changes: Iterator[Change]  # of each batch; on the device
     found: Positions  # of the streams, before
 
 
@@ -84,19 +84,20 @@ def warm_up(
     state = start(config, num_classes, 0, device, group)
     step_once = recorded(partial(learn, pixels), recipe, state, device)
 
-    def steps(number: int, last: int = 0) -> None:
-        drawn = draw_epoch(state, pixels, number * whole + last, whole)
+    def seconds(steps: int, last: int = 0) -> float:
+        drawn = draw_epoch(state, pixels, steps * whole + last, whole)
         drawn = replace(drawn, order=drawn.order % whole)
+        began = now(device)
         for batch in feed(state, split, drawn, whole):
             step_once(state, batch)
             state.running.images += state.share.whole
         state.running.start_anew()
+        return now(device) - began
 
     state.net.train()
-    steps(WARM_STEPS + 1, count % whole)
-    began = now(device)
-    steps(TIMED_STEPS)
-    return (now(device) - began) / TIMED_STEPS
+    seconds(WARM_STEPS + 1, count % whole)
+    steps = max(1, min(int(TIMED_SECONDS / seconds(1)), MOST_TIMED_STEPS))
+    return seconds(steps) / steps
 
 
 def train(
@@ -160,7 +161,7 @@ def train(
 
 
 def draw_epoch(state: State, pixels: Pixels, count: int, batch_size: int, epoch: int = 0) -> Drawn:
-    """Draw the order of so many images and what becomes of them, and send it to the device."""
+    """Draw the order of so many images, and what becomes of them, which is sent to the device."""
     found = positions(state.streams)
     order = torch.randperm(count, generator=state.streams.order)
     stream = state.streams.augmentation

@@ -50,7 +50,7 @@ def test_a_command_that_takes_too_long_leaves_the_next_its_share_of_the_time(tmp
     outcome = perform(Phase("both", 8, (slow, quick)), tmp_path / "log", left=500)
     assert (outcome.status, outcome.why) == ("deadline", slow[2])
     assert "\nquick\n" in (tmp_path / "log").read_text()
-    assert 4 <= outcome.seconds < 30
+    assert 2 <= outcome.seconds < 30
 
 
 def test_a_failed_command_fails_its_phase_and_stops_no_other_and_the_log_has_its_words(tmp_path):
@@ -83,7 +83,7 @@ def test_some_phases_alone_share_all_the_time_in_proportion(tmp_path):
     planned = phases(tmp_path, tmp_path, None)
     runs, bench = chosen(planned, ["bench", "runs"])
     assert (runs.name, bench.name) == ("runs", "bench")  # in the order of their worth
-    assert (runs.seconds, bench.seconds) == (TOTAL_SECONDS * 200 / 420, TOTAL_SECONDS * 220 / 420)
+    assert (runs.seconds, bench.seconds) == (TOTAL_SECONDS * 180 / 350, TOTAL_SECONDS * 170 / 350)
     with pytest.raises(SystemExit, match=r"^--only sleep: has to be of \['smoke', "):
         chosen(planned, ["sleep"])
 
@@ -165,7 +165,8 @@ def test_without_a_gpu_and_without_installation_it_runs_through_and_says_what_it
     states = {phase["name"]: phase["status"] for phase in ended["phases"]}
     assert states.pop("smoke") == "done", (out / "log.txt").read_text()
     assert set(states.values()) == {"skipped"}
-    assert states.keys() == {"tests", "lrn", "lrn_nchw", "throughput", "plan", "runs"}
+    first = {"tests", "lrn", "throughput", "alexnet", "images", "plan", "runs"}
+    assert states.keys() == first
     for name in states:
         assert f"{name}: skipped needs a GPU, and there is none here" in done.stdout
     assert len(list(out.iterdir())) <= MOST_FILES

@@ -60,18 +60,18 @@ def test_a_recorded_step_trains_as_the_step_itself_with_other_rates_and_a_short_
     assert (len(recordings), len(warmed)) == (1, WARM_STEPS)
 
 
-def test_batches_of_other_kinds_of_changes_are_recorded_anew():
-    recordings = []
+def test_batches_of_other_kinds_of_changes_are_recorded_anew_and_the_old_recording_is_gone_by_then():
+    kept = []
 
     def record(call):
-        recordings.append(call)
+        kept.append((own.replay, own.batch))
         return call
 
     sizes, last = [16] * (WARM_STEPS + 5), WARM_STEPS + 3
     plain = losses(STEP, start(CONFIG, 3, 0, CPU), sizes, plain_from=last)
     own = RecordedStep(STEP, 16, record, lambda call: call)
     assert losses(own, start(CONFIG, 3, 0, CPU), sizes, plain_from=last) == plain
-    assert len(recordings) == 2
+    assert kept == [(None, None)] * 2
 
 
 def test_what_is_recorded_reads_and_writes_the_same_addresses_in_every_epoch():
@@ -133,10 +133,12 @@ def test_rates_are_written_to_the_device_when_they_change_and_only_then():
 @pytest.mark.parametrize("precision", ["ieee", "bf16"])
 def test_on_cuda_a_run_with_the_graph_has_the_losses_of_one_without(precision):
     keys = {"precision": precision, "epochs": 3, "schedule": "linear"}
+    augment = {"padding": 2, "crops": True, "pca_colour": "paper", "pca_epochs": 2}
     model = {"lrn": "both", "lrn_order": "after_pool", "hidden_units": 16, "dropout": 0.5}
     found = []
     for cuda_graph in (False, True):
-        config = tiny_config(model=model, train=keys | {"cuda_graph": cuda_graph})
+        own = keys | {"cuda_graph": cuda_graph}
+        config = tiny_config(augment=augment, model=model, train=own)
         done = train(config, tiny_data(200), 0, torch.device("cuda:0"), lambda *_: None)
         found.append([row["train_loss"] for row in done.history])
     assert found[1] == pytest.approx(found[0], rel=1e-4 if precision == "ieee" else 1e-2)
