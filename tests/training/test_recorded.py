@@ -60,7 +60,7 @@ def test_a_recorded_step_trains_as_the_step_itself_with_other_rates_and_a_short_
     assert (len(recordings), len(warmed)) == (1, WARM_STEPS)
 
 
-def test_batches_of_other_kinds_of_changes_are_recorded_anew_and_the_old_recording_is_gone_by_then():
+def test_batches_of_other_kinds_are_recorded_anew_once_the_old_recording_is_gone():
     kept = []
 
     def record(call):
