@@ -72,9 +72,10 @@ def rate_at_the_edge(material: Material) -> Iterator[str]:
 
 
 def few_tuning_seeds(material: Material) -> Iterator[str]:
-    """Rates that few seeds chose; or that nothing chose, where a claim is at one rate."""
+    """Rates that few seeds chose; or that nothing chose, where arms differ at one rate each."""
     if not any(map(chosen, material.records)):
-        if any(row.role and text.at_one_rate(row) for row in material.comparison):
+        judged = [row for row in material.comparison if row.role] or material.comparison
+        if any(map(text.at_one_rate, judged)):
             yield "Rates were not tuned: an arm that wants another rate looks worse than it is."
         return
     seeds = {run.seed for run in material.tuning}

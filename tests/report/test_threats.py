@@ -75,6 +75,14 @@ def test_arms_that_are_measured_at_several_rates_need_no_tuning(tmp_path: Path) 
     assert "Rates were not tuned" not in said
 
 
+def test_arms_at_one_rate_of_a_question_without_a_claim_are_said_to_be_untuned(
+    tmp_path: Path,
+) -> None:
+    write_records(with_delta(-1.4), tmp_path)
+    said = threats(build.gather(replace(LRN, claims={}), "laptop", tmp_path, print, None))
+    assert [line for line in said if line.startswith("Rates were not tuned")]
+
+
 def test_seeds_that_lack_a_rate_of_their_arm_are_named(tmp_path: Path) -> None:
     ablation = replace(LRN, tune_neighbours=1)
     records = [*with_delta(-1.4), make("both", 0, (80.0, 31.0), lr=0.02)]
