@@ -58,8 +58,6 @@ def test_equal_training_errors_give_the_mean() -> None:
         ("dropout", "no_dropout", "dropout", 55, (-1.07, -1.46, -0.67)),
         ("dropout", "no_dropout", "dropout", 50, (-1.32, -1.51, -1.14)),
         ("dropout", "no_dropout", "dropout", 45, (-1.37, -1.77, -0.96)),
-        ("augmentation", "none", "both", 35, (-1.03, -1.32, -0.73)),
-        ("augmentation", "none", "both", 30, (-1.51, -1.72, -1.30)),
         ("pooling", "non_overlapping", "overlapping", 30, (-0.67, -1.45, 0.11)),
         ("weight_decay", "no_decay", "decay", 30, (0.04, -0.13, 0.22)),
     ],
