@@ -5,7 +5,6 @@ The meta device stands for a GPU: every operator goes by, and nothing is compute
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from alexbench.data import Pixels
 from alexbench.data.batches import one_ahead
@@ -15,31 +14,30 @@ from alexbench.training.optimizer import build_optimizer
 from alexbench.training.recorded import WARM_STEPS, RecordedStep
 from alexbench.training.state import Running
 from alexbench.training.train import draw_epoch, feed, learn, start, train_step
+from tests.operators import Operators
 from tests.tiny import CPU, tiny_config
 
 META = torch.device("meta")
 WAITS = ("aten::nonzero", "aten::_local_scalar_dense", "aten::item", "aten::masked_select")
 
 
-class Watch(TorchDispatchMode):
+class Watch(Operators):
     """Copies from the host by whether they may go on in the background, and operators that wait."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(self.see)
         self.blocking, self.queued, self.waits = [], [], []
         self.operators = 0
 
-    def __torch_dispatch__(self, operator, types, arguments=(), named=None):
-        named = named or {}
+    def see(self, full_name, arguments, named):
         tensors = [each for each in arguments if isinstance(each, torch.Tensor)]
-        name = operator.name().split(".")[0]
+        name = full_name.split(".")[0]
         self.operators += name != "aten::split"
         to_device = name == "aten::_to_copy" and named.get("device") == META
         if to_device and tensors[0].device.type == "cpu":
-            (self.queued if named.get("non_blocking") else self.blocking).append(operator)
+            (self.queued if named.get("non_blocking") else self.blocking).append(name)
         if name in WAITS and tensors[0].device.type == "meta":
             self.waits.append(name)
-        return operator(*arguments, **named)
 
 
 def an_epoch(config, images):

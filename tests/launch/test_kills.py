@@ -38,8 +38,8 @@ def work(
 ) -> None:
     """What a worker does, run after run, in this process; counts batches in ``beats``.
 
-    kill: the process kills itself so many seconds after so many batches. A parent that watches it
-    may come too late on a busy machine.
+    kill: the process kills itself so many seconds after so many batches; at once for 0 seconds. A
+    parent that watches it may come too late on a busy machine.
     """
     done = 0
 
@@ -49,6 +49,8 @@ def work(
         if beats is not None:
             beats.value += 1
         if kill and done == kill[0]:
+            if not kill[1]:
+                os.kill(os.getpid(), signal.SIGKILL)
             threading.Timer(kill[1], os.kill, (os.getpid(), signal.SIGKILL)).start()
         return False
 
@@ -61,14 +63,13 @@ def perform_all(prepared: Sweep) -> None:
     work(runs_of(prepared), prepared.slots[0], prepared.store, prepared.options)
 
 
-def kill_and_restart(prepared: Sweep, kills: int, chance: random.Random) -> None:
+def kill_and_restart(prepared: Sweep, moments: list[tuple[int, float]]) -> None:
     """Two processes at a time over one folder, each killed at a moment of its own."""
     context = multiprocessing.get_context("forkserver")  # imports torch once
     context.set_forkserver_preload([__name__])
-    for _ in range(kills // 2):
+    for two in zip(moments[::2], moments[1::2], strict=True):
         where = runs_of(prepared), prepared.slots[0], prepared.store, prepared.options
-        moments = [(chance.randint(1, 15), chance.uniform(0, 0.02)) for _ in range(2)]
-        pair = [context.Process(target=work, args=(*where, None, at)) for at in moments]
+        pair = [context.Process(target=work, args=(*where, None, at)) for at in two]
         for process in pair:
             process.start()
         for process in pair:
@@ -98,9 +99,13 @@ def test_eight_kills_at_random_moments_change_no_record_and_leave_no_file(tmp_pa
     undisturbed = prepare(tmp_path, TEXT, results=str(tmp_path / "undisturbed"), **OPTIONS)
     disturbed = prepare(tmp_path, TEXT, **OPTIONS)
     perform_all(undisturbed)
-    kill_and_restart(disturbed, 8, random.Random(0))
-    assert disturbed.store.missing(runs_of(disturbed))
+    chance = random.Random(0)
+    kill_and_restart(disturbed, [(10, 0.0), (5, 0.0)])  # within a run of 18 batches
+    assert len(disturbed.store.missing(runs_of(disturbed))) == 8
     assert list((disturbed.folder / "unfinished").glob("*.checkpoint"))
+    moments = [(chance.randint(1, 15), chance.uniform(0, 0.02)) for _ in range(6)]
+    kill_and_restart(disturbed, moments)
+    assert disturbed.store.missing(runs_of(disturbed))
     perform_all(disturbed)
     disturbed.store.tidy(runs_of(disturbed))
     assert evidence(disturbed.folder) == evidence(undisturbed.folder)

@@ -4,12 +4,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from alexbench.config.schema import ModelConfig
 from alexbench.kernels import rectifies_too
 from alexbench.models import blueprint, build
 from alexbench.models.layers import Dropout, Gain, LocalResponseNorm, ScaledTanh, WithinMapNorm
+from tests.operators import Operators
 
 SMALL = {
     "alexnet": {"width": 0.02},
@@ -202,24 +202,15 @@ def test_where_one_pass_does_both_a_relu_leaves_its_work_to_the_norm_after_it(lr
     gradients, relus = [], []
     for each in (net, apart):
         net.zero_grad()
-        with Relus() as called:
+        called = []
+        with Operators(lambda name, *_, called=called: called.append(name)):
             each(x).square().sum().backward()
         gradients.append([weight.grad.clone() for weight in net.parameters()])
-        relus.append(called.number)
+        relus.append(called.count("aten::relu") + called.count("aten::relu_"))
     for one, other in zip(*gradients, strict=True):
         assert torch.equal(one, other)
     before_norms = {"after_relu": 2, "after_pool": 1, "before_relu": 0}[lrn_order]
     assert relus == [4 - before_norms * rectifies_too(x.device), 4]
-
-
-class Relus(TorchDispatchMode):
-    """Counts the calls of torch's own ReLU."""
-
-    number = 0
-
-    def __torch_dispatch__(self, operator, types, args=(), kwargs=None):
-        self.number += operator in (torch.ops.aten.relu.default, torch.ops.aten.relu_.default)
-        return operator(*args, **(kwargs or {}))
 
 
 def reference(net, model, x):

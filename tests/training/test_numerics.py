@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch.nn import functional as F
 from torch.nn.modules.module import register_module_forward_pre_hook
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from alexbench.config.schema import TrainConfig
 from alexbench.errors import BadInput
@@ -22,6 +21,7 @@ from alexbench.training.numerics import (
     uses_graph,
 )
 from alexbench.training.train import start, train, train_step, warm_up
+from tests.operators import Operators
 from tests.tiny import CPU, tiny_config, tiny_data
 
 CUDA = torch.device("cuda:0")
@@ -142,34 +142,22 @@ def test_warming_up_takes_steps_of_every_size_that_an_epoch_has_and_ends_with_a_
     assert seen[-1] == max(sizes)
 
 
-class Operators(TorchDispatchMode):
-    """The names of the operators that are called."""
-
-    def __init__(self):
-        super().__init__()
-        self.names = set()
-
-    def __torch_dispatch__(self, operator, types, arguments=(), named=None):
-        self.names.add(operator.name())
-        return operator(*arguments, **(named or {}))
-
-
 def test_warming_up_calls_all_that_the_batches_of_a_run_call():
     augment = {"crops": True, "mirror": True, "pca_colour": "paper"}
     config, data = tiny_config(augment=augment, train={"epochs": 1}), tiny_data(50)
-    in_training = Operators()
+    in_training, warming = set(), set()
 
     def leave(epochs_done, *_):
         if epochs_done == 1:
             raise InterruptedError  # before the evaluation
 
-    with in_training, pytest.raises(InterruptedError):
+    with Operators(lambda name, *_: in_training.add(name)), pytest.raises(InterruptedError):
         train(config, data, 0, CPU, leave)
-    with Operators() as warming:
+    with Operators(lambda name, *_: warming.add(name)):
         warm_up(config, 3, 50, CPU)
     once = {"aten::randperm.generator", "aten::exponential_"}
-    assert in_training.names - warming.names - once == set()
-    assert {"aten::argmax", "aten::index_select", "aten::nonzero"} <= warming.names
+    assert in_training - warming - once == set()
+    assert {"aten::argmax", "aten::index_select", "aten::nonzero"} <= warming
 
 
 def test_warming_up_takes_nothing_from_any_random_stream():

@@ -5,12 +5,12 @@ import math
 import pytest
 import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from alexbench.config.schema import Config, TrainConfig
 from alexbench.data import Pixels
 from alexbench.training import evaluate as evaluation
 from alexbench.training.train import Outcome, ended, train
+from tests.operators import Operators
 from tests.tiny import CPU, tiny_config, tiny_data
 
 TIMES = ("train_seconds", "evaluate_seconds", "images_per_second")
@@ -108,25 +108,17 @@ def test_a_run_can_end_when_its_test_error_no_longer_falls():
     assert len(history) == 4  # the first is the best, and three are no better
 
 
-class Draws(TorchDispatchMode):
-    """What happens in a run: the draws of an epoch, and batches as watching hears of them."""
-
-    def __init__(self):
-        super().__init__()
-        self.seen = []
-
-    def __torch_dispatch__(self, operator, types, arguments=(), named=None):
-        if operator.name().startswith("aten::randperm"):
-            self.seen.append("draw")
-        return operator(*arguments, **(named or {}))
-
-
 def test_an_epoch_is_drawn_before_the_device_is_waited_for_at_the_end_of_the_one_before():
-    draws = Draws()
-    with draws:
-        train(tiny_config(), tiny_data(32), 0, CPU, lambda *_: draws.seen.append("batch"))
+    seen = []
+
+    def hear(name, arguments, named):
+        if name.startswith("aten::randperm"):
+            seen.append("draw")
+
+    with Operators(hear):
+        train(tiny_config(), tiny_data(32), 0, CPU, lambda *_: seen.append("batch"))
     training, evaluations = ["batch"] * 2, ["batch"] * 2  # of the test and the training images
-    assert draws.seen == ["draw", *training, "draw", *evaluations, *training, *evaluations]
+    assert seen == ["draw", *training, "draw", *evaluations, *training, *evaluations]
 
 
 def test_watching_hears_of_each_batch_how_many_epochs_are_done_and_their_history():
