@@ -33,6 +33,7 @@ PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 TESTED = ("tests/kernels", "tests/training", "tests/parallel", "tests/launch")  # with GPU tests
 ABLATIONS = ("lrn", "relu")
 MPS = "nvidia-cuda-mps-control"
+TABLES = Path("bench", "benchmarks")  # ``alexbench bench --results bench`` writes there too
 LIMIT = "LIMIT"  # a word of a command that stands for the seconds left to it
 MARGIN_SECONDS = 40.0  # of these, to end what was begun and to write what was measured
 PATIENCE_SECONDS = 10.0  # for a checkpoint, after a deadline
@@ -71,7 +72,7 @@ def phases(out: Path, work: Path, images: str | None) -> list[Phase]:
     work: a folder for what does not come back as it is: records, tables, caches.
     """
     records, bench_results = str(work / "results"), str(work / "bench")
-    tables = work / "bench" / "benchmarks"
+    tables = work / TABLES
     data = ("--data-root", images) if images else ()
     common = ("--results", records, *data)
     two = ("--seeds", "1", "--set", "train.exchange=gloo", "--set", "train.epochs=3")
@@ -290,7 +291,7 @@ def lease(asked: argparse.Namespace, say: Callable[[str], None]) -> list[Outcome
         if images and any(images in command for phase in planned for command in phase.commands):
             unpack(asked.images, work)
         take_up(asked.results, work)
-        (work / "bench" / "benchmarks").mkdir(parents=True, exist_ok=True)
+        (work / TABLES).mkdir(parents=True, exist_ok=True)
         for phase in planned:
             left = TOTAL_SECONDS - (time.monotonic() - began)
             if phase.needs_gpu and not told["gpu"]:

@@ -104,8 +104,8 @@ def throughput(
         textbook = textbook_epochs(held.images.numpy(), held.labels.numpy(), BATCH_SIZE, workers)
         calls["textbook"] = lambda: next(textbook)
     calls["gemm"] = lambda: (torch.mm(a, a), now(device))
-    warmed = device.type == "cuda"  # each arm was called to see whether it works
-    samples = interleave(calls, CPU, rounds, 0 if warmed else 1)  # each call waits for its device
+    warm_up = 0 if device.type == "cuda" else 1  # on CUDA ``works`` has called each arm
+    samples = interleave(calls, CPU, rounds, warm_up)  # each call waits for its device
     samples |= {name: own[-rounds:] for name, own in own_seconds.items()}
     return summary(samples, steps, conv_flops(config, NUM_CLASSES, BATCH_SIZE), device)
 

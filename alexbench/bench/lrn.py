@@ -90,11 +90,11 @@ def compare(
     samples = interleave({**calls, "copy": lambda: target.copy_(source)}, device, rounds, 2)
     passed = torch.Size(shape).numel() * arm.dtype.itemsize
     clock = clocks(device)  # right after: before the warming up it was another
+    limits = [copy_limit(seconds, copied, passed) for seconds in samples["copy"]]
     table = []
     for name in names:
         pairs = zip(samples["torch"], samples[name], strict=True)
         speedup = spread([torch_seconds / own for torch_seconds, own in pairs])
-        limits = [copy_limit(seconds, copied, passed) for seconds in samples["copy"]]
         share = spread([limit / own for limit, own in zip(limits, samples[name], strict=True)])
         seconds = spread(samples[name])
         table.append(
