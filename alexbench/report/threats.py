@@ -72,10 +72,14 @@ def rate_at_the_edge(material: Material) -> Iterator[str]:
 
 
 def few_tuning_seeds(material: Material) -> Iterator[str]:
-    """Rates that few seeds chose; or that nothing chose, where arms differ at one rate each."""
+    """Rates that few seeds chose; or that nothing chose, where arms train otherwise at one each."""
     if not any(map(chosen, material.records)):
         judged = [row for row in material.comparison if row.role] or material.comparison
-        if any(map(text.at_one_rate, judged)):
+        trained = {run.variant: run.config | {"evaluate": None} for run in material.records}
+        if any(
+            text.at_one_rate(row) and trained.get(row.variant) != trained.get(row.baseline)
+            for row in judged
+        ):
             yield "Rates were not tuned: an arm that wants another rate looks worse than it is."
         return
     seeds = {run.seed for run in material.tuning}

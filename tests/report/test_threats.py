@@ -83,6 +83,18 @@ def test_arms_at_one_rate_of_a_question_without_a_claim_are_said_to_be_untuned(
     assert [line for line in said if line.startswith("Rates were not tuned")]
 
 
+def test_arms_that_differ_in_their_test_alone_want_the_same_rate(tmp_path: Path) -> None:
+    nets = {"none": 1, "both": 5}  # averaged
+    records = [
+        replace(run, config=run.config | {"evaluate": {"nets": nets[run.variant]}})
+        for run in with_delta(-1.4)
+    ]
+    assert "Rates were not tuned" in told(records, tmp_path / "other nets")
+    net = records[0].config["model"]
+    same = [replace(run, config=run.config | {"model": net}) for run in records]
+    assert "Rates were not tuned" not in told(same, tmp_path / "the same nets")
+
+
 def test_seeds_that_lack_a_rate_of_their_arm_are_named(tmp_path: Path) -> None:
     ablation = replace(LRN, tune_neighbours=1)
     records = [*with_delta(-1.4), make("both", 0, (80.0, 31.0), lr=0.02)]
