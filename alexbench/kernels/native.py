@@ -175,7 +175,7 @@ def compile_source(command: str, built: Path) -> None:
         [command, "-shared", str(compiled), "-o", str(built)],
     ):
         try:
-            done = subprocess.run(step, capture_output=True, text=True, timeout=120)
+            done = subprocess.run(step, capture_output=True, text=True, timeout=600)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Unavailable(f"{command} does not run: {error}") from None
         if done.returncode != 0:

@@ -9,6 +9,7 @@ import pickle
 import queue
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -42,8 +43,8 @@ class Inspector:
             return function(*about)
         if self.child is None:
             self.child = Child("-m", "alexbench.launch.inspector", patience=SECONDS_TO_END)
-        self.child.send(to_text((function, about, own_parts.sources())))
         try:
+            self.child.send(to_text((function, about, own_parts.sources())))
             answer = from_text(self.child.hear())
         except EOFError:
             why = describe(self.child.process.wait())
@@ -163,12 +164,22 @@ def check_precision(precision: str, device: str) -> None:
 
 def main() -> None:
     """Answer questions until the input ends; a question in hand is then interrupted."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored under nohup or in a script
     parent = Parent()
     questions = queue.SimpleQueue[str]()
     main_thread = threading.get_ident()
+
+    def interrupt(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # what removes half-written files is not cut
+        raise KeyboardInterrupt
+
+    def leave() -> None:
+        while True:  # a signal right before the main thread begins to wait would not wake it
+            signal.pthread_kill(main_thread, signal.SIGINT)
+            time.sleep(0.05)
+
+    signal.signal(signal.SIGINT, interrupt)  # ignored under nohup or in a script
     with suppress(KeyboardInterrupt, BrokenPipeError):
-        parent.listen(questions.put, lambda: signal.pthread_kill(main_thread, signal.SIGINT))
+        parent.listen(questions.put, leave)
         while True:
             function, about, sources = from_text(questions.get())
             for each in sources:

@@ -39,7 +39,7 @@ def test_all_three_ways_are_measured(tmp_path: Path):
     data = DataConfig(name="imagefolder", image_size=18)
     pets = load_folder(write_folder(tmp_path / "pets"), data, tmp_path / "cache", 0)
     state = torch.get_rng_state()
-    measured = throughput(tiny_config(), pets, CPU, rounds=2, steps=2)
+    measured = throughput(tiny_config(), pets, CPU, rounds=9, steps=2)
     assert measured.rows["part"].tolist() == ["loader", "step", "training"]
     loader, step, training = measured.rows["images_per_second"]
     assert 0 < training < 1.5 * min(loader, step)

@@ -41,7 +41,7 @@ def start_case(cache, threads=1, **environment):
 
 
 def outcome(process):
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
     implementation, *hashes = out.splitlines()
     return implementation, hashes, err

@@ -73,7 +73,7 @@ def kill_and_restart(prepared: Sweep, moments: list[tuple[int, float]]) -> None:
         for process in pair:
             process.start()
         for process in pair:
-            process.join()
+            process.join(300)
             assert process.exitcode == -signal.SIGKILL
 
 
@@ -87,7 +87,8 @@ def test_four_processes_at_once_train_each_run_exactly_once(tmp_path):
     for process in four:
         process.start()
     for process in four:
-        process.join()
+        process.join(300)
+        assert process.exitcode == 0
     assert sum(beat.value for beat in beats) == 8 * BATCHES
     assert prepared.store.missing(runs_of(prepared)) == []
     assert not (prepared.folder / "unfinished").exists() or not any(

@@ -88,7 +88,7 @@ def send(number: int) -> Any:
 def test_a_process_that_is_killed_or_hangs_is_a_failed_run_and_not_a_failed_sweep(tmp_path):
     text = ABLATION.replace("  wide:", "  killed: {model.width: 0.5, train.epochs: 1000000}\n"
         "  hung: {model.width: 0.375, train.epochs: 1000000}\n"
-        "  moved: {model.width: 0.3, train.epochs: 40}\n  wide:")  # fmt: skip
+        "  moved: {model.width: 0.3, train.epochs: 80}\n  wide:")  # fmt: skip
     prepared = prepare(tmp_path, text, seeds=1, hang_seconds=12.0)
     heard = Heard(
         killed=send(signal.SIGKILL), hung=send(signal.SIGSTOP), moved=send(signal.SIGTERM)
@@ -112,7 +112,7 @@ def test_a_process_that_is_killed_or_hangs_is_a_failed_run_and_not_a_failed_swee
 
 
 def test_a_sweep_that_is_interrupted_once_goes_on_where_it_was(tmp_path):
-    text = ABLATION.replace("train.epochs: 1", "train.epochs: 30")
+    text = ABLATION.replace("train.epochs: 1", "train.epochs: 60")
     prepared = prepare(tmp_path, text, seeds=1)
     heard = Heard(wide=lambda: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(RunFailed, match=r"^interrupted$"):

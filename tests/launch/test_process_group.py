@@ -28,7 +28,7 @@ SLOT = Slot(devices=("cpu", "cpu"))
 CONFIG = tiny_config(
     data={"train_images": 78, "test_images": 26},
     model={"name": "alexnet_small", "width": 1 / 16, "lrn_alpha": 0.41},
-    train={"placement": "processes", "epochs": 5},
+    train={"placement": "processes", "epochs": 10},
 )
 STEPS_AN_EPOCH = 5
 TIMES = ("train_seconds", "evaluate_seconds", "images_per_second")
@@ -89,7 +89,7 @@ def test_a_killed_process_ends_the_run_in_one_line_and_the_next_one_resumes_it(t
     heard_on = listening(second)
     second.stop()
     assert heard_on == {LOOPBACK}
-    assert len(whole.history) == 5
+    assert len(whole.history) == 10
     assert result(resumed) == result(whole)
     assert [line.split(" after")[0] for line in heard] == ["resumed"]
 

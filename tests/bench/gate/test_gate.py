@@ -111,7 +111,8 @@ def test_a_case_that_the_base_does_not_have_fails_aloud_unless_that_is_allowed(r
     assert report.lines()[0] == f"not compared: augment: the base: {why}"
     with pytest.raises(RunFailed, match="the base cannot run augment: --allow-missing if"):
         report.raise_for_failures()
-    replace(report, allow_missing=True).raise_for_failures()
+    passed = report.timings.assign(verdict="pass")  # whatever this machine did meanwhile
+    replace(report, allow_missing=True, timings=passed).raise_for_failures()
 
 
 def test_a_case_that_the_head_cannot_run_and_one_that_there_is_not_are_named(repository):
