@@ -27,7 +27,7 @@ from alexbench.bench.steps import (
 )
 from alexbench.bench.timing import clocks, measure, noise
 from alexbench.kernels import IMPLEMENTATIONS, why_not
-from alexbench.launch.slots import devices
+from alexbench.launch.slots import one_device
 from alexbench.training.allocator import keep_memory
 from alexbench.training.numerics import format_name, memory_format, use
 from alexbench.training.telemetry import Telemetry, judge, reader
@@ -46,7 +46,7 @@ def pytest_addoption(parser):
 
 
 def chosen_device(config):
-    return torch.device(devices(config.getoption("device"))[0])
+    return torch.device(one_device(config.getoption("device")))
 
 
 def pytest_configure(config):

@@ -1,8 +1,8 @@
 """Ten minutes on a borrowed GPU: python benchmarks/lease.py OUT, as ``make lease`` says.
 
-Each phase is a process of its own with a deadline; what it found is written before the next one
-starts, and its failure or its end by the deadline stops no other. OUT has at most 8 files. On a
-machine without a GPU the phases that need one are skipped, and say so.
+Each command of a phase is a process of its own with a deadline; what a phase found is written
+before the next one starts, and its failure or its end by the deadline stops no other. OUT has at
+most 8 files. On a machine without a GPU the phases that need one are skipped, and say so.
 
 ``--portion 2`` is a second call, for what the first has no time for. ``--only runs --results
 results.tar.gz`` spends another ten minutes on the runs that the last call left unfinished, and they

@@ -27,7 +27,7 @@ from alexbench.config.schema import (
 from alexbench.data import Pixels
 from alexbench.data.dataset import Dataset, HeldSplit, hold
 from alexbench.errors import BadInput
-from alexbench.launch.slots import cores, devices
+from alexbench.launch.slots import cores, one_device
 from alexbench.training.allocator import keep_memory
 from alexbench.training.numerics import cpu_has_bf16, memory_format, prepare
 from alexbench.training.state import now
@@ -344,7 +344,7 @@ def main() -> None:
     parser.add_argument("--trace", help="a file for a profile of some steps: .json or .json.gz")
     asked = parser.parse_args()
     try:
-        device = torch.device(devices(asked.device)[0])
+        device = torch.device(one_device(asked.device))
     except BadInput as error:
         parser.exit(error.exit_status, f"error: {error}\n")
     if device.type != "cuda":

@@ -11,7 +11,7 @@ from alexbench.bench.peaks import COPY_BYTES
 from alexbench.bench.timing import Call, clocks, interleave, noise, spread
 from alexbench.errors import BadInput
 from alexbench.kernels import IMPLEMENTATIONS, local_response_norm, resolve, why_not
-from alexbench.launch.slots import cores, devices
+from alexbench.launch.slots import cores, one_device
 from alexbench.training.allocator import keep_memory
 from alexbench.training.numerics import check_precision, use
 
@@ -56,7 +56,7 @@ def lrn_tables(
     kernels a call, so that the host's time would be measured. Raises BadInput.
     """
     keep_memory()
-    chosen = torch.device(devices(device)[0])
+    chosen = torch.device(one_device(device))
     for key, value, allowed in (
         ("memory-format", memory_format, tuple(FORMATS)),
         ("precision", precision, PRECISIONS[chosen.type]),

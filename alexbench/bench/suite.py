@@ -11,7 +11,7 @@ from alexbench.bench.machine import machine_name
 from alexbench.config.paths import shipped_folder
 from alexbench.errors import BadInput, RunFailed
 from alexbench.launch.child import surroundings
-from alexbench.launch.slots import cores, devices
+from alexbench.launch.slots import cores, one_device
 from alexbench.report import kernel_table
 
 
@@ -33,7 +33,7 @@ def run_suite(
     began, folder = time.time(), shipped_folder("benchmarks")
     if not (folder / "conftest.py").is_file():
         raise BadInput("the benchmarks are not installed: run alexbench bench from a checkout")
-    (device, *_) = devices(device)
+    device = one_device(device)
     threads = threads or cores()
     if threads > cores() or rounds < 1:
         raise BadInput(f"--threads {threads}, --rounds {rounds}: from 1 to {cores()}, from 1")

@@ -84,6 +84,7 @@ Device = Annotated[
         "--device", "--devices", help="auto, cpu, cuda, cuda:<index>, or several: cuda:0,cuda:1."
     ),
 ]
+OneDevice = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:<index>.")]
 DataRoot = Annotated[str | None, typer.Option(help="The folder of the images.")]
 Results = Annotated[str, typer.Option(help="The folder of records and tables.")]
 Jobs = Annotated[

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alexbench.cli.app import AsJson, Device, Results, print_json, print_rows
+from alexbench.cli.app import AsJson, OneDevice, Results, print_json, print_rows
 from alexbench.errors import BadInput
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Cores = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores.")]
-Rounds = Annotated[int, typer.Option(min=5, help="Timings of each arm; the arms take turns.")]
+Rounds = Annotated[int, typer.Option(min=5, help="Timings of each arm.")]
 
 bench = typer.Typer(
     invoke_without_command=True,
@@ -27,7 +27,7 @@ bench = typer.Typer(
 @bench.callback()
 def suite(
     context: typer.Context,
-    device: Device = "auto",
+    device: OneDevice = "auto",
     results: Results = "results",
     threads: Cores = None,
     rounds: Rounds = 10,
@@ -35,7 +35,10 @@ def suite(
         str | None, typer.Option(help="Measure only benchmarks that match, as for pytest -k.")
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(min=1, help="Begin none later; LRN, steps and nets come first.")
+        float | None,
+        typer.Option(
+            min=1, help="Begin no benchmark later than that; LRN, steps and nets come first."
+        ),
     ] = None,
 ) -> None:
     """Measure every shape and arm of benchmarks/; writes a table and a roofline figure."""
@@ -53,7 +56,7 @@ def suite(
 
 @bench.command()
 def lrn(
-    device: Device = "auto",
+    device: OneDevice = "auto",
     threads: Cores = None,
     rounds: Rounds = 15,
     memory_format: Annotated[
@@ -92,7 +95,7 @@ def gate(
     base: Annotated[
         str, typer.Option(help="The git revision to compare with, e.g. HEAD~1, or a tree.")
     ],
-    device: Device = "auto",
+    device: OneDevice = "auto",
     rounds: Rounds = 40,
     cases: Annotated[
         str | None, typer.Option(help="Compare only these cases, with commas; default: all.")

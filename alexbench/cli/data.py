@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alexbench.cli.app import DataRoot, Device, Profile, Set, Threads, print_rows
+from alexbench.cli.app import DataRoot, OneDevice, Profile, print_rows
 from alexbench.errors import BadInput
 
 if TYPE_CHECKING:
     from alexbench.config.schema import Config
+
+Set = Annotated[list[str], typer.Option("--set", help="key=value, e.g. data.image_size=256.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads.")]
 
 data = typer.Typer(
     no_args_is_help=True,
@@ -41,7 +44,7 @@ def cache(
 def throughput(
     profile: Profile = "imagenet",
     set_: Set = [],  # noqa: B006
-    device: Device = "auto",
+    device: OneDevice = "auto",
     data_root: DataRoot = None,
     threads: Threads = None,
     rounds: Annotated[int, typer.Option(min=1, help="Timings of each part.")] = 5,
@@ -49,9 +52,9 @@ def throughput(
 ) -> None:
     """Measure images a second of the loader and of the training step; the slower one limits."""
     from alexbench.bench.loader import measure_in
-    from alexbench.launch.slots import find_slots
+    from alexbench.launch.slots import find_slots, one_device
 
-    slot = find_slots(device, 1, threads, data_root)[0]
+    slot = find_slots(one_device(device), 1, threads, data_root)[0]
     wanted = of_profile(profile, set_)
     measured = measure_in(slot, wanted, rounds, steps)
     print_rows(measured.rows, f"{wanted.model.name} on {measured.data}, {slot.device}")
@@ -59,10 +62,11 @@ def throughput(
 
 
 def of_profile(profile: str, settings: list[str]) -> "Config":
-    """A profile's configuration, changed by ``--set``. Raises BadInput."""
+    """The configuration of a profile and its regime, changed by ``--set``. Raises BadInput."""
     from alexbench.config.overrides import Layer, parse_settings, resolve
-    from alexbench.config.profiles import load_profile
+    from alexbench.config.profiles import find_scale, load_regime
 
-    part = load_profile(profile)
-    where = f"ablations/profiles/{profile}.yaml"
-    return resolve([Layer(where, part.config), Layer("--set", parse_settings(settings))])
+    found = find_scale(profile, {})
+    regime = Layer(f"ablations/regimes/{found.regime}.yaml", load_regime(found.regime).config)
+    changed = Layer("--set", parse_settings(settings))
+    return resolve([Layer(found.where, found.part.config), regime, changed])

@@ -28,9 +28,7 @@ def cache_folder() -> Path:
     """
     if own := os.environ.get("ALEXBENCH_CACHE"):
         return Path(own)
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
+    if sys.platform == "darwin":
         base = home() / "Library" / "Caches"
     else:
         base = Path(os.environ.get("XDG_CACHE_HOME") or home() / ".cache")

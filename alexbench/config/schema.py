@@ -261,7 +261,8 @@ class ModelConfig(Section):
     within_map_norm: bool = Field(
         default=False,
         description=(
-            "true (as run, not in the paper): conv2 has a norm over 5x5 pixels of each map."
+            "true (as run, not in the paper): a norm over pixels of each map: 5x5 after conv2; in "
+            "cifar4 3x3 after conv1 and conv2."
         ),
     )
     pooling: Literal["overlapping", "non_overlapping"] = Field(

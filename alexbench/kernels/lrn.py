@@ -145,7 +145,7 @@ def check(x: Tensor, window: Window, groups: int) -> None:
     if x.dim() < 3:
         raise BadInput(f"{where}x has {x.dim()} dimensions, needs (N, C, ...) with at least 3")
     if x.dtype not in FLOAT + HALF or (x.dtype == torch.float16 and x.device.type == "cpu"):
-        allowed = "float32 or float64" + (" (half precision on CUDA)" * (x.dtype in HALF))
+        allowed = "float32, float64 or bfloat16 (on CUDA float16 too)"
         raise BadInput(f"{where}x is {x.dtype} on {x.device.type}, needs {allowed}")
     if not isinstance(window.size, int) or window.size < 1:
         raise BadInput(f"{where}size is {window.size}, needs a whole number from 1 on")

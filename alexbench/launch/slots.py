@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from alexbench.config.execution import Slot
-from alexbench.errors import BadInput
+from alexbench.errors import BadInput, shown
 
 MOST_JOBS = 4096  # beyond every machine
 CONTEXT_BYTES = 700_000_000  # what CUDA and its libraries take for each process
@@ -162,6 +162,13 @@ def refuse_unequal(names: Sequence[str], models: Sequence[str]) -> None:
 def device_model(name: str) -> str:
     """What a device is, as its driver names it."""
     return "a processor core" if name == "cpu" else torch.cuda.get_device_name(name)
+
+
+def one_device(device: str) -> str:
+    """The torch device of a command that needs one; "cuda" is the first. Raises BadInput."""
+    if "," in device:
+        raise BadInput(f"--device {shown(device)}: one device is measured; give one of them")
+    return devices(device)[0]
 
 
 def devices(device: str, count: int | None = None) -> list[str]:

@@ -12,10 +12,10 @@ from alexbench.models.cifar import cifar4, cifar_local
 from alexbench.models.init import initialise
 from alexbench.models.layers import Dropout
 from alexbench.models.own import OwnNet, own_net
-from alexbench.models.sizes import count, layer_sizes
+from alexbench.models.sizes import count
 from alexbench.models.vgg import DEPTHS, vgg
 
-__all__ = ["blueprint", "build", "count", "layer_sizes", "set_dropout_stream"]
+__all__ = ["blueprint", "build", "count", "set_dropout_stream"]
 
 NETS = {
     "alexnet": alexnet,

@@ -1,9 +1,9 @@
-"""The parameters, FLOPs and map sizes of a net, from a forward pass of shapes alone."""
+"""The parameters and FLOPs of a net, from a forward pass of shapes alone."""
 
 import itertools
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 
@@ -16,23 +16,6 @@ def count(net: nn.Module, input_size: int) -> tuple[int, int]:
     with counter:
         forward(net, input_size)
     return sum(p.numel() for p in net.parameters()), counter.get_total_flops()
-
-
-def layer_sizes(net: nn.Module, input_size: int) -> list[tuple[str, tuple[int, ...]]]:
-    """The name of each layer and the shape of its output for one image, in forward order."""
-    sizes: list[tuple[str, tuple[int, ...]]] = []
-
-    def note(name: str, output: Tensor) -> None:
-        sizes.append((name, tuple(output.shape[1:])))
-
-    handles = [
-        layer.register_forward_hook(lambda _layer, _inputs, output, name=name: note(name, output))
-        for name, layer in net.named_children()
-    ]
-    forward(net, input_size)
-    for handle in handles:
-        handle.remove()
-    return sizes
 
 
 @torch.no_grad()

@@ -32,11 +32,11 @@ def open_store() -> TCPStore:
     return store_here(int(text))
 
 
-def store_here(port: int, timeout: timedelta = LONGEST_WAIT) -> TCPStore:
+def store_here(port: int) -> TCPStore:
     """A store that listens on loopback alone; port 0: any free one. Raises BadInput."""
     with socket.socket() as listening:
-        if sys.platform != "win32":  # as torch does: a port that was just left can be used
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # as torch does: a port that was just left can be used
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((HERE, port))
             listening.listen()
@@ -51,7 +51,7 @@ def store_here(port: int, timeout: timedelta = LONGEST_WAIT) -> TCPStore:
             port,
             is_master=True,
             wait_for_workers=False,
-            timeout=timeout,
+            timeout=LONGEST_WAIT,
             master_listen_fd=listening.detach(),
         )
 

@@ -22,13 +22,12 @@ from alexbench.config.schema import DEFAULTS, Config, differences
 from alexbench.errors import shown
 from alexbench.runs.files import stem_of
 from alexbench.runs.run import NEIGHBOUR_RATIO, RECIPE_VERSION
-from alexbench.runs.sections import MOST_CLASSES_IN_CONFUSION, RunRecord, was_trained
+from alexbench.runs.sections import LARGEST_LOSS, MOST_CLASSES_IN_CONFUSION, RunRecord, was_trained
 
 NAMED_RUN = re.compile(r"-seed\d+-[0-9a-f]{10}$")  # the end of Run.stem
 LRN_IMPLEMENTATIONS = ("native", "triton", "banded", "slices")  # what a run's id may name
 TIMES = ("train_seconds", "step_seconds", "peak_memory_bytes")
 LARGEST = 1e300  # a setting that is a number
-FINISHED_LOSS = 1e6  # nats: training ends a run with a larger one as diverged
 # The first records that have these keys; earlier ones lack them.
 SHA256_OF_SINCE, SATURATIONS_SINCE = "2026-11-26", "2026-11-24T16"
 
@@ -227,7 +226,7 @@ def complete(record: RunRecord) -> Iterator[str]:
             for key, number in numbers.items():
                 if number is None:
                     yield f"key 'history.{index}.{key}': null, and the run did not diverge"
-                elif key.endswith("loss") and number > FINISHED_LOSS:
+                elif key.endswith("loss") and number > LARGEST_LOSS:
                     yield f"key 'history.{index}.{key}': {number:g}, and the run did not diverge"
         if (row["top5_error"] or 0) > (100 if row["test_error"] is None else row["test_error"]):
             yield f"key 'history.{index}.top5_error': is above the test_error"
@@ -295,7 +294,7 @@ def measured(record: RunRecord) -> Iterator[str]:
     if tested and found["views"] != views:
         yield f"key 'measurements.views': {shown(found['views'])}, but the run has {shown(views)}"
     loss = found.get("test_loss", 0.0)
-    if tested and (loss is None or loss > FINISHED_LOSS):
+    if tested and (loss is None or loss > LARGEST_LOSS):
         yield f"key 'measurements.test_loss': {shown(loss)}, and the run did not diverge"
     if tested and found["top5_error"] is None and len(record.data["classes"]) > 5:
         yield "key 'measurements.top5_error': null, and the run did not diverge"

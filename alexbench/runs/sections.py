@@ -18,6 +18,9 @@ from typing_extensions import TypedDict
 from alexbench.errors import shown
 
 SCHEMA_VERSION = 1
+# nats: training ends a run with a larger one as diverged; of 15,000 epochs on record the largest
+# has 67, and came back from it
+LARGEST_LOSS = 1e6
 MOST_CLASSES_IN_CONFUSION = 100
 
 # One line of text that is shown: names of variants, data, processors.

@@ -16,6 +16,7 @@ from alexbench.config.schema import Config, EvaluateConfig, TrainConfig
 from alexbench.data import Batch, Dataset, HeldSplit, Pixels, Split, batches
 from alexbench.data.augment import Change
 from alexbench.parallel.placed import ALONE, ProcessGroup, distribute
+from alexbench.runs.sections import LARGEST_LOSS
 from alexbench.training.checkpoint import Checkpoints
 from alexbench.training.evaluate import Scores, evaluate
 from alexbench.training.numerics import autocast, memory_format
@@ -30,7 +31,6 @@ from alexbench.training.weights import finite, gather
 ProgressCallback = Callable[[float, float, Sequence[Row]], None]
 Status = Literal["finished", "diverged"]
 TIMED_SECONDS, MOST_TIMED_STEPS = 0.2, 50  # of ``warm_up``
-LARGEST_LOSS = 1e6  # nats; of 15,000 epochs on record the largest has 67, and came back from it
 
 
 @dataclass(frozen=True)

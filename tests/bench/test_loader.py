@@ -6,10 +6,13 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from alexbench.__main__ import app as whole_app
 from alexbench.bench.loader import sentence, throughput
 from alexbench.cli.data import data as app
+from alexbench.cli.data import of_profile
 from alexbench.config.schema import DataConfig
 from alexbench.data.imagefolder import load_folder
+from alexbench.errors import BadInput
 from tests.data.images import write_folder
 from tests.tiny import CPU, tiny_config
 
@@ -44,6 +47,26 @@ def test_all_three_ways_are_measured(tmp_path: Path):
     loader, step, training = measured.rows["images_per_second"]
     assert 0 < training < 1.5 * min(loader, step)
     assert torch.equal(state, torch.get_rng_state())
+
+
+def test_a_profile_comes_with_its_regime_and_may_be_a_file(tmp_path: Path):
+    assert of_profile("laptop", []).data.scale != 1.0
+    assert of_profile("laptop-authors", []).data.scale == 1.0  # raw pixels
+    own = tmp_path / "mine.yaml"
+    own.write_text("regime: authors\nseeds: 2\nconfig: {train.epochs: 3}\n")
+    wanted = of_profile(str(own), ["train.batch_size=7"])
+    assert (wanted.data.scale, wanted.train.epochs, wanted.train.batch_size) == (1.0, 3, 7)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["bench"], ["bench", "lrn"], ["gate", "--base", "HEAD"], ["data", "throughput"]],
+    ids=" ".join,
+)
+def test_several_devices_are_refused_where_one_is_measured(command: list[str]):
+    done = CliRunner().invoke(whole_app, [*command, "--device", "cpu,cpu"])
+    assert isinstance(done.exception, BadInput)
+    assert "--device cpu,cpu: one device is measured" in str(done.exception)
 
 
 def test_the_commands_state_the_size_and_name_the_binding_side(

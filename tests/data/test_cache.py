@@ -1,5 +1,4 @@
 import os
-import sys
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -63,7 +62,6 @@ def test_objects_are_never_unpickled(tmp_path: Path):
     assert cached(path, "x", make)["pixels"].tolist() == [1, 1, 1]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no limit on file sizes")
 def test_a_disk_that_fills_leaves_no_half_file(tmp_path: Path):
     import resource
 

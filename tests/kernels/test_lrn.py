@@ -263,7 +263,7 @@ def test_auto_on_a_device_that_it_does_not_know_is_plain_torch():
         ),
         (
             {"x": torch.ones(2, 6, 3, 3).half()},
-            "x is torch.float16 on cpu, needs float32 or float64",
+            "x is torch.float16 on cpu, needs float32, float64 or bfloat16",
         ),
         ({"x": torch.ones(2, 6)}, "x has 2 dimensions, needs (N, C, ...) with at least 3"),
         ({"implementation": "fast"}, "implementation 'fast': unknown; known are auto, torch,"),

@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from alexbench.config.schema import ModelConfig
-from alexbench.models import blueprint, build, layer_sizes
+from alexbench.models import blueprint, build
+from tests.models.sizes import layer_sizes
 
 COLUMNS = ["two_columns", "one_column", "no_links", "dense"]
 KNOBS = {"name": "alexnet_small", "width": 0.06, "init": "fan_in"}

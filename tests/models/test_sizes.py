@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from alexbench.config.schema import ModelConfig
-from alexbench.models import blueprint, build, count, layer_sizes
+from alexbench.models import blueprint, build, count
+from tests.models.sizes import layer_sizes
 
 # multiply-adds of one image by hand: outputs x inputs of one output
 TWO_COLUMNS = (

@@ -7,8 +7,9 @@ from torch import nn
 
 from alexbench.config.constraints import VGG_CONVS
 from alexbench.config.schema import ModelConfig
-from alexbench.models import blueprint, count, layer_sizes
+from alexbench.models import blueprint, count
 from alexbench.models.layers import LocalResponseNorm
+from tests.models.sizes import layer_sizes
 
 
 def vgg(name, **knobs):

@@ -7,6 +7,7 @@ from alexbench import models
 from alexbench.config.schema import ModelConfig
 from alexbench.parallel import cost
 from alexbench.parallel.cost import ALEXNET, Machine, Net
+from tests.models.sizes import layer_sizes
 
 # 10 and 90 parameters, 100 and 20 FLOPs, 8 features, 6 units over the links, 12 FC units, 3 classes
 TOY = Net(10, 90, 100, 20, features=8, links=6, fc_units=12, classes=3)
@@ -47,7 +48,7 @@ def test_the_papers_net_is_counted_as_it_is_built():
     assert ALEXNET.conv_flops + ALEXNET.fc_flops == flops
     fc = [layer for name, layer in net.named_children() if name in ("fc6", "fc7", "fc8")]
     assert ALEXNET.fc_parameters == sum(w.numel() for layer in fc for w in layer.parameters())
-    sizes = dict(models.layer_sizes(net, 224))
+    sizes = dict(layer_sizes(net, 224))
     assert ALEXNET.features == sizes["flatten"][0] == fc[0].in_features
     pool2 = torch.Size(sizes["pool2"]).numel()
     assert ALEXNET.links == pool2 + sum(layer.in_features for layer in fc)

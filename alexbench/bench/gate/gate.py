@@ -18,7 +18,7 @@ from alexbench.bench.gate.revisions import check_clean, is_tree, revision_tree
 from alexbench.bench.gate.verdict import FLOORS, Rounds, Verdict, judge
 from alexbench.config.paths import PACKAGE
 from alexbench.errors import BadInput, RunFailed, shown
-from alexbench.launch.slots import devices
+from alexbench.launch.slots import one_device
 
 CASES = (
     *("lrn_auto", "lrn_banded", "augment", "batches", "step_cifar4", "step_alexnet_small"),
@@ -93,10 +93,10 @@ def gate(
         raise BadInput(f"--cases {shown(unknown[0])}: not one of {', '.join(CASES)}")
     if rounds < 5:
         raise BadInput(f"--rounds {rounds}: needs 5 or more")
+    device = one_device(device)
     head = repository or PACKAGE.parent
     if not (allow_dirty or is_tree(base)):
         check_clean(head)
-    (device, *_) = devices(device)
     with revision_tree(base, head) as base_tree:
         report = compare(base_tree, head, device, rounds, cases)
     return replace(report, allow_missing=allow_missing)
