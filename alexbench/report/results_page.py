@@ -12,6 +12,7 @@ from alexbench.config.references import Claim
 from alexbench.config.shipped import shipped_ablations
 from alexbench.errors import BadInput
 from alexbench.report import text
+from alexbench.report.csv_files import core_hours
 from alexbench.report.text import Comparisons
 from alexbench.runs import record
 from alexbench.runs.record import RunRecord
@@ -143,17 +144,12 @@ def cost(runs: Sequence[RunRecord]) -> str:
     A run that two ablations share counts once, an average of trained nets not at all.
     """
     runs = list({run.run_id: run for run in runs if record.was_trained(run)}.values())
-    seconds = sum(
-        run.environment["num_threads"] * (row["train_seconds"] + row["evaluate_seconds"])
-        for run in runs
-        for row in run.history
-    )
     data = sorted({f"{run.data['name']} ({run.data['source']})" for run in runs})
     processors = sorted({str(run.environment["processor"]) for run in runs})
     to_tune = sum(run.purpose == "tune" for run in runs)
     return (
         f"On {', '.join(data)}: {len(runs)} runs, of which {to_tune} to tune, "
-        f"in {seconds / 3600:.1f} core hours of {', '.join(processors)}."
+        f"in {core_hours(runs):.1f} core hours of {', '.join(processors)}."
     )
 
 
