@@ -28,6 +28,15 @@ class ProcessLost(Exception):
     """A run ended because one of its processes did; it can go on from its checkpoint."""
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message; its class where it says nothing, or cannot."""
+    try:
+        lines = str(error).splitlines()
+    except Exception:  # an own class
+        lines = []
+    return lines[0] if lines and lines[0] else type(error).__name__
+
+
 def printable(text: str) -> str:
     r"""The text with every control character written as an escape such as ``\n`` or ``\x1b``."""
     if text.isprintable():

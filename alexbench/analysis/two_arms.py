@@ -1,6 +1,7 @@
 """Two arms of plain numbers: paired where their seeds match, else Welch's interval."""
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -9,6 +10,7 @@ from alexbench.analysis import stats, verdict
 from alexbench.analysis.stats import Interval
 
 Values = Mapping[str, float]  # seed -> value; of unnamed seeds the keys are the rows' own
+MOST_LOG = math.log(sys.float_info.max)
 LEAST_SHARE = 0.5  # of the smaller arm's seeds that the other arm must have, to be pairs
 
 
@@ -65,7 +67,7 @@ def compare(
         interval, p = stats.t_interval(differences), stats.t_test(differences)
     else:
         interval, p = welch(*scaled)
-    back = math.exp if ratio else float
+    back = exp if ratio else float
     return TwoArms(
         metric=metric,
         baseline=arms[0],
@@ -121,28 +123,42 @@ def welch(baseline: Sequence[float], variant: Sequence[float]) -> tuple[Interval
     error = math.sqrt(sum(parts))
     if error == 0:
         return Interval(estimate, estimate, estimate), float(estimate == 0)
+    shares = [part / sum(parts) for part in parts]  # the fourth power of a value can be infinite
     sizes = (len(baseline), len(variant))
-    freedom = sum(parts) ** 2 / sum(v**2 / (n - 1) for v, n in zip(parts, sizes, strict=True))
+    freedom = 1 / sum(share**2 / (n - 1) for share, n in zip(shares, sizes, strict=True))
     half = stats.t_quantile((1 + stats.LEVEL) / 2, freedom) * error
     p = 2 * stats.t_tail(abs(estimate) / error, freedom)
     return Interval(estimate, estimate - half, estimate + half), p
 
 
-def judge(rows: Sequence[TwoArms], claimed: float | None = None) -> list[TwoArms]:
+def exp(logarithm: float) -> float:
+    """e to a power; infinity where that is beyond a float."""
+    return math.inf if logarithm >= MOST_LOG else math.exp(logarithm)
+
+
+def log(ratio: float) -> float:
+    """The natural logarithm; -infinity of 0."""
+    return math.log(ratio) if ratio else -math.inf
+
+
+def judge(
+    rows: Sequence[TwoArms], claimed: float | None = None, *, ratio: bool = False
+) -> list[TwoArms]:
     """The rows with p values after Holm's adjustment over all of them, and a word each.
 
-    claimed: a delta (or a ratio) that each row is judged against, as if it were known exactly.
+    claimed: a delta, or with ``ratio`` a ratio, that the rows of that kind are judged against, as
+    if it were known exactly.
     """
     after = stats.holm([row.p_value for row in rows])
     return [
-        replace(row, p_holm=p, word=word(row, p, claimed))
+        replace(row, p_holm=p, word=word(row, p, claimed if row.ratio == ratio else None))
         for row, p in zip(rows, after, strict=True)
     ]
 
 
 def word(row: TwoArms, p_holm: float, claimed: float | None) -> str:
     """The verdict against a claim; without one lower, higher or open."""
-    ends = [math.log(end) if row.ratio else end for end in (row.delta, row.ci_low, row.ci_high)]
+    ends = [log(end) if row.ratio else end for end in (row.delta, row.ci_low, row.ci_high)]
     if claimed is None:
         if not p_holm <= stats.ALPHA:
             return "open"

@@ -1,8 +1,10 @@
 """The commands about ablations: each parses its arguments, calls one function, and prints."""
 
+import contextlib
 import json
 import math
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -217,10 +219,11 @@ def plan(
     from alexbench.launch import estimate, sweep
 
     options = sweep.SweepOptions(seeds, set_, device, data_root, results, number_of(jobs), threads)
-    prepared = sweep.prepare(ablation, profile, options)
-    settled, to_tune = estimate.settled(prepared)
-    found = estimate.done_and_not(prepared, settled)
-    rows = estimate.rows(prepared, settled, found)
+    with contextlib.redirect_stdout(sys.stderr):  # what an own part prints is no part of the plan
+        prepared = sweep.prepare(ablation, profile, options)
+        settled, to_tune = estimate.settled(prepared)
+        found = estimate.done_and_not(prepared, settled)
+        rows = estimate.rows(prepared, settled, found)
     if as_json:
         runs = json.loads(rows.to_json(orient="records"))
         print_json(
@@ -379,7 +382,7 @@ def claims(
 
 def print_json(content: object) -> None:
     """Print JSON."""
-    typer.echo(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False))
+    typer.echo(json.dumps(content, indent=1, allow_nan=False))
 
 
 def warn(line: str) -> None:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeGuard
 
 from alexbench.config import own_files
 from alexbench.config.disk import open_regular
-from alexbench.errors import BadInput, shown
+from alexbench.errors import BadInput, first_line, shown
 
 KEYS = ("model.name", "model.activation", "train.optimizer", "data.name")
 FORM = "./FILE.py:FUNCTION"
@@ -197,18 +197,18 @@ def blamed(*values: str) -> Iterator[None]:
     """Turns whatever own parts raise into one line with the line of their file."""
     try:
         yield
-    except BadInput:
+    except (BadInput, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         names = {marked(parse(value).file) for value in values}
         lines = [
             frame.lineno
             for frame in traceback.extract_tb(error.__traceback__)
             if frame.filename in names
         ]
-        number, what = next(reversed(lines), None), str(error).partition("\n")[0]
+        number, what, kind = next(reversed(lines), None), first_line(error), type(error).__name__
         if isinstance(error, SyntaxError):
             number, what = error.lineno, error.msg
         place = "" if number is None else f"line {number}: "
         told = " and ".join(map(name, values))
-        raise BadInput(f"{told}: {place}{type(error).__name__}: {what}") from error
+        raise BadInput(f"{told}: {place}{kind}{f': {what}' * (what != kind)}") from error

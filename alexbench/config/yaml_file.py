@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from alexbench.config.schema import Config
-from alexbench.errors import BadInput, shown
+from alexbench.errors import BadInput, first_line, shown
 
 Schema = TypeVar("Schema", bound=BaseModel)
 MOST_BYTES = 200_000  # of a file
@@ -205,8 +205,3 @@ def hint(word: str, known: Iterable[str]) -> str:
         return ""
     close = difflib.get_close_matches(word, list(known), n=1)
     return f", did you mean '{close[0]}'?" if close else ""
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's message."""
-    return (str(error).splitlines() or [type(error).__name__])[0]

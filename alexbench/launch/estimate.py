@@ -16,7 +16,7 @@ from alexbench.config.ablation import Ablation, with_tuned
 from alexbench.config.schema import Config
 from alexbench.data import load_data
 from alexbench.launch.progress import duration
-from alexbench.launch.sweep import Sweep
+from alexbench.launch.sweep import Sweep, check_own_code
 from alexbench.runs.ensembles import trainings
 from alexbench.runs.record import RunRecord
 from alexbench.runs.run import Run
@@ -74,7 +74,11 @@ def done_and_not(sweep: Sweep, ablation: Ablation) -> Found:
 
 
 def rows(sweep: Sweep, ablation: Ablation, found: Found) -> pd.DataFrame:
-    """A row a run: its state, size, seconds, and the number of runs at one time."""
+    """A row a run: its state, size, seconds, and the number of runs at one time.
+
+    Raises BadInput for own parts that cannot train.
+    """
+    check_own_code(sweep)
     done = {run: record for run, record in found.items() if record is not None}
     states = sweep.store.standings(found, done)
     costs = estimate(sweep, ablation, list(done.values()))

@@ -171,8 +171,7 @@ def carry_out(sweep: Sweep) -> "Result":
             sweep.identity(variant)  # decodes, or says what is wrong, just once
             about = variant.data, variant.evaluate, sweep.slots[0].data_root
             sweep.inspector.once(check_images, *about, bool(sweep.ablation.tune))
-            if own_code(variant):
-                sweep.inspector.ask(check_own, variant, sweep.slots[0].data_root)
+        check_own_code(sweep)
         execute = partial(train_all, sweep, perform)
         tuned = tune(sweep.ablation, sweep.identity, sweep.store, execute, warn)
         ablation = with_tuned(sweep.ablation, tuned)
@@ -188,6 +187,13 @@ def carry_out(sweep: Sweep) -> "Result":
     if failures:
         raise RunFailed(failures_line(failures, runs))
     return result
+
+
+def check_own_code(sweep: Sweep) -> None:
+    """Raises BadInput for own parts that cannot train."""
+    for variant in sweep.ablation.variants.values():
+        if own_code(variant):
+            sweep.inspector.ask(check_own, variant, sweep.slots[0].data_root)
 
 
 def write_report(sweep: Sweep, ablation: Ablation) -> "Result":

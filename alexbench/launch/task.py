@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from alexbench.config.execution import RunOptions, Slot
 from alexbench.config.placement import num_processes
-from alexbench.errors import BadInput, ProcessLost, RunFailed
+from alexbench.errors import BadInput, ProcessLost, RunFailed, first_line
 from alexbench.launch import events, process_group
 from alexbench.launch.events import SECONDS_BETWEEN_EVENTS, Event, HistoryRow, Seldom, Send
 from alexbench.runs.record import RunRecord
@@ -133,5 +133,5 @@ def finished(done: RunRecord) -> events.FinishedEvent:
 
 
 def reason(error: Exception) -> str:
-    """The first line of an error, or its class where it says nothing."""
-    return str(error).partition("\n")[0][:LONGEST_REASON] or type(error).__name__
+    """The first line of an error, of bounded length."""
+    return first_line(error)[:LONGEST_REASON]

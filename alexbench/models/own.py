@@ -81,7 +81,7 @@ def own_gain(value: str) -> float:
     """
     z = torch.linspace(-8, 8, 16_001)
     density = torch.exp(-(z.double() ** 2) / 2) / math.sqrt(2 * math.pi)
-    mean_square = float((respond(value, z).double() ** 2 * density).sum() * (z[1] - z[0]))
+    mean_square = float((respond(value, z.clone()).double() ** 2 * density).sum() * (z[1] - z[0]))
     if not 0 < mean_square < math.inf:
         raise BadInput(f"{own_parts.name(value)}: its outputs are all 0, or not finite: no gain")
     return float(f"{mean_square**-0.5:.4g}")

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,7 +18,7 @@ from alexbench.analysis.comparison import ComparisonRow, Question, answer, judge
 from alexbench.analysis.two_arms import TwoArms
 from alexbench.config import metrics
 from alexbench.errors import BadInput, shown
-from alexbench.report import forest, rebuild, text
+from alexbench.report import forest, markdown, rebuild, text
 from alexbench.report.drawings import Drawing
 from alexbench.report.text import TextTable
 from alexbench.runs import files, record
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 Table = dict[str, dict[str, dict[str, float]]]  # metric -> arm -> seed -> value
 COLUMNS = ("arm", "seed", "value", "metric")
+LARGEST = 1e100  # of a value: its square, and sums of these, are finite
 SHOWN = ("word", "arms", "metric", "delta [95% CI]", "how", "n", "without", "with", "p, Holm")
 
 
@@ -42,8 +44,13 @@ def compare(
 
     baseline: the arm of CSV files that the others are compared with; None: the first. ratio:
     values of CSV files are compared by their ratio. target: a number that each arm of CSV files is
-    compared with, in place of a baseline. claimed: a delta that rows are judged against.
+    compared with, in place of a baseline. claimed: a delta that the rows of differences are judged
+    against; with ratio a ratio.
     """
+    check_number("target", target)
+    check_claimed(claimed, ratio)
+    if len(places) == 2 and places[0].resolve() == places[1].resolve():
+        raise BadInput(f"compare: {places[0]} and {places[1]} are the same")
     folders = [place for place in places if place.is_dir()]
     if len(folders) == len(places) == 2:
         if baseline is not None or ratio or target is not None:
@@ -67,18 +74,39 @@ def compare(
         raise BadInput(
             f"{' '.join(map(str, places))}: nothing to compare: no arm or metric in common"
         )
-    return Compared(two_arms.judge(found, claimed), claimed)
+    return Compared(two_arms.judge(found, claimed, ratio=ratio), claimed, ratio)
+
+
+def check_number(name: str, value: float | None) -> None:
+    """Raises BadInput for an argument that is no finite number, or is beyond all use."""
+    if value is None or (
+        isinstance(value, Real) and not isinstance(value, bool) and abs(value) <= LARGEST
+    ):
+        return
+    raise BadInput(f"{name}: {shown(value)} should be a number, at most {LARGEST:g}")
+
+
+def check_claimed(claimed: float | None, ratio: bool) -> None:
+    """Raises BadInput for a claim that claims no effect, or a ratio that there cannot be."""
+    check_number("claimed", claimed)
+    if claimed is None:
+        return
+    if ratio and claimed <= 0:
+        raise BadInput(f"claimed: {claimed:g} is no ratio, it should be above 0")
+    if claimed == float(ratio):
+        raise BadInput(f"claimed: {claimed:g} is no effect, there is nothing to judge")
 
 
 class Compared(list[TwoArms]):
     """The rows of a comparison, with a table and a figure.
 
-    claimed: the delta that they are judged against, or None.
+    claimed: the delta, or with ratio the ratio, that they are judged against, or None.
     """
 
-    def __init__(self, rows: Sequence[TwoArms], claimed: float | None) -> None:
+    def __init__(self, rows: Sequence[TwoArms], claimed: float | None, ratio: bool) -> None:
         super().__init__(rows)
         self.claimed = claimed
+        self.ratio = ratio
 
     @property
     def table(self) -> "pd.DataFrame":
@@ -111,7 +139,7 @@ class Compared(list[TwoArms]):
         """A row of the figure: what was measured, and what was claimed."""
         said = dict(zip(SHOWN, cells(row), strict=True))
         marks = [forest.Mark(f"{row.how}, n {said['n']}", row.delta, row.ci_low, row.ci_high)]
-        if self.claimed is not None:
+        if self.claimed is not None and row.ratio == self.ratio:
             marks.append(forest.Mark("claimed", self.claimed))
         return forest.ForestRow(row.word, "", said["arms"], marks)
 
@@ -129,9 +157,8 @@ def read(paths: Sequence[Path]) -> Table:
     """
     table: Table = {}
     for path in paths:
-        for number, row in enumerate(rows_of(path), start=2):
-            where = f"{path}:{number}"
-            if not (said := (row.get("value") or "").strip()):
+        for where, row in rows_of(path):
+            if not (said := row["value"].strip()):
                 continue
             arm, metric = (
                 (row.get("arm") or path.stem).strip(),
@@ -146,31 +173,45 @@ def read(paths: Sequence[Path]) -> Table:
     return table
 
 
-def rows_of(path: Path) -> Iterator[dict[str, str]]:
-    """Yields the rows of a CSV file; raises BadInput for a column that means nothing."""
+def rows_of(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yields file:line and the cells of each row of a CSV file, by column; raises BadInput.
+
+    A row has as many cells as the first line: one with more has a decimal comma, or a quote that is
+    not closed.
+    """
+    where = str(path)
     try:
         lines = io.StringIO(files.read_text(path, "utf-8-sig"), newline="")
-        reader = csv.DictReader(lines, skipinitialspace=True)
-        names = [(name or "").strip().lower() for name in reader.fieldnames or ()]
-        if "value" not in names or set(names) - set(COLUMNS):
+        reader = csv.reader(lines, skipinitialspace=True, strict=True)
+        names = [name.strip().lower() for name in next(reader, ())]
+        if "value" not in names or set(names) - set(COLUMNS) or len(names) > len(set(names)):
             raise BadInput(
                 f"{path}: its first line is {shown(','.join(names) or 'empty')}; allowed are the "
-                "columns arm, seed, value, metric, and value is needed"
+                "columns arm, seed, value, metric, each once, and value is needed"
             )
-        reader.fieldnames = names
-        yield from reader
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        for row in reader:
+            where = f"{path}:{reader.line_num}"
+            if row and len(row) != len(names):
+                raise BadInput(
+                    f"{where}: has {len(row)} cells, the first line {len(names)}; in numbers only "
+                    "a point is allowed, and a text with a comma needs quotes"
+                )
+            if row:  # not an empty line
+                yield where, dict(zip(names, row, strict=True))
+    except csv.Error as error:
+        raise BadInput(f"{where}: is no CSV: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: cannot be read ({files.reason(error)})") from None
 
 
 def number_of(said: str, where: str) -> float:
     """A finite number; raises BadInput."""
     try:
-        value = float(said)
+        value = math.nan if "_" in said else float(said)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
-        raise BadInput(f"{where}: value '{shown(said)}' is no finite number")
+    if not abs(value) <= LARGEST:
+        raise BadInput(f"{where}: value '{shown(said)}' is no number, or above {LARGEST:g}")
     return value
 
 
@@ -288,9 +329,8 @@ def cells(row: TwoArms) -> list[str]:
 
 
 def to_markdown(rows: Sequence[TwoArms]) -> str:
-    """The rows as a Markdown table."""
-    table = readable(rows)
-    return tabulate(table.rows, headers=table.columns, tablefmt="github", disable_numparse=True)
+    """The rows as a Markdown table, with names escaped."""
+    return markdown.table(readable(rows))
 
 
 def to_json(rows: Sequence[Any]) -> str:
@@ -302,4 +342,4 @@ def to_json(rows: Sequence[Any]) -> str:
         }
         for row in rows
     ]
-    return json.dumps(finite, indent=1, ensure_ascii=False)
+    return json.dumps(finite, indent=1)

@@ -41,7 +41,9 @@ def write_text_safely(text: str, path: Path) -> None:
 
 
 def reason(error: Exception) -> str:
-    """The operating system's words for an error, or else its type."""
+    """The operating system's words for an error, or else what kind it is."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not text in UTF-8"
     return getattr(error, "strerror", None) or type(error).__name__
 
 

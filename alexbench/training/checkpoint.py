@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from alexbench.errors import first_line
 from alexbench.parallel.group import from_first
 from alexbench.parallel.placed import ALONE, ProcessGroup
 from alexbench.runs.files import read_bytes, write_safely
@@ -139,4 +140,4 @@ def read(path: Path, run_id: str) -> dict[str, Any]:
 
 def reason(error: Exception) -> str:
     """The first sentence of an error."""
-    return str(error).partition("\n")[0].partition(". ")[0] or type(error).__name__
+    return first_line(error).partition(". ")[0]

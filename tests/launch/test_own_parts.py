@@ -1,5 +1,6 @@
 """Sweeps with parts of one's own: ids, worker processes, and reports without the files."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from alexbench import run
 from alexbench.config import own_parts
 from alexbench.errors import BadInput
-from alexbench.launch import sweep
+from alexbench.launch import estimate, sweep
 from alexbench.runs import record
 from alexbench.runs.run import from_json, to_json
 from tests.sweeps import ABLATION, prepare, runs_of
@@ -110,3 +111,19 @@ def test_a_mistake_in_a_part_is_one_line_with_status_2(tmp_path, command):
     done = alexbench(tmp_path, command, "own.yaml", "--jobs", "1")
     assert done.returncode == 2
     assert done.stderr == "error: ./parts.py:build: line 2: ZeroDivisionError: division by zero\n"
+
+
+def test_a_plan_refuses_a_net_that_cannot_train_as_a_run_does(tmp_path):
+    (tmp_path / "parts.py").write_text(NET.replace("36, num", "35, num"))
+    prepared = prepare(tmp_path, OWN, seeds=1)
+    with pytest.raises(BadInput, match=r"^./parts.py:build: RuntimeError: .*reduction dim"):
+        estimate.rows(prepared, prepared.ablation, {each: None for each in runs_of(prepared)})
+
+
+@pytest.mark.slow  # a process imports torch
+def test_what_a_part_prints_is_not_in_a_plans_json(tmp_path):
+    (tmp_path / "own.yaml").write_text(OWN)
+    (tmp_path / "parts.py").write_text("print('hello')\n" + NET)
+    done = alexbench(tmp_path, "plan", "own.yaml", "--seeds", "1", "--json")
+    assert len(json.loads(done.stdout)["runs"]) == 2
+    assert "hello" in done.stderr

@@ -113,8 +113,14 @@ def test_two_files_are_two_arms_and_every_metric_is_a_row(tmp_path):
     [
         ("arm,seed,loss\na,0,1\n", r"its first line is arm,seed,loss; allowed are"),
         ("arm,seed,value\na,0,1\na,0,2\n", r"x.csv:3: a, seed 0, value has a value already"),
-        ("arm,seed,value\na,0,many\n", r"x.csv:2: value 'many' is no finite number"),
-        ("arm,seed,value\na,0,nan\n", r"x.csv:2: value 'nan' is no finite number"),
+        ("arm,seed,value\na,0,many\n", r"x.csv:2: value 'many' is no number"),
+        ("arm,seed,value\na,0,nan\n", r"x.csv:2: value 'nan' is no number"),
+        ("arm,seed,value\na,0,1\n\na,1,1e101\n", r"x.csv:4: value '1e101' is .* above 1e\+100"),
+        ("arm,seed,value\na,0,1_0\n", r"x.csv:2: value '1_0' is no number"),
+        ("arm,seed,value\na,0,1,5\n", r"x.csv:2: has 4 cells, the first line 3; in numbers only a"),
+        ("arm,seed,value\na,0,1\na,1\n", r"x.csv:3: has 2 cells, the first line 3"),
+        ('arm,seed,value\na,0,1\n"a,1,2\nb,0,3\n', r"x.csv:\d: is no CSV: unexpected end of data"),
+        ("arm,value,value\na,1,2\n", r"its first line is arm,value,value; .* each once"),
         ("arm,seed,value\na,0,1\n", r"nothing to compare"),
         ("", r"its first line is empty"),
     ],
@@ -122,6 +128,70 @@ def test_two_files_are_two_arms_and_every_metric_is_a_row(tmp_path):
 def test_a_wrong_file_is_one_line(tmp_path, text, said):
     with pytest.raises(BadInput, match=said):
         compare([write(tmp_path / "x.csv", text)])
+
+
+def test_a_file_in_utf_16_is_told_so(tmp_path):
+    (tmp_path / "x.csv").write_text("arm,value\na,1\n", encoding="utf-16")
+    with pytest.raises(BadInput, match=r"cannot be read \(it is not text in UTF-8\)"):
+        compare([tmp_path / "x.csv"])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"claimed": math.nan}, "claimed: nan should be a number, at most 1e"),
+        ({"claimed": -math.inf}, "claimed: -inf should be a number"),
+        ({"claimed": "-1.4"}, "claimed: -1.4 should be a number"),
+        ({"claimed": True}, "claimed: True should be a number"),
+        ({"claimed": 0}, "claimed: 0 is no effect"),
+        ({"claimed": 1, "ratio": True}, "claimed: 1 is no effect"),
+        ({"claimed": 0, "ratio": True}, "claimed: 0 is no ratio, it should be above 0"),
+        ({"target": math.inf}, "target: inf should be a number"),
+        ({"target": 1e101}, "target: 1e\\+101 should be a number"),
+    ],
+)
+def test_what_cannot_be_claimed_is_refused(tmp_path, options, said):
+    with pytest.raises(BadInput, match=said):
+        compare([write(tmp_path / "x.csv", RATIOS)], **options)
+
+
+@pytest.mark.parametrize("options", [{}, {"ratio": True}, {"ratio": True, "claimed": 2.0}])
+@pytest.mark.parametrize(("large", "small"), [("1e100", "1e-100"), ("2e-200", "1e-200")])
+def test_the_largest_and_smallest_values_have_an_interval(tmp_path, options, large, small):
+    text = f"arm,seed,value\na,0,{large}\na,1,{small}\nb,5,{small}\nb,6,{large}\n"
+    (row,) = compare([write(tmp_path / "x.csv", text)], **options)
+    assert row.word in ("open", "inconclusive")
+    assert row.ci_low <= row.delta <= row.ci_high
+    assert readable([row]).rows
+
+
+def test_a_place_compared_with_itself_is_refused(tmp_path):
+    path = write(tmp_path / "x.csv", RATIOS)
+    for pair in ([path, tmp_path / "." / "x.csv"], [tmp_path, tmp_path]):
+        with pytest.raises(BadInput, match="are the same"):
+            compare(pair)
+
+
+def test_names_are_escaped_in_markdown_and_in_json(tmp_path):
+    text = RATIOS.replace("b,", "<img src=x>|[y](z)\x9b2J,")
+    rows = compare([write(tmp_path / "x.csv", text)])
+    assert "\\<img src=x>\\|[y\\](z)\\x9b2J vs a" in to_markdown(rows)
+    assert to_json(rows).isascii()
+    assert json.loads(to_json(rows))[0]["variant"].endswith("\x9b2J")
+
+
+def test_a_claimed_delta_is_for_differences_and_times_of_folders_have_none(tmp_path):
+    before = write_records(with_delta(0), tmp_path / "old" / "lrn" / "laptop")
+    after = write_records(with_delta(-5), tmp_path / "new" / "lrn" / "laptop")
+    rows = compare([before, after], claimed=-5)
+    assert {row.word for row in rows if row.ratio} <= {"open", "lower", "higher"}
+    both = {row.metric: row for row in rows if row.variant.startswith("both")}
+    assert both["test_error"].word == "reproduced"
+    marked = {row.metric: len(rows.in_forest(row).marks) for row in both.values()}
+    assert {name: marks == 1 for name, marks in marked.items()} == {
+        name: row.ratio for name, row in both.items()
+    }
+    assert {row.ratio for row in both.values()} == {True, False}
 
 
 def test_folders_of_different_data_are_refused(tmp_path):

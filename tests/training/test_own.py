@@ -114,8 +114,9 @@ def test_alexbenchs_own_dropout_draws_anew_in_an_own_net():
 
 
 def test_the_gain_of_an_activation_keeps_the_mean_square():
-    text = "import torch\nrelu = torch.relu\n\ndef double(x):\n    return 2 * x\n"
+    text = "from torch import relu, relu_\n\ndef double(x):\n    return 2 * x\n"
     assert own_gain(own("relu", text)) == pytest.approx(math.sqrt(2), abs=5e-4)
+    assert own_gain(own("relu_", text)) == own_gain(own("relu", text))  # changes its input
     assert own_gain(own("double", text)) == 0.5
     with pytest.raises(BadInput, match=r"./parts.py:zeros_like: its outputs are all 0"):
         own_gain(own("zeros_like", "from torch import zeros_like\n"))
@@ -159,6 +160,13 @@ MAKE = "import torch\n\ndef make(groups, train):\n    return "
             "./parts.py:build: returns int, not a torch.nn.Module",
         ),
         (NET + "raise OSError('a\\nb')", {"net": "build"}, "line 5: OSError: a$"),
+        (
+            "class Mute(Exception):\n    def __str__(self):\n        return 1 / 0\n\nraise Mute",
+            {"net": "build"},
+            "^./parts.py:build: line 5: Mute$",
+        ),
+        ("class Gone(BaseException): pass\nraise Gone('x')", {"net": "build"}, "line 2: Gone: x$"),
+        (NET + "raise SystemExit(0)", {"net": "build"}, "line 5: SystemExit: 0$"),
         (NET + SHORT.format(4), {"net": "build"}, r"of shape \(2, 4\) where \(2, 3\) are logits"),
         (
             NET + SHORT.format(3).replace("Flatten", "Tanh"),
