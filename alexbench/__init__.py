@@ -81,10 +81,12 @@ def load(
     """
     from pathlib import Path
 
+    from alexbench.config.paths import as_path
     from alexbench.report import result
 
     texts = result.as_texts(settings)
-    return result.load(os.fspath(name), profile, texts, Path(results))
+    asked = as_path("name", name), as_path("profile", profile)
+    return result.load(*asked, texts, Path(as_path("results", results)))
 
 
 def compare(
@@ -104,9 +106,10 @@ def compare(
     """
     from pathlib import Path
 
+    from alexbench.config.paths import as_path
     from alexbench.report import compare as comparing
 
-    paths = [Path(place) for place in places]
+    paths = [Path(as_path("compare", place)) for place in places]
     return comparing.compare(paths, baseline, ratio=ratio, target=target, claimed=claimed)
 
 

@@ -1,8 +1,10 @@
 """``python -m alexbench``: the command line, with errors as one line and an exit status."""
 
-import io
+import itertools
 import os
+import re
 import sys
+from collections.abc import Sequence
 
 from alexbench.cli.app import app
 from alexbench.cli.bench import bench, gate
@@ -11,6 +13,7 @@ from alexbench.cli.data import data
 from alexbench.cli.show import show
 from alexbench.config.placement import torchrun_is_on
 from alexbench.errors import BadInput, RunFailed
+from alexbench.launch import streams
 
 app.add_typer(bench, name="bench")
 app.add_typer(data, name="data")
@@ -22,9 +25,7 @@ app.command()(compare)
 def main() -> None:
     """Run a command. Exit status 2 for bad input, 1 for a failed run."""
     os.environ["MPLBACKEND"] = "agg"  # a notebook's own is not for files
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a letter that it lacks is shown by its number
-            stream.reconfigure(errors="backslashreplace")
+    streams.make_safe()
     try:
         if torchrun_is_on():
             under_torchrun()
@@ -44,6 +45,7 @@ def command_line() -> int:
     What the command line itself refuses is one line as well. Its errors are told by what they can
     do, as typer has click inside it in newer versions.
     """
+    refuse_empty(sys.argv[1:])
     try:
         return app(standalone_mode=False) or 0
     except Exception as error:
@@ -53,6 +55,14 @@ def command_line() -> int:
         if not hasattr(error, "format_message"):
             raise
         raise BadInput(" ".join(error.format_message().split())) from None
+
+
+def refuse_empty(arguments: Sequence[str]) -> None:
+    """Raises BadInput for an empty argument, as a script gives for a variable that is not set."""
+    for before, argument in itertools.pairwise(["", *arguments]):
+        if argument == "" or re.fullmatch(r"--[\w-]+=", argument):
+            name = argument.removesuffix("=") or before
+            raise BadInput(f"{name}: is empty" if name.startswith("--") else "an argument is empty")
 
 
 def under_torchrun() -> None:

@@ -206,7 +206,8 @@ def floor(pairs: Pairs, odds: bool) -> float:
     if not odds:
         return points
     errors = [metric_values.read(metric.name, run).value for arm in runs for run in arm]
-    mean = min(max(stats.mean(errors), 100 / images), 100 - 100 / images)
+    edge = min(100 / images, 50.0)  # a single image is right or wrong
+    mean = min(max(stats.mean(errors), edge), 100 - edge)
     return scales.points_to_log_odds(points, mean)
 
 

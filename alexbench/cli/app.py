@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from alexbench.config.shipped import PROFILES, REGIMES, outlines, shipped_ablations
-from alexbench.errors import BadInput, RunFailed, one_line, printable
+from alexbench.errors import BadInput, RunFailed, one_line, printable, shown
 
 if TYPE_CHECKING:  # what takes time to load is loaded by the command that needs it
     import pandas as pd
@@ -241,8 +241,8 @@ def number_of(jobs: str) -> int | None:
     """The number that ``--jobs`` says; None for auto. Raises BadInput."""
     if jobs == "auto":
         return None
-    if not jobs.isdecimal():
-        raise BadInput(f"--jobs {jobs}: allowed are auto and whole numbers")
+    if not jobs.isdecimal() or len(jobs) > 9:
+        raise BadInput(f"--jobs {shown(jobs)}: allowed are auto and whole numbers")
     return int(jobs)
 
 
@@ -359,6 +359,8 @@ def claims(
     from alexbench.runs.files import reason, write_text_safely
 
     if page is not None:
+        if names or profile is not None or json_:
+            raise BadInput("--page has all claims: it takes no names, no --profile and no --json")
         path = Path(page)
         if not path.is_file():
             raise BadInput(f"--page {page}: no such file")
@@ -370,7 +372,10 @@ def claims(
         write_text_safely(put_into(text, tables, page), path)
         typer.echo(path)
         return
-    card, lines = scorecard.asked(build.read_tables(Path(results), warn), names, profile)
+    found = build.read_tables(Path(results), warn)
+    if not found and not names:
+        raise BadInput(f"{results}: no results here; --results names the folder that holds them")
+    card, lines = scorecard.asked(found, names, profile)
     if json_:
         typer.echo(json.dumps([scorecard.as_json(line) for line in lines], indent=1))
         return

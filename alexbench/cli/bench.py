@@ -83,6 +83,8 @@ def lrn(
 
     if csv and not csv.parent.is_dir():
         raise BadInput(f"--csv {csv}: there is no folder {csv.parent}")
+    if csv and csv.exists() and not csv.is_file():
+        raise BadInput(f"--csv {csv}: is no file")
     measured = []
     for table in lrn_tables(device, threads, rounds, memory_format, compiled, precision):
         print_rows(table, "Local response normalization, forward + backward")

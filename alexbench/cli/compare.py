@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from alexbench.cli.app import print_table
+from alexbench.errors import BadInput
 
 
 def compare(
@@ -36,6 +37,8 @@ def compare(
     """Compare folders of results, or arms in CSV files, paired by seed."""
     from alexbench.report import compare as comparing
 
+    if as_json and as_markdown:
+        raise BadInput("compare: --json or --markdown, not both")
     rows = comparing.compare(
         [Path(each) for each in places], baseline, ratio=ratio, target=target, claimed=claimed
     )

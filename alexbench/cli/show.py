@@ -27,6 +27,8 @@ def show(
     from alexbench.config.names import refuse, unknown
 
     if schema:
+        if ablation is not None or set_ or variant is not None or profile != "laptop":
+            raise BadInput("show: --schema is of every ablation: it takes no other argument")
         typer.echo(json.dumps(describe.json_schema(), indent=1, ensure_ascii=False))
         return
     if ablation is None:

@@ -17,9 +17,9 @@ Grid = Annotated[
 
 
 def readable(text: str) -> str:
-    """The text, if it has no control characters but line ends; raises ValueError."""
-    if not text.replace("\n", "").isprintable() or len(text) > LONGEST_TEXT:
-        raise ValueError(f"printable text of at most {LONGEST_TEXT:,} characters")
+    """The text, if it says something, without control characters; raises ValueError."""
+    if not text.replace("\n", "").isprintable() or not 0 < len(text.strip()) <= LONGEST_TEXT:
+        raise ValueError(f"printable text of 1 to {LONGEST_TEXT:,} characters")
     return text
 
 

@@ -71,6 +71,12 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
     if side > free:
         most = "data.image_size + 2 * augment.padding"
         yield "augment.", f"augment.crop_size is {side}, at most {most} = {free} is allowed"
+    if config.augment.padding > config.data.image_size:
+        yield (
+            "augment.padding",
+            f"augment.padding is {config.augment.padding}, at most data.image_size = "
+            f"{config.data.image_size} is allowed",
+        )
     if reason := placement.misplaced(config):
         yield "train.", reason
     if config.train.stop_at_target and config.train.target_train_error is None:

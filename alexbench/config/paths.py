@@ -3,10 +3,22 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
-from alexbench.errors import BadInput
+from alexbench.errors import BadInput, shown
 
 PACKAGE = Path(__file__).parents[1]
+
+
+def as_path(name: str, value: Any) -> str:
+    """The text of a name or path that a call was given. Raises BadInput for something else."""
+    try:
+        said = os.fsdecode(os.fspath(value))
+    except TypeError:
+        raise BadInput(f"{name}: {shown(value)} is no name and no path") from None
+    if not said:
+        raise BadInput(f"{name}: is empty")
+    return said
 
 
 def shipped_folder(name: str) -> Path:

@@ -13,9 +13,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    NonNegativeFloat,
     NonNegativeInt,
-    PositiveFloat,
     PositiveInt,
     ValidationError,
     ValidatorFunctionWrapHandler,
@@ -34,7 +32,13 @@ Images = Annotated[int, Field(gt=0, le=10**9)]
 Width = Annotated[float, Field(gt=0, le=16)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Percent = Annotated[float, Field(gt=0, lt=100)]
-DropFactor = Annotated[float, Field(gt=1)]
+LARGEST = 10**6  # of a number: products of several are still float32 numbers
+SMALLEST = 1e-6  # of a number that others are divided by
+Positive = Annotated[float, Field(gt=0, le=LARGEST)]
+NonNegative = Annotated[float, Field(ge=0, le=LARGEST)]
+Divisor = Annotated[float, Field(ge=SMALLEST, le=LARGEST)]
+Exponent = Annotated[float, Field(ge=0, le=5)]  # of a divisor
+DropFactor = Annotated[float, Field(gt=1, le=LARGEST)]
 Overrides = dict[str, Any]  # "section.key" -> value
 
 
@@ -50,11 +54,11 @@ def rising(values: tuple[Any, ...]) -> tuple[Any, ...]:
 Epochs = Annotated[tuple[PositiveInt, ...], Field(strict=False), AfterValidator(rising)]
 # [epoch, rate] pairs: the rate holds from that epoch on, in place of the schedule
 Rates = Annotated[
-    tuple[Annotated[tuple[NonNegativeFloat, NonNegativeFloat], Field(strict=False)], ...],
+    tuple[Annotated[tuple[NonNegative, NonNegative], Field(strict=False)], ...],
     Field(strict=False),
     AfterValidator(rising),
 ]
-ByLayer = dict[str, NonNegativeFloat]  # layer name (conv1, local3, fc6) -> value
+ByLayer = dict[str, NonNegative]  # layer name (conv1, local3, fc6) -> value
 
 
 OwnPart = Annotated[str, Field(pattern=own_parts.PATTERN)]  # a function of a file of one's own
@@ -117,7 +121,7 @@ class DataConfig(Section):
             "each channel, or none."
         ),
     )
-    scale: PositiveFloat = Field(
+    scale: Divisor = Field(
         default=1.0,
         description="Inputs of the net are (pixel - mean) / scale, with pixels in 0..255.",
     )
@@ -152,7 +156,7 @@ class AugmentConfig(Section):
             "eigenvalues, as_run by the square roots of these."
         ),
     )
-    pca_sd: NonNegativeFloat = Field(
+    pca_sd: NonNegative = Field(
         default=0.1,
         description="Standard deviation of the colour noise.",
     )
@@ -230,17 +234,17 @@ class ModelConfig(Section):
             "paper)."
         ),
     )
-    lrn_alpha: NonNegativeFloat = Field(
+    lrn_alpha: NonNegative = Field(
         default=1e-4,
         description=(
             "alpha of local response normalization; lrn_alpha_reading says what it multiplies."
         ),
     )
-    lrn_beta: NonNegativeFloat = Field(
+    lrn_beta: Exponent = Field(
         default=0.75,
         description="beta of local response normalization: the exponent of the divisor.",
     )
-    lrn_k: PositiveFloat = Field(
+    lrn_k: Divisor = Field(
         default=2.0,
         description="k of local response normalization: the constant in the divisor.",
     )
@@ -317,7 +321,7 @@ class ModelConfig(Section):
             "released values, fan_in is gain / sqrt(inputs that are not dropped)."
         ),
     )
-    bias_init: float = Field(
+    bias_init: Annotated[float, Field(ge=-LARGEST, le=LARGEST)] = Field(
         default=1.0,
         description=(
             "First biases of conv2, conv4, conv5 and the hidden FC layers; other biases begin at "
@@ -365,15 +369,15 @@ class TrainConfig(Section):
             "your own."
         ),
     )
-    lr: PositiveFloat = Field(default=0.01, description="Learning rate at the start.")
+    lr: Positive = Field(default=0.01, description="Learning rate at the start.")
     momentum: Fraction = Field(default=0.9, description="Momentum of sgd.")
-    weight_decay: NonNegativeFloat = Field(
+    weight_decay: NonNegative = Field(
         default=5e-4,
         description=(
             "Weight decay: each step shrinks the weights by lr * weight_decay of their size."
         ),
     )
-    bias_lr_factor: PositiveFloat = Field(
+    bias_lr_factor: Positive = Field(
         default=1.0,
         description="Learning rate of the biases as a multiple of lr (2 as run).",
     )

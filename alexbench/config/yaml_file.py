@@ -186,6 +186,8 @@ def described(error: Mapping[str, Any], schema: type[BaseModel]) -> str:
         return f"key '{key}' is missing"
     value = error["input"]
     allowed = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if error["type"] == "too_short":
+        allowed = f"at least {error['ctx']['min_length']} of them"
     text = shown(repr(value)) if isinstance(value, str) else shown(value)
     return f"{key}: {text} is not allowed, it should be {allowed}"
 

@@ -1,6 +1,7 @@
 """A data set: images and labels, held in memory or read from files as they are needed."""
 
 import hashlib
+import math
 import os
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,7 +13,7 @@ from torch import Tensor
 from alexbench.data.files import Files
 from alexbench.data.moments import Moments, moments
 from alexbench.data.shards import Shards
-from alexbench.errors import BadInput
+from alexbench.errors import BadInput, shown
 
 HELD_GIB = 4.0  # of decoded images in memory, unless $ALEXBENCH_HELD_GIB says otherwise
 
@@ -21,9 +22,12 @@ def most_held_bytes() -> float:
     """How many bytes of decoded images may be held in memory. Raises BadInput."""
     setting = os.environ.get("ALEXBENCH_HELD_GIB", str(HELD_GIB))
     try:
-        return float(setting) * 2**30
+        held = float(setting) * 2**30
     except ValueError:
-        raise BadInput(f"ALEXBENCH_HELD_GIB: {setting!r} is not a number of GiB") from None
+        held = math.nan
+    if not held >= 0:
+        raise BadInput(f"ALEXBENCH_HELD_GIB: {shown(setting)} should be a number of GiB, 0 or more")
+    return held
 
 
 @dataclass(frozen=True, eq=False)

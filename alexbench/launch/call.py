@@ -1,14 +1,15 @@
 """``alexbench.run``: a call from Python, with errors in the words of that call."""
 
-import os
+import operator
 import re
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
 from alexbench.config.execution import RunOptions
+from alexbench.config.paths import as_path
 from alexbench.config.yaml_file import hint
-from alexbench.errors import BadInput, RunFailed
+from alexbench.errors import BadInput, RunFailed, shown
 from alexbench.launch import sweep
 from alexbench.launch.sweep import SweepOptions
 from alexbench.report.result import Result, as_texts
@@ -27,8 +28,11 @@ def carry_out(ablation: Any, profile: Any, options: dict[str, Any]) -> Result:
     if not isinstance(ablation, Mapping):
         ablation = as_path("ablation", ablation)
     plain = options | {"settings": as_texts(options["settings"])}
-    for name in ("data_root", "results"):
-        plain[name] = None if options[name] is None else as_path(name, options[name])
+    for name in ("device", "results", "data_root"):
+        absent = name == "data_root" and options[name] is None
+        plain[name] = None if absent else as_path(name, options[name])
+    for name in ("seeds", "jobs", "threads"):
+        plain[name] = as_count(name, options.get(name))
     try:
         prepared = sweep.prepare(
             ablation, as_path("profile", profile), sweep.sweep_options(**plain)
@@ -38,12 +42,14 @@ def carry_out(ablation: Any, profile: Any, options: dict[str, Any]) -> Result:
         raise type(error)(in_words_of_the_call(str(error))) from error.__cause__
 
 
-def as_path(name: str, value: Any) -> str:
-    """The text of a name or path. Raises BadInput for something else."""
+def as_count(name: str, value: Any) -> int | None:
+    """A whole number of any integer type, or None. Raises BadInput for something else."""
     try:
-        return str(os.fspath(value))
+        if not isinstance(value, bool):
+            return None if value is None else operator.index(value)
     except TypeError:
-        raise BadInput(f"{name}: {value!r} is no name and no path") from None
+        pass
+    raise BadInput(f"{name}: {shown(value)} should be a whole number, or None")
 
 
 def in_words_of_the_call(message: str) -> str:

@@ -1,6 +1,6 @@
 """A child process that exchanges JSON lines with its parent: both ends of the pipe.
 
-Imports nothing of alexbench and no torch.
+Imports no torch.
 """
 
 import json
@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from alexbench.launch import streams
 
 
 class Child:
@@ -138,6 +140,7 @@ class Parent:
     def __init__(self) -> None:
         self.pipe = os.dup(1)
         os.dup2(2, 1)
+        streams.make_safe()
 
     def send(self, message: object) -> None:
         """Send one line. Raises BrokenPipeError where the parent is gone."""

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from alexbench.errors import printable
 from alexbench.launch import events
 from alexbench.launch.events import Event
 from alexbench.runs.run import Run
@@ -80,8 +81,8 @@ class Progress:
             self.say(f"{self.count()}  {name(run)}  {outcome(event)}  {seconds:.0f} s")
 
     def say(self, line: str) -> None:
-        """Print a line above the live table."""
-        self.console.print(line, soft_wrap=True, markup=False)
+        """Print a line above the live table, with control characters as escapes."""
+        self.console.print(printable(line), soft_wrap=True, markup=False)
 
     def count(self) -> str:
         """How many runs are done, of how many."""

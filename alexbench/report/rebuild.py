@@ -1,5 +1,7 @@
 """Every report of a results folder again; what has none keeps no other from being made."""
 
+import contextlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -55,9 +57,14 @@ def again(
             raise BadInput(f"--profile {profile}: no records of it in {results}")
     refused: list[str] = []
     failed = False
-    with lock(results / ".report.lock", wait=True):  # one command at a time
+    folders = {folder for each in targets for folder in each.folders}
+    homes = {home(folder, results) for folder in folders} | (set() if names else {results})
+    indexed = sorted(homes - folders)
+    with contextlib.ExitStack() as locks:
+        for place in sorted(homes):
+            locks.enter_context(lock(place / ".report.lock", wait=True))  # one command at a time
         for where, make in makers(
-            results, targets, formats or build.FORMATS, of_kernels, (warn, tell)
+            indexed, targets, formats or build.FORMATS, of_kernels, (warn, tell)
         ):
             try:
                 yield from make()
@@ -86,10 +93,12 @@ def target(results: Path, name: str) -> Target:
     """The records that a name, a file or a folder means; raises BadInput where there are none."""
     folder = Path(name)
     if folder.is_dir():
+        if folder.name in ("", ".."):  # dots: its name is that of the whole path
+            folder = whole(folder)
         folders = (folder,) if (folder / "runs").is_dir() else below(folder)
         if not folders:
             raise BadInput(f"{name}: no records in this folder")
-        return Target(folders[0].absolute().parent.name, folders)
+        return Target(whole(folders[0]).parent.name, folders)
     folders = below(results / folder.stem)
     try:
         find(name)
@@ -107,8 +116,21 @@ def below(folder: Path) -> tuple[Path, ...]:
     return tuple(runs.parent for runs in sorted(folder.glob("*/runs")))
 
 
+def whole(folder: Path) -> Path:
+    """The absolute path without dots; what is a link stays one."""
+    return Path(os.path.abspath(folder))
+
+
+def home(folder: Path, results: Path) -> Path:
+    """The folder of results whose index shows that of a profile; itself where there is none."""
+    above = whole(folder).parent.parent
+    if above.resolve() == results.resolve():
+        return results
+    return above if (above / "index.html").is_file() else folder
+
+
 def makers(
-    results: Path,
+    indexed: Sequence[Path],
     targets: Sequence[Target],
     formats: Sequence[str],
     of_kernels: Sequence[Path],
@@ -116,7 +138,8 @@ def makers(
 ) -> Iterator[tuple[Path, Make]]:
     """Yield each folder or file, and the function that makes its report.
 
-    hear: who hears of refused records, and of results.
+    indexed: the folders of results whose index is made anew. hear: who hears of refused records,
+    and of results.
     """
     warn, tell = hear
 
@@ -131,7 +154,8 @@ def makers(
         for folder in folders:
             yield folder, partial(of_folder, name, folder)
     if {"html", "markdown"} & set(formats):
-        yield results, partial(build.write_index, results, formats, warn)
+        for results in indexed:
+            yield results, partial(build.write_index, results, formats, warn)
     if of_kernels:
         from alexbench.report import kernel_table  # reads with pandas, which takes its time
 

@@ -14,7 +14,7 @@ from alexbench.config.ablation import Ablation
 from alexbench.config.describe import text
 from alexbench.config.overrides import parse_settings
 from alexbench.config.yaml_file import hint
-from alexbench.errors import BadInput
+from alexbench.errors import BadInput, shown
 from alexbench.report import build, csv_files, index, rebuild, scorecard
 from alexbench.report.drawings import drawn
 from alexbench.report.material import Material
@@ -153,8 +153,18 @@ def of_folder(ablation: Ablation, folder: Path, planned: Container[str] | None =
 
 def as_texts(settings: Any) -> list[str]:
     """Settings as ``key=value`` texts, from a dict of them or from such texts."""
-    if isinstance(settings, str):
-        raise BadInput(f"settings: {settings!r} should be a dict, or a list of 'key=value'")
     if isinstance(settings, Mapping):
-        return [f"{key}={text(value)}" for key, value in settings.items()]
-    return list(settings)
+        return [f"{key}={as_text(key, value)}" for key, value in settings.items()]
+    if isinstance(settings, list | tuple) and all(isinstance(each, str) for each in settings):
+        return list(settings)
+    raise BadInput(f"settings: {shown(settings)} should be a dict, or a list of 'key=value'")
+
+
+def as_text(key: Any, value: Any) -> str:
+    """A value as YAML writes it, one of NumPy too. Raises BadInput for what YAML does not know."""
+    try:
+        return text(value.item() if hasattr(value, "dtype") else value)
+    except (TypeError, ValueError, RuntimeError):
+        raise BadInput(
+            f"settings: {shown(key)}: {shown(value)} is no text, number, true or false, or list"
+        ) from None

@@ -14,6 +14,7 @@ from alexbench.report import text
 from alexbench.runs.record import RunRecord
 from tests.records import (
     CIFAR10,
+    GLYPHS,
     LRN,
     MACHINE,
     NOISE,
@@ -251,6 +252,20 @@ def test_equal_differences_are_no_certainty() -> None:
     """
     row = only_row(arms([30.0] * 6, [31.0] * 6))
     assert row.ci_high - row.delta == pytest.approx(2.570582 * 0.4879 / math.sqrt(6), rel=1e-3)
+
+
+def test_a_test_set_of_one_image_is_compared() -> None:
+    one = GLYPHS | {"test_images": 1}
+    errors = {"none": [100.0, 0.0, 100.0], "both": [0.0, 0.0, 100.0]}
+    records = [
+        make(name, seed, (100.0, error), data=one)
+        for name, each in errors.items()
+        for seed, error in enumerate(each)
+    ]
+    row = only_row(records)
+    assert row.delta == pytest.approx(-100 / 3)
+    assert row.ci_low < -100
+    assert row.verdict == "inconclusive"
 
 
 def test_two_pairs_are_never_a_firm_verdict() -> None:

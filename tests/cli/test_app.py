@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -96,6 +97,7 @@ def results(tmp_path):
         (("results/weight_decay/",), {"laptop", "cifar10-short"}),
         (("weight_decay", "--profile", "cifar10-short"), {"cifar10-short"}),
         (("--profile", "laptop"), {"laptop"}),
+        (("results/weight_decay/laptop/../cifar10-short/../laptop/.",), {"laptop"}),
     ],
 )
 def test_report_takes_a_folder_and_a_profile(results, arguments, made):
@@ -103,6 +105,28 @@ def test_report_takes_a_folder_and_a_profile(results, arguments, made):
     assert done.returncode == 0, done.stderr
     assert {Path(line).parent.name for line in done.stdout.splitlines()} == made
     assert {path.parent.name for path in results.rglob("report.tex")} == made
+
+
+@pytest.mark.parametrize("place", [".", "..", "../laptop", "../../weight_decay"])
+def test_report_takes_a_folder_by_dots(results, place):
+    inside = results / "weight_decay" / "laptop"
+    done = alexbench("report", place, "--format", "latex", cwd=inside)
+    assert done.returncode == 0, done.stderr
+    assert (inside / "report.tex").is_file()
+
+
+def test_report_of_a_folder_writes_an_index_only_where_the_folder_is_of_the_results(results):
+    elsewhere = results.parent / "elsewhere"
+    elsewhere.mkdir()
+    folder = str(results / "weight_decay" / "laptop")
+    assert alexbench("report", folder, cwd=elsewhere).returncode == 0
+    assert list(elsewhere.iterdir()) == []
+    assert not (results / "index.html").exists()
+    assert alexbench("report", folder, cwd=results.parent).returncode == 0
+    assert (results / "index.html").is_file()
+    (results / "index.html").write_text("old")
+    assert alexbench("report", folder, cwd=elsewhere).returncode == 0
+    assert (results / "index.html").read_text() != "old"
 
 
 def test_claims_prints_the_scorecard_and_everything_of_a_claim(results):
@@ -146,6 +170,15 @@ def test_a_folder_without_a_report_is_named_after_the_reports_of_the_others(tmp_
         (("gate", "--base", "HEAD", "--cases", "lrn_auto,x"), "--cases x: not one of lrn_auto, "),
         (("data", "cache"), "data cache: needs --data-root"),
         (("show",), "show: needs an ablation, or --schema"),
+        (("show", "lrn", "--schema"), "--schema is of every ablation: it takes no other argument"),
+        (("compare", "a.csv", "--json", "--markdown"), "compare: --json or --markdown, not both"),
+        (("claims", "--page", "x.md", "--json"), "--page has all claims: it takes no names, no"),
+        (("claims",), "results: no results here; --results names the folder that holds them"),
+        (("run", "lrn", "--results", ""), "--results: is empty"),
+        (("run", "lrn", "--data-root="), "--data-root: is empty"),
+        (("run", ""), "an argument is empty"),
+        (("run", "lrn", "--jobs", "9" * 5000), "999: allowed are auto and whole numbers"),
+        (("bench", "lrn", "--csv", "."), "--csv .: is no file"),
         (("show", "lrn", "--variant", "bth"), "did you mean 'both'?"),
         (("run", "lrn", "--on-eror", "keep"), "No such option: --on-eror"),
         (("run", "lrn", "--seeds", "0"), "Invalid value for '--seeds'"),
@@ -163,6 +196,36 @@ def test_a_mistake_is_one_line_and_status_2(arguments, expected, tmp_path):
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
     assert expected in done.stderr
+
+
+def standard_streams(
+    redirections: str, *arguments: str, cwd: Path
+) -> "subprocess.CompletedProcess[str]":
+    command = f"{shlex.join([sys.executable, '-m', 'alexbench', *arguments])} {redirections}"
+    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=cwd)
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("list", "--json"), ("show", "lrn")])
+def test_output_that_cannot_be_written_is_one_line_and_status_1(arguments, tmp_path):
+    done = standard_streams("> /dev/full", *arguments, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: stdout: cannot be written (No space left on device)\n",
+    )
+
+
+def test_a_reader_that_leaves_is_no_error(tmp_path):
+    done = standard_streams("| head -n 1; exit ${PIPESTATUS[0]}", "show", "lrn", cwd=tmp_path)
+    assert done.stdout.endswith("ablations/lrn.yaml\n")
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("redirections", ["<&- >&- 2>&-", "2> /dev/full", "2> >(true)"])
+def test_a_sweep_whose_streams_are_closed_or_full_is_measured_as_any_other(redirections, tmp_path):
+    (tmp_path / "tiny.yaml").write_text(ABLATION)
+    done = standard_streams(redirections, "run", "tiny.yaml", "--seeds", "1", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "results/tiny/laptop/runs").iterdir())) == 2
 
 
 def test_show_names_every_setting_with_its_meaning(tmp_path):

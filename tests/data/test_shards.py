@@ -182,9 +182,10 @@ def test_what_fits_in_memory_is_kept_as_a_run_would_keep_it(tmp_path: Path, monk
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".npz"]
 
 
-def test_a_limit_that_is_no_number_is_refused(tmp_path: Path, monkeypatch):
-    monkeypatch.setenv("ALEXBENCH_HELD_GIB", "much")
-    with pytest.raises(BadInput, match="ALEXBENCH_HELD_GIB: 'much' is not a number"):
+@pytest.mark.parametrize("limit", ["much", "nan", "-1", ""])
+def test_a_limit_that_is_no_number_is_refused(tmp_path: Path, monkeypatch, limit):
+    monkeypatch.setenv("ALEXBENCH_HELD_GIB", limit)
+    with pytest.raises(BadInput, match=f"ALEXBENCH_HELD_GIB: {limit} should be a number of GiB"):
         loaded(write_folder(tmp_path / "pets"))
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -142,6 +143,55 @@ def test_mistakes_are_told_in_the_words_of_the_call(tmp_path):
         alexbench.run("lrn", settings={"train.epoch": 1})
     with pytest.raises(BadInput, match=r"^ablation: 3 is no name and no path$"):
         alexbench.run(3)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"seeds": "2"}, "seeds: 2 should be a whole number, or None"),
+        ({"seeds": True}, "seeds: True should be a whole number"),
+        ({"jobs": 1.5}, "jobs: 1.5 should be a whole number"),
+        ({"threads": [1]}, r"threads: \[1\] should be a whole number"),
+        ({"device": None}, "device: None is no name and no path"),
+        ({"results": None}, "results: None is no name and no path"),
+        ({"results": ""}, "results: is empty"),
+        ({"data_root": ""}, "data_root: is empty"),
+        ({"settings": 3}, "settings: 3 should be a dict, or a list of 'key=value'"),
+        ({"settings": "train.epochs=1"}, "settings: train.epochs=1 should be a dict"),
+        ({"settings": [1]}, r"settings: \[1\] should be a dict"),
+        ({"settings": {"train.lr": object()}}, "settings: train.lr: <object .* is no text"),
+        (
+            {"settings": {"train.lr": np.zeros(2)}},
+            r"settings: train.lr: array.* is no text",
+        ),
+        ({"settings": {3: 1}}, "settings 3"),
+        ({"hang_seconds": "long"}, "hang_seconds long: "),
+    ],
+)
+def test_an_argument_of_another_type_is_bad_input(tmp_path, options, said):
+    with pytest.raises(BadInput, match=f"^{said}"):
+        alexbench.run("lrn", **{"results": tmp_path, **options})
+    assert not list(tmp_path.iterdir())
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    content = yaml.safe_load(ABLATION)
+    settings = {
+        "train.epochs": np.int64(1),
+        "train.lr": np.float32(0.5),
+        "augment.mirror": np.True_,
+    }
+    result = alexbench.run(content, seeds=np.int64(1), settings=settings, results=tmp_path, jobs=1)
+    assert len(result.records) == 2
+    assert result.records[0].config["train"]["lr"] == 0.5
+
+
+def test_loading_and_comparing_take_paths_alone(tmp_path):
+    for call in (lambda: alexbench.load(3), lambda: alexbench.load("lrn", None)):
+        with pytest.raises(BadInput, match="is no name and no path"):
+            call()
+    with pytest.raises(BadInput, match="compare: 3 is no name and no path"):
+        alexbench.compare(3)
 
 
 def test_options_of_the_command_line_become_keywords():

@@ -30,12 +30,12 @@ def test_outside_a_terminal_each_run_is_one_line(capsys):
     with Progress(runs, runs[1:]) as progress:
         progress.notify(runs[1], FinishedEvent("finished", row))
         progress.notify(runs[3], failed(runs[3], RunStore(Path()), "a full disk", fatal=True))
-        progress.notify(runs[2], failed(runs[2], RunStore(Path()), "no luck"))
+        progress.notify(runs[2], failed(runs[2], RunStore(Path()), "no luck\x1b]0;x\x07"))
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "1 of 4 runs are already done"
     assert lines[1].startswith("runs 2/4  overlapping seed 0  test_error 12.3  epoch 8  1234 imag")
     assert lines[2].startswith(
-        "runs 3/4  non_overlapping seed 1  failed: no luck (log: logs/non_overlapping-seed1"
+        "runs 3/4  non_overlapping seed 1  failed: no luck\\x1b]0;x\\x07 (log: logs/non_overlapp"
     )
 
 
