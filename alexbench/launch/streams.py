@@ -5,9 +5,12 @@ import io
 import os
 import sys
 from collections.abc import Callable
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from alexbench.errors import RunFailed
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 
 class SafeStream(io.FileIO):
@@ -16,15 +19,15 @@ class SafeStream(io.FileIO):
     def __init__(self, descriptor: int, fail: Callable[[OSError], None]) -> None:
         super().__init__(descriptor, "wb", closefd=False)
         self.fail = fail
-        self.failed = False
+        self.told = False
 
-    def write(self, content) -> int | None:  # type: ignore[no-untyped-def, override]
+    def write(self, content: "Buffer", /) -> int:
         """Write bytes; returns how many are dealt with."""
-        if not self.failed:
-            try:
-                return super().write(content)
-            except OSError as error:
-                self.failed = True
+        try:
+            return super().write(content)
+        except OSError as error:
+            if not self.told:
+                self.told = True
                 self.fail(error)
         return memoryview(content).nbytes
 
