@@ -101,8 +101,8 @@ def compare(
     places: two folders, or files with the columns arm, seed, value, metric. Arms are paired where
     their seeds match, else compared by Welch's interval. baseline: the arm of CSV files that the
     others are compared with; None: the first. ratio: compare by ratio. target: a number in place of
-    a baseline. claimed: a delta that rows are judged against. The result is a list of rows with
-    ``.table`` and ``.plot()``. Raises BadInput.
+    a baseline. claimed: a delta that differences are judged against, or with ratio a ratio. The
+    result is a list of rows with ``.table`` and ``.plot()``. Raises BadInput.
     """
     from pathlib import Path
 

@@ -1,5 +1,6 @@
 """``python -m alexbench``: the command line, with errors as one line and an exit status."""
 
+import errno
 import itertools
 import os
 import re
@@ -12,7 +13,7 @@ from alexbench.cli.compare import compare
 from alexbench.cli.data import data
 from alexbench.cli.show import show
 from alexbench.config.placement import torchrun_is_on
-from alexbench.errors import BadInput, RunFailed
+from alexbench.errors import BadInput, RunFailed, shown
 from alexbench.launch import streams
 
 app.add_typer(bench, name="bench")
@@ -20,6 +21,10 @@ app.add_typer(data, name="data")
 app.command()(gate)
 app.command()(show)
 app.command()(compare)
+
+
+# of a path that cannot be one, or may not be read
+BAD_PATH = (errno.EACCES, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EPERM)
 
 
 def main() -> None:
@@ -47,7 +52,15 @@ def command_line() -> int:
     """
     refuse_empty(sys.argv[1:])
     try:
-        return app(standalone_mode=False) or 0
+        status = app(standalone_mode=False) or 0
+        streams.check_stdout()
+        return status
+    except (BadInput, RunFailed):
+        raise
+    except OSError as error:
+        if error.errno not in BAD_PATH or not error.filename:
+            raise
+        raise BadInput(f"{shown(str(error.filename))}: {error.strerror}") from None
     except Exception as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # no command: its message is the help
             error.show()  # type: ignore[attr-defined]
@@ -60,9 +73,10 @@ def command_line() -> int:
 def refuse_empty(arguments: Sequence[str]) -> None:
     """Raises BadInput for an empty argument, as a script gives for a variable that is not set."""
     for before, argument in itertools.pairwise(["", *arguments]):
-        if argument == "" or re.fullmatch(r"--[\w-]+=", argument):
-            name = argument.removesuffix("=") or before
-            raise BadInput(f"{name}: is empty" if name.startswith("--") else "an argument is empty")
+        if re.fullmatch(r"--[\w-]+=", argument):
+            raise BadInput(f"{argument.removesuffix('=')}: is empty")
+        if not argument:
+            raise BadInput(f"the argument behind {shown(before) or 'alexbench'} is empty")
 
 
 def under_torchrun() -> None:

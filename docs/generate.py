@@ -217,7 +217,7 @@ def pages() -> dict[Path, str]:
         for name, parts in PAGES.items()
     }
     results = ROOT / "docs" / "results.md"
-    tables = build.page_tables(RESULTS)
+    tables = build.page_tables(build.read_tables(RESULTS))
     return filled | {results: put_into(results.read_text(encoding="utf-8"), tables, results.name)}
 
 

@@ -358,13 +358,16 @@ def claims(
     from alexbench.report.results_page import put_into
     from alexbench.runs.files import reason, write_text_safely
 
+    if page is not None and (names or profile is not None or json_):
+        raise BadInput("--page has all claims: it takes no names, no --profile and no --json")
+    found = build.read_tables(Path(results), warn)
+    if not found and not names:
+        raise BadInput(f"{results}: no results here; --results names the folder that holds them")
     if page is not None:
-        if names or profile is not None or json_:
-            raise BadInput("--page has all claims: it takes no names, no --profile and no --json")
         path = Path(page)
         if not path.is_file():
             raise BadInput(f"--page {page}: no such file")
-        tables = build.page_tables(Path(results), warn)
+        tables = build.page_tables(found, warn)
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -372,9 +375,6 @@ def claims(
         write_text_safely(put_into(text, tables, page), path)
         typer.echo(path)
         return
-    found = build.read_tables(Path(results), warn)
-    if not found and not names:
-        raise BadInput(f"{results}: no results here; --results names the folder that holds them")
     card, lines = scorecard.asked(found, names, profile)
     if json_:
         typer.echo(json.dumps([scorecard.as_json(line) for line in lines], indent=1))
@@ -383,6 +383,12 @@ def claims(
     say(terminal.table(scorecard.readable(lines), terminal.width()))
     for note in scorecard.notes(card) if card else []:
         say(f"\n{note}")
+
+
+def given(context: typer.Context) -> list[str]:
+    """The parameters of a command that stand on the command line."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return [name for name, source in sources.items() if source and source.name == "COMMANDLINE"]
 
 
 def print_json(content: object) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alexbench.cli.app import AsJson, OneDevice, Results, print_json, print_rows
+from alexbench.cli.app import AsJson, OneDevice, Results, given, print_json, print_rows
 from alexbench.errors import BadInput
 
 if TYPE_CHECKING:
@@ -43,10 +43,8 @@ def suite(
 ) -> None:
     """Measure every shape and arm of benchmarks/; writes a table and a roofline figure."""
     if chosen := context.invoked_subcommand:
-        for name in context.params:
-            source = context.get_parameter_source(name)
-            if source and source.name == "COMMANDLINE":
-                raise BadInput(f"bench: --{name} goes behind {chosen}, if {chosen} knows it")
+        for name in given(context):
+            raise BadInput(f"bench: --{name} goes behind {chosen}, if {chosen} knows it")
         return
     from alexbench.bench.suite import run_suite
 

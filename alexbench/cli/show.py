@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from alexbench.cli.app import Profile, Set
+from alexbench.cli.app import Profile, Set, given
 from alexbench.errors import BadInput
 
 
 def show(
+    context: typer.Context,
     ablation: Annotated[
         str | None, typer.Argument(help="An ablation: a shipped name, or a YAML file.")
     ] = None,
@@ -27,7 +28,7 @@ def show(
     from alexbench.config.names import refuse, unknown
 
     if schema:
-        if ablation is not None or set_ or variant is not None or profile != "laptop":
+        if set(given(context)) != {"schema"}:
             raise BadInput("show: --schema is of every ablation: it takes no other argument")
         typer.echo(json.dumps(describe.json_schema(), indent=1, ensure_ascii=False))
         return

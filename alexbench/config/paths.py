@@ -16,8 +16,8 @@ def as_path(name: str, value: Any) -> str:
         said = os.fsdecode(os.fspath(value))
     except TypeError:
         raise BadInput(f"{name}: {shown(value)} is no name and no path") from None
-    if not said:
-        raise BadInput(f"{name}: is empty")
+    if not said or "\0" in said:
+        raise BadInput(f"{name}: {'has a NUL character' if said else 'is empty'}")
     return said
 
 

@@ -18,7 +18,7 @@ from alexbench.config.constraints import own_code
 from alexbench.config.execution import RunOptions, Slot, execution
 from alexbench.config.load import load_ablation
 from alexbench.config.schema import Config, Overrides, TrainConfig
-from alexbench.errors import BadInput, RunFailed, one_line
+from alexbench.errors import BadInput, RunFailed, one_line, shown
 from alexbench.launch.events import Perform
 from alexbench.launch.inspector import (
     Inspector,
@@ -115,7 +115,7 @@ def prepare(
     seeds, asked = options.seeds, options.run
     if seeds is not None and not 1 <= seeds <= MOST_SEEDS:
         allowed = "1 or more" if seeds < 1 else f"at most {MOST_SEEDS}"
-        raise BadInput(f"seeds: {seeds} is not allowed, it should be {allowed}")
+        raise BadInput(f"seeds: {shown(seeds)} is not allowed, it should be {allowed}")
     loaded = load_ablation(ablation, profile, seeds, options.settings)
     check_launcher(options.jobs, asked)
     inspector = Inspector(here="torch" in sys.modules)

@@ -209,9 +209,13 @@ def read_tables(results: Path, tell: Callable[[str], None] = lambda line: None) 
     return found
 
 
-def page_tables(results: Path, tell: Callable[[str], None] = lambda line: None) -> dict[str, str]:
-    """Return the tables of docs/results.md: of whole profiles, without those set by hand."""
-    tables = read_tables(results, tell)
+def page_tables(
+    tables: Comparisons, tell: Callable[[str], None] = lambda line: None
+) -> dict[str, str]:
+    """Return the tables of docs/results.md: of whole profiles, without those set by hand.
+
+    tables: what ``read_tables`` gives.
+    """
     whole = [each for each in tables if is_profile(each[0].name)]
     return results_page.render(whole, tell)
 

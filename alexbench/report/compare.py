@@ -1,9 +1,11 @@
 """Comparisons of arms from elsewhere: two folders of results, or values in a CSV file."""
 
+import contextlib
 import csv
 import io
 import json
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from numbers import Real
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
 
 Table = dict[str, dict[str, dict[str, float]]]  # metric -> arm -> seed -> value
 COLUMNS = ("arm", "seed", "value", "metric")
-LARGEST = 1e100  # of a value: its square, and sums of these, are finite
+SMALLEST, LARGEST = 1e-100, 1e100  # of the size of a value but 0: its square is a float
+ALLOWED = f"0, or a number of size {SMALLEST:g} to {LARGEST:g}"
 SHOWN = ("word", "arms", "metric", "delta [95% CI]", "how", "n", "without", "with", "p, Holm")
 
 
@@ -47,22 +50,22 @@ def compare(
     compared with, in place of a baseline. claimed: a delta that the rows of differences are judged
     against; with ratio a ratio.
     """
-    check_number("target", target)
-    check_claimed(claimed, ratio)
-    if len(places) == 2 and places[0].resolve() == places[1].resolve():
-        raise BadInput(f"compare: {places[0]} and {places[1]} are the same")
+    if not isinstance(ratio, bool):
+        raise BadInput(f"ratio: {shown(ratio)} should be True or False")
     folders = [place for place in places if place.is_dir()]
-    if len(folders) == len(places) == 2:
-        if baseline is not None or ratio or target is not None:
-            raise BadInput(
-                "--baseline, --ratio and --target are for CSV files: the first folder is the base"
-            )
-        found = list(of_folders(folders[0], folders[1]))
-    elif folders or len(places) > 2:
+    if not 1 <= len(places) <= 2 or len(folders) not in (0, 2):
         raise BadInput("compare: give two folders of results, or one or two CSV files")
+    if len(set(map(os.path.realpath, places))) < len(places):
+        raise BadInput(f"compare: {places[0]} and {places[1]} are the same")
+    if folders and (baseline is not None or ratio or target is not None):
+        raise BadInput("baseline, ratio and target are for CSV files: the first folder is the base")
+    if target is not None and (baseline is not None or ratio):
+        raise BadInput("target takes the place of a baseline, and has no ratio")
+    target = as_number("target", target)
+    claimed = as_claimed(claimed, ratio)
+    if folders:
+        found = list(of_folders(folders[0], folders[1]))
     elif target is not None:
-        if baseline is not None or ratio:
-            raise BadInput("--target takes the place of --baseline, and has no --ratio")
         found = [
             two_arms.against(metric, arm, values, target)
             for metric, arms in read(places).items()
@@ -77,24 +80,32 @@ def compare(
     return Compared(two_arms.judge(found, claimed, ratio=ratio), claimed, ratio)
 
 
-def check_number(name: str, value: float | None) -> None:
-    """Raises BadInput for an argument that is no finite number, or is beyond all use."""
-    if value is None or (
-        isinstance(value, Real) and not isinstance(value, bool) and abs(value) <= LARGEST
-    ):
-        return
-    raise BadInput(f"{name}: {shown(value)} should be a number, at most {LARGEST:g}")
+def as_number(name: str, value: Any) -> float | None:
+    """The float of a number of any type. Raises BadInput for what is none, or beyond all use."""
+    if value is None:
+        return None
+    number = math.nan
+    if isinstance(value, Real) and not isinstance(value, bool):
+        with contextlib.suppress(OverflowError):
+            number = float(value)
+    if not usable(number):
+        raise BadInput(f"{name}: {shown(value)} should be {ALLOWED}")
+    return number
 
 
-def check_claimed(claimed: float | None, ratio: bool) -> None:
-    """Raises BadInput for a claim that claims no effect, or a ratio that there cannot be."""
-    check_number("claimed", claimed)
-    if claimed is None:
-        return
-    if ratio and claimed <= 0:
-        raise BadInput(f"claimed: {claimed:g} is no ratio, it should be above 0")
-    if claimed == float(ratio):
-        raise BadInput(f"claimed: {claimed:g} is no effect, there is nothing to judge")
+def usable(number: float) -> bool:
+    """Whether a number can be compared."""
+    return number == 0 or SMALLEST <= abs(number) <= LARGEST
+
+
+def as_claimed(claimed: Any, ratio: bool) -> float | None:
+    """The claim. Raises BadInput for one that claims no effect, or a ratio that cannot be."""
+    number = as_number("claimed", claimed)
+    if number is not None and ratio and number <= 0:
+        raise BadInput(f"claimed: {number:g} is no ratio, it should be above 0")
+    if number == float(ratio):
+        raise BadInput(f"claimed: {number:g} is no effect, there is nothing to judge")
+    return number
 
 
 class Compared(list[TwoArms]):
@@ -152,17 +163,19 @@ class Compared(list[TwoArms]):
 def read(paths: Sequence[Path]) -> Table:
     """The values of CSV files; raises BadInput.
 
-    Columns are value, arm, seed and metric. Without arm the file's name is the arm; without seed
-    values are unpaired; without metric it is "value". A row with an empty value is left out.
+    Columns are value, arm, seed and metric. Without arm the file's name is the arm, or its path
+    where two files have one name; without seed values are unpaired; without metric it is "value". A
+    row with an empty value is left out.
     """
     table: Table = {}
+    alike = len({path.stem for path in paths}) < len(paths)
     for path in paths:
         for where, row in rows_of(path):
             if not (said := row["value"].strip()):
                 continue
             arm, metric = (
-                (row.get("arm") or path.stem).strip(),
-                (row.get("metric") or "value").strip(),
+                row.get("arm", "").strip() or (str(path) if alike else path.stem),
+                row.get("metric", "").strip() or "value",
             )
             # a value without a seed has a key of its own, which no other arm has
             seed = (row.get("seed") or "").strip() or f"{where} without a seed"
@@ -191,13 +204,14 @@ def rows_of(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
             )
         for row in reader:
             where = f"{path}:{reader.line_num}"
-            if row and len(row) != len(names):
+            if not any(map(str.strip, row)):  # an empty line
+                continue
+            if len(row) != len(names):
                 raise BadInput(
                     f"{where}: has {len(row)} cells, the first line {len(names)}; in numbers only "
                     "a point is allowed, and a text with a comma needs quotes"
                 )
-            if row:  # not an empty line
-                yield where, dict(zip(names, row, strict=True))
+            yield where, dict(zip(names, row, strict=True))
     except csv.Error as error:
         raise BadInput(f"{where}: is no CSV: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -210,8 +224,8 @@ def number_of(said: str, where: str) -> float:
         value = math.nan if "_" in said else float(said)
     except ValueError:
         value = math.nan
-    if not abs(value) <= LARGEST:
-        raise BadInput(f"{where}: value '{shown(said)}' is no number, or above {LARGEST:g}")
+    if not usable(value):
+        raise BadInput(f"{where}: value '{shown(said)}' should be {ALLOWED}")
     return value
 
 
@@ -219,11 +233,11 @@ def of_tables(table: Table, baseline: str | None, ratio: bool) -> Iterator[TwoAr
     """Yields each arm against the baseline, metric by metric. Raises BadInput."""
     arms = list(dict.fromkeys(arm for values in table.values() for arm in values))
     if baseline is not None and baseline not in arms:
-        raise BadInput(f"--baseline {baseline}: allowed are {', '.join(arms)}")
+        raise BadInput(f"baseline {baseline}: allowed are {', '.join(arms)}")
     base = baseline if baseline is not None else next(iter(arms), "")
     for metric, values in table.items():
         if ratio and any(value <= 0 for arm in values.values() for value in arm.values()):
-            raise BadInput(f"--ratio: {metric} has values that are not above 0")
+            raise BadInput(f"ratio: {metric} has values that are not above 0")
         for arm in values:
             if arm != base and base in values:
                 yield two_arms.compare(
@@ -237,7 +251,7 @@ def of_folders(before: Path, after: Path) -> Iterator[TwoArms]:
     Raises BadInput for folders of different data.
     """
     for base, other in matched(before, after):
-        ablation = rebuild.ablation_of(base.parent.name, base.resolve())
+        ablation = rebuild.ablation_of(rebuild.whole(base).parent.name, base.resolve())
         ablation = replace(ablation, claims={}, other_seeds=None)
         sides = [
             record.read_folder(each / "runs", many_rates=ablation.tune_neighbours > 0)[0]

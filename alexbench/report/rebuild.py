@@ -58,11 +58,11 @@ def again(
     refused: list[str] = []
     failed = False
     folders = {folder for each in targets for folder in each.folders}
-    homes = {home(folder, results) for folder in folders} | (set() if names else {results})
-    indexed = sorted(homes - folders)
-    with contextlib.ExitStack() as locks:
-        for place in sorted(homes):
-            locks.enter_context(lock(place / ".report.lock", wait=True))  # one command at a time
+    of_results = [folder for folder in folders if is_of(folder, results)]
+    indexed = [results] if of_results or not names else []
+    with contextlib.ExitStack() as locks:  # one command at a time
+        for place in sorted({*map(os.path.realpath, [*indexed, *folders.difference(of_results)])}):
+            locks.enter_context(lock(Path(place, ".report.lock"), wait=True))
         for where, make in makers(
             indexed, targets, formats or build.FORMATS, of_kernels, (warn, tell)
         ):
@@ -121,12 +121,9 @@ def whole(folder: Path) -> Path:
     return Path(os.path.abspath(folder))
 
 
-def home(folder: Path, results: Path) -> Path:
-    """The folder of results whose index shows that of a profile; itself where there is none."""
-    above = whole(folder).parent.parent
-    if above.resolve() == results.resolve():
-        return results
-    return above if (above / "index.html").is_file() else folder
+def is_of(folder: Path, results: Path) -> bool:
+    """Whether the index of ``results`` shows a profile's folder."""
+    return os.path.realpath(whole(folder).parent.parent) == os.path.realpath(results)
 
 
 def makers(

@@ -5,6 +5,7 @@
 The functions are those of alexbench.analysis. tests/analysis/test_simulations.py runs a short form.
 """
 
+import math
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -187,13 +188,14 @@ def words_page(times: int) -> str:
         for claims in (1, 4, 12)
         for seeds in (4, 6, 12)
     ]
+    percent = {effect: math.ceil(100 * share) for effect, share in most.items()}
     return f"""# What the words mean
 
 Written by verdicts.py; {times} comparisons a row. Differences are normal, in units of the claim;
 the claim's standard error is {CLAIM_SE} of it. `sd`: standard deviation of a pair's difference.
 
-A quarter of the claim reads "reproduced" in at most {100 * most[0.25]:.0f}%, half of it in at most
-{100 * most[0.5]:.0f}%: the word says that the sizes are compatible, and the share how large it is.
+A quarter of the claim reads "reproduced" in at most {percent[0.25]}%, half of it in at most
+{percent[0.5]}%: the word says that the sizes are compatible, and the share how large it is.
 
 ## Percent of each word, by the true effect / claim
 

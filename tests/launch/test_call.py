@@ -150,6 +150,10 @@ def test_mistakes_are_told_in_the_words_of_the_call(tmp_path):
     [
         ({"seeds": "2"}, "seeds: 2 should be a whole number, or None"),
         ({"seeds": True}, "seeds: True should be a whole number"),
+        (
+            {"seeds": 10**5000},
+            "seeds: a whole number of 16610 bits is not allowed, it should be",
+        ),
         ({"jobs": 1.5}, "jobs: 1.5 should be a whole number"),
         ({"threads": [1]}, r"threads: \[1\] should be a whole number"),
         ({"device": None}, "device: None is no name and no path"),
@@ -192,6 +196,9 @@ def test_loading_and_comparing_take_paths_alone(tmp_path):
             call()
     with pytest.raises(BadInput, match="compare: 3 is no name and no path"):
         alexbench.compare(3)
+    for call in (lambda: alexbench.compare("a\0.csv"), lambda: alexbench.run("l\0rn")):
+        with pytest.raises(BadInput, match="has a NUL character"):
+            call()
 
 
 def test_options_of_the_command_line_become_keywords():

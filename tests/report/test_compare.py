@@ -6,8 +6,10 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 import scipy.stats
 from typer.testing import CliRunner
@@ -113,10 +115,13 @@ def test_two_files_are_two_arms_and_every_metric_is_a_row(tmp_path):
     [
         ("arm,seed,loss\na,0,1\n", r"its first line is arm,seed,loss; allowed are"),
         ("arm,seed,value\na,0,1\na,0,2\n", r"x.csv:3: a, seed 0, value has a value already"),
-        ("arm,seed,value\na,0,many\n", r"x.csv:2: value 'many' is no number"),
-        ("arm,seed,value\na,0,nan\n", r"x.csv:2: value 'nan' is no number"),
-        ("arm,seed,value\na,0,1\n\na,1,1e101\n", r"x.csv:4: value '1e101' is .* above 1e\+100"),
-        ("arm,seed,value\na,0,1_0\n", r"x.csv:2: value '1_0' is no number"),
+        ("arm,seed,value\na,0,many\n", r"x.csv:2: value 'many' should be 0, or a number of size"),
+        ("arm,seed,value\na,0,nan\n", r"x.csv:2: value 'nan' should be"),
+        (
+            "arm,seed,value\na,0,1\n\na,1,1e101\n",
+            r":4: value '1e101' should be .* 1e-100 to 1e\+100",
+        ),
+        ("arm,seed,value\na,0,1_0\n", r"x.csv:2: value '1_0' should be"),
         ("arm,seed,value\na,0,1,5\n", r"x.csv:2: has 4 cells, the first line 3; in numbers only a"),
         ("arm,seed,value\na,0,1\na,1\n", r"x.csv:3: has 2 cells, the first line 3"),
         ('arm,seed,value\na,0,1\n"a,1,2\nb,0,3\n', r"x.csv:\d: is no CSV: unexpected end of data"),
@@ -139,15 +144,20 @@ def test_a_file_in_utf_16_is_told_so(tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"claimed": math.nan}, "claimed: nan should be a number, at most 1e"),
-        ({"claimed": -math.inf}, "claimed: -inf should be a number"),
-        ({"claimed": "-1.4"}, "claimed: -1.4 should be a number"),
-        ({"claimed": True}, "claimed: True should be a number"),
+        ({"claimed": math.nan}, "claimed: nan should be 0, or a number of size 1e-100 to 1e"),
+        ({"claimed": -math.inf}, "claimed: -inf should be"),
+        ({"claimed": np.float32("inf")}, r"claimed: .*inf\)? should be"),
+        ({"claimed": 10**5000}, "claimed: a whole number of 16610 bits should be"),
+        ({"claimed": "-1.4"}, "claimed: -1.4 should be"),
+        ({"claimed": True}, "claimed: True should be"),
         ({"claimed": 0}, "claimed: 0 is no effect"),
         ({"claimed": 1, "ratio": True}, "claimed: 1 is no effect"),
         ({"claimed": 0, "ratio": True}, "claimed: 0 is no ratio, it should be above 0"),
-        ({"target": math.inf}, "target: inf should be a number"),
-        ({"target": 1e101}, "target: 1e\\+101 should be a number"),
+        ({"target": math.inf}, "target: inf should be"),
+        ({"target": -1e101}, "target: -1e\\+101 should be"),
+        ({"target": 1e-101}, "target: 1e-101 should be"),
+        ({"target": 1.0, "ratio": True, "claimed": 1}, "target takes the place of a baseline"),
+        ({"ratio": "yes"}, "ratio: yes should be True or False"),
     ],
 )
 def test_what_cannot_be_claimed_is_refused(tmp_path, options, said):
@@ -156,12 +166,12 @@ def test_what_cannot_be_claimed_is_refused(tmp_path, options, said):
 
 
 @pytest.mark.parametrize("options", [{}, {"ratio": True}, {"ratio": True, "claimed": 2.0}])
-@pytest.mark.parametrize(("large", "small"), [("1e100", "1e-100"), ("2e-200", "1e-200")])
+@pytest.mark.parametrize(("large", "small"), [("1e100", "1e-100"), ("2e-100", "1e-100")])
 def test_the_largest_and_smallest_values_have_an_interval(tmp_path, options, large, small):
     text = f"arm,seed,value\na,0,{large}\na,1,{small}\nb,5,{small}\nb,6,{large}\n"
     (row,) = compare([write(tmp_path / "x.csv", text)], **options)
     assert row.word in ("open", "inconclusive")
-    assert row.ci_low <= row.delta <= row.ci_high
+    assert row.ci_low < row.delta < row.ci_high
     assert readable([row]).rows
 
 
@@ -170,6 +180,31 @@ def test_a_place_compared_with_itself_is_refused(tmp_path):
     for pair in ([path, tmp_path / "." / "x.csv"], [tmp_path, tmp_path]):
         with pytest.raises(BadInput, match="are the same"):
             compare(pair)
+    with pytest.raises(BadInput, match="compare: give two folders of results, or one or two CSV"):
+        compare([])
+
+
+def test_any_type_of_number_is_a_number(tmp_path):
+    log = write(tmp_path / "x.csv", RATIOS)
+    for claimed in (np.float32(2.0), Fraction(4, 2), np.int64(2)):
+        assert compare([log], claimed=claimed) == compare([log], claimed=2.0)
+
+
+def test_blank_cells_and_lines_are_as_empty_ones(tmp_path):
+    text = "arm,seed,value\na,0,1\n  \n,,\n \t,1,3\na,1,2\n"
+    (row,) = compare([write(tmp_path / "x.csv", text)])
+    assert (row.baseline, row.variant, row.delta) == ("a", "x", 1.5)
+
+
+def test_two_files_of_one_name_are_two_arms(tmp_path):
+    for name, value in (("old", 1), ("new", 3)):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name / "acc.csv", f"value\n{value}\n")
+    (row,) = compare([tmp_path / name / "acc.csv" for name in ("old", "new")])
+    assert (row.baseline, row.variant) == tuple(
+        str(tmp_path / name / "acc.csv") for name in ("old", "new")
+    )
+    assert row.delta == 2
 
 
 def test_names_are_escaped_in_markdown_and_in_json(tmp_path):
@@ -233,6 +268,18 @@ def test_two_folders_of_results_are_compared_variant_by_variant(tmp_path):
             }
         )
         for row in rows
+    ]
+
+
+def test_a_folder_is_named_by_dots(tmp_path, monkeypatch):
+    before = write_records(with_delta(0), tmp_path / "old" / "lrn" / "laptop")
+    after = write_records(with_delta(-5), tmp_path / "new" / "lrn" / "laptop")
+    monkeypatch.chdir(before / "runs")
+    rows = compare([Path(".."), after])
+    assert {row.baseline.partition(" in ")[2] for row in rows} == {".."}
+    assert rows == [
+        replace(row, baseline=row.baseline.replace(str(before), ".."))
+        for row in compare([before, after])
     ]
 
 

@@ -26,7 +26,7 @@ def cells(table: str) -> list[list[str]]:
 
 
 def test_the_page_has_the_tables_of_the_committed_results():
-    tables = build.page_tables(ROOT / "results")
+    tables = build.page_tables(build.read_tables(ROOT / "results"))
     assert all(results_page.BEGIN.format(name) in PAGE for name in tables)
     stale = "run `alexbench claims --page docs/results.md`"
     assert results_page.put_into(PAGE, tables, "results.md") == PAGE, stale
@@ -120,8 +120,11 @@ def test_the_command_replaces_the_tables_that_a_page_has_and_nothing_else(tmp_pa
     begin, end = results_page.BEGIN.format("claims"), results_page.END.format("claims")
     page = tmp_path / "PAGE.md"
     page.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
-    command = [sys.executable, "-m", "alexbench", "claims", "--page", str(page)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    command = [sys.executable, "-m", "alexbench", "claims", "--page", str(page), "--results"]
+    refused = subprocess.run([*command, "nowhere"], capture_output=True, text=True, cwd=tmp_path)
+    assert (refused.returncode, refused.stderr[:32]) == (2, "error: nowhere: no results here;")
+    assert "\nold\n" in page.read_text()
+    done = subprocess.run([*command, str(ROOT / "results")], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     after = page.read_text()
     assert after.startswith(f"before\n{begin}\n\n| claim")
