@@ -136,7 +136,7 @@ def make(
         "config": {
             "data": {"name": data["name"]},
             "augment": {"pca_colour": "none"},
-            "model": {"lrn": "none", "bias_init": float(crc32(variant.encode()) % 10**6)},
+            "model": {"lrn": "none", "bias_init": float(crc32(variant.encode()) % 10**5)},
             "train": {"epochs": epochs or len(history), "lr": lr, "target_train_error": target},
             "evaluate": {"train_images": None},
         },

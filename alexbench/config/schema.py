@@ -32,12 +32,15 @@ Images = Annotated[int, Field(gt=0, le=10**9)]
 Width = Annotated[float, Field(gt=0, le=16)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Percent = Annotated[float, Field(gt=0, lt=100)]
-LARGEST = 10**6  # of a number: products of several are still float32 numbers
+# of a number, and of a rate: their products are still float32 numbers
+LARGEST, LARGEST_RATE = 10**5, 10**18
 SMALLEST = 1e-6  # of a number that others are divided by
 Positive = Annotated[float, Field(gt=0, le=LARGEST)]
 NonNegative = Annotated[float, Field(ge=0, le=LARGEST)]
 Divisor = Annotated[float, Field(ge=SMALLEST, le=LARGEST)]
 Exponent = Annotated[float, Field(ge=0, le=5)]  # of a divisor
+Epoch = Annotated[float, Field(ge=0, le=10**6)]
+Rate = Annotated[float, Field(ge=0, le=LARGEST_RATE)]
 DropFactor = Annotated[float, Field(gt=1, le=LARGEST)]
 Overrides = dict[str, Any]  # "section.key" -> value
 
@@ -54,7 +57,7 @@ def rising(values: tuple[Any, ...]) -> tuple[Any, ...]:
 Epochs = Annotated[tuple[PositiveInt, ...], Field(strict=False), AfterValidator(rising)]
 # [epoch, rate] pairs: the rate holds from that epoch on, in place of the schedule
 Rates = Annotated[
-    tuple[Annotated[tuple[NonNegative, NonNegative], Field(strict=False)], ...],
+    tuple[Annotated[tuple[Epoch, Rate], Field(strict=False)], ...],
     Field(strict=False),
     AfterValidator(rising),
 ]
@@ -369,7 +372,9 @@ class TrainConfig(Section):
             "your own."
         ),
     )
-    lr: Positive = Field(default=0.01, description="Learning rate at the start.")
+    lr: Annotated[float, Field(gt=0, le=LARGEST_RATE)] = Field(
+        default=0.01, description="Learning rate at the start."
+    )
     momentum: Fraction = Field(default=0.9, description="Momentum of sgd.")
     weight_decay: NonNegative = Field(
         default=5e-4,

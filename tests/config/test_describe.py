@@ -21,7 +21,7 @@ def test_allowed_values_are_told_in_words():
     assert told["model.lrn"] == "none, conv1, conv2, both, gain_only"
     assert told["data.train_images"] == "a whole number above 0 up to 1,000,000,000 or null"
     assert told["model.dropout"] == "a number from 0 below 1"
-    assert told["train.layer_lr_factor"] == "layer -> a number from 0 up to 1,000,000"
+    assert told["train.layer_lr_factor"] == "layer -> a number from 0 up to 100,000"
     assert told["train.bias_lr"] == "a list, each a pair of two: a number from 0 up to 1,000,000"
 
 
