@@ -1,5 +1,6 @@
 """Runs paired by seed, at one learning rate or at several, and what they say of two arms."""
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,11 +59,11 @@ def pair(
     """Match the runs of two arms (baseline, variant) by seed.
 
     A seed counts if both arms have it at each of their rates, measured. Timings and counts are
-    compared at the middle rate alone.
+    compared at one rate of each arm, the middle one if its runs were timed alike.
     """
     found = [by_rate([run for run in records if run.variant == name]) for name in arms]
     if metric.timing or metric.exact:
-        found = [{rate: arm[rate] for rate in _middle(arm)} for arm in found]
+        found = _at_one_rate(metric, found)
     every = sorted({seed for arm in found for runs in arm.values() for seed in runs})
     seeds = tuple(seed for seed in every if _complete(metric, found, seed))
     chosen = [{rate: [runs[seed] for seed in seeds] for rate, runs in arm.items()} for arm in found]
@@ -84,9 +85,29 @@ def by_rate(runs: Sequence[RunRecord]) -> dict[float, dict[int, RunRecord]]:
     return found
 
 
-def _middle(arm: Mapping[float, object]) -> list[float]:
-    rates_ = sorted(arm)
-    return rates_[len(rates_) // 2 :][:1]
+def _at_one_rate(
+    metric: Metric, arms: Sequence[dict[float, dict[int, RunRecord]]]
+) -> list[dict[float, dict[int, RunRecord]]]:
+    """Each arm at the rate at which most seeds can be compared; of equal ones the middle one.
+
+    How soon a target is reached depends on the rate: it is the middle one, whatever can be paired.
+    """
+    most = 1 if metric.tunes else None
+    choices = [
+        [{rate: arm[rate]} for rate in _from_the_middle(sorted(arm))[:most]] or [{}] for arm in arms
+    ]
+
+    def num_pairs(chosen: Iterable[dict[float, dict[int, RunRecord]]]) -> int:
+        found = list(chosen)
+        seeds = {seed for runs in found[0].values() for seed in runs}
+        return sum(_complete(metric, found, seed) for seed in seeds)
+
+    return list(max(itertools.product(*choices), key=num_pairs))
+
+
+def _from_the_middle(rates_: Sequence[float]) -> list[float]:
+    middle = len(rates_) // 2
+    return sorted(rates_, key=lambda rate: abs(rates_.index(rate) - middle))
 
 
 def _complete(metric: Metric, arms: Sequence[dict[float, dict[int, RunRecord]]], seed: int) -> bool:

@@ -1,6 +1,6 @@
 """Which runs' times may be compared: those of one machine, of which a GPU's says more."""
 
-from alexbench.analysis.pairs import comparable
+from alexbench.analysis.pairs import comparable, pair
 from alexbench.config.metrics import METRICS
 from tests import records
 
@@ -35,6 +35,25 @@ def test_times_on_a_processor_are_compared_as_before():
     one, other = ({**records.MACHINE, "versions": {"torch": name}} for name in ("2.13", "2.14"))
     runs = [records.make(environment=each) for each in (one, other)]
     assert comparable(METRICS["step_seconds"], *runs)
+
+
+def test_times_are_compared_at_the_rates_whose_runs_were_timed_alike():
+    machines = [{**records.MACHINE, "processor": name} for name in ("old", "new")]
+    rates = {"none": {0.1: 1, 0.2: 0, 0.4: 1, 0.8: 1}, "both": {0.4: 1, 0.8: 0, 1.6: 1}}
+    runs = [
+        records.make(arm, seed, lr=rate, seconds=10 * rate, environment=machines[machine])
+        for arm, each in rates.items()
+        for rate, machine in each.items()
+        for seed in range(4 if machine else 3)
+    ]
+    found = pair(METRICS["epoch_seconds"], ("none", "both"), runs)
+    # the middle rates, 0.4 and 0.8, are of two machines; of the new one 0.4 is nearest, then 0.4
+    assert (list(found.baseline), list(found.variant), found.seeds) == ([0.4], [0.4], (0, 1, 2, 3))
+    waited = pair(METRICS["seconds_to_target"], ("none", "both"), runs)  # depends on the rate
+    assert (list(waited.baseline), list(waited.variant), waited.seeds) == ([0.4], [0.8], ())
+    old = [run for run in runs if run.environment["processor"] == "old"]
+    alone = pair(METRICS["epoch_seconds"], ("none", "both"), old)
+    assert (list(alone.baseline), list(alone.variant)) == ([0.2], [0.8])
 
 
 def test_times_of_two_precisions_are_compared_as_those_of_any_two_settings():
