@@ -59,7 +59,7 @@ def pair(
     """Match the runs of two arms (baseline, variant) by seed.
 
     A seed counts if both arms have it at each of their rates, measured. Timings and counts are
-    compared at one rate of each arm, the middle one if its runs were timed alike.
+    compared at one rate of each arm, the tuned one if its runs were timed alike.
     """
     found = [by_rate([run for run in records if run.variant == name]) for name in arms]
     if metric.timing or metric.exact:
@@ -88,14 +88,12 @@ def by_rate(runs: Sequence[RunRecord]) -> dict[float, dict[int, RunRecord]]:
 def _at_one_rate(
     metric: Metric, arms: Sequence[dict[float, dict[int, RunRecord]]]
 ) -> list[dict[float, dict[int, RunRecord]]]:
-    """Each arm at the rate at which most seeds can be compared; of equal ones the middle one.
+    """Each arm at the rate at which most seeds can be compared; of equal ones the tuned one.
 
-    How soon a target is reached depends on the rate: it is the middle one, whatever can be paired.
+    How soon a target is reached depends on the rate: it is the tuned one, whatever can be paired.
     """
     most = 1 if metric.tunes else None
-    choices = [
-        [{rate: arm[rate]} for rate in _from_the_middle(sorted(arm))[:most]] or [{}] for arm in arms
-    ]
+    choices = [[{rate: arm[rate]} for rate in _from_the_tuned(arm)[:most]] or [{}] for arm in arms]
 
     def num_pairs(chosen: Iterable[dict[float, dict[int, RunRecord]]]) -> int:
         found = list(chosen)
@@ -105,9 +103,13 @@ def _at_one_rate(
     return list(max(itertools.product(*choices), key=num_pairs))
 
 
-def _from_the_middle(rates_: Sequence[float]) -> list[float]:
-    middle = len(rates_) // 2
-    return sorted(rates_, key=lambda rate: abs(rates_.index(rate) - middle))
+def _from_the_tuned(arm: Mapping[float, Mapping[int, RunRecord]]) -> list[float]:
+    """The rate that tuning chose, then the others from the middle one on."""
+    tuned = {run.tuned.get("train.lr") for runs in arm.values() for run in runs.values()}
+    every = sorted(arm)
+    return sorted(
+        every, key=lambda rate: (rate not in tuned, abs(every.index(rate) - len(every) // 2))
+    )
 
 
 def _complete(metric: Metric, arms: Sequence[dict[float, dict[int, RunRecord]]], seed: int) -> bool:
