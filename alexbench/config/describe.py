@@ -50,9 +50,9 @@ def allowed(schema: Mapping[str, Any]) -> str:
     if "pattern" in schema:
         return f"{own_parts.FORM} of your own"
     if kind == "array":
-        items = [*schema.get("prefixItems", ()), schema.get("items", {})]
-        of = allowed(items[0])
-        return f"a pair of two: {of}" if "prefixItems" in schema else f"a list, each {of}"
+        if "prefixItems" in schema:
+            return f"a pair of two: {', and '.join(map(allowed, schema['prefixItems']))}"
+        return f"a list, each {allowed(schema['items'])}"
     if kind == "object":
         return f"layer -> {allowed(schema['additionalProperties'])}"
     if kind in ("integer", "number"):

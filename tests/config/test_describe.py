@@ -22,7 +22,8 @@ def test_allowed_values_are_told_in_words():
     assert told["data.train_images"] == "a whole number above 0 up to 1,000,000,000 or null"
     assert told["model.dropout"] == "a number from 0 below 1"
     assert told["train.layer_lr_factor"] == "layer -> a number from 0 up to 100,000"
-    assert told["train.bias_lr"] == "a list, each a pair of two: a number from 0 up to 1,000,000"
+    epoch, rate = "a number from 0 up to 1,000,000", f"a number from 0 up to {10**18:,}"
+    assert told["train.bias_lr"] == f"a list, each a pair of two: {epoch}, and {rate}"
 
 
 def test_a_variant_is_told_by_what_differs_from_the_defaults_then_by_every_setting():
