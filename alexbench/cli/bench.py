@@ -43,8 +43,8 @@ def suite(
 ) -> None:
     """Measure every shape and arm of benchmarks/; writes a table and a roofline figure."""
     if chosen := context.invoked_subcommand:
-        for name in given(context):
-            raise BadInput(f"bench: --{name} goes behind {chosen}, if {chosen} knows it")
+        if before := given(context):
+            raise BadInput(f"bench: --{before[0]} goes behind {chosen}, if {chosen} knows it")
         return
     from alexbench.bench.suite import run_suite
 

@@ -1,9 +1,9 @@
 """``alexbench.run``: a call from Python, with errors in the words of that call."""
 
-import operator
 import re
 from collections.abc import Mapping
 from dataclasses import fields
+from numbers import Integral
 from typing import Any
 
 from alexbench.config.execution import RunOptions
@@ -28,9 +28,8 @@ def carry_out(ablation: Any, profile: Any, options: dict[str, Any]) -> Result:
     if not isinstance(ablation, Mapping):
         ablation = as_path("ablation", ablation)
     plain = options | {"settings": as_texts(options["settings"])}
-    for name in ("device", "results", "data_root"):
-        absent = name == "data_root" and options[name] is None
-        plain[name] = None if absent else as_path(name, options[name])
+    paths = ["device", "results"] + ["data_root"] * (options["data_root"] is not None)
+    plain |= {name: as_path(name, options[name]) for name in paths}
     for name in ("seeds", "jobs", "threads"):
         plain[name] = as_count(name, options.get(name))
     try:
@@ -44,11 +43,10 @@ def carry_out(ablation: Any, profile: Any, options: dict[str, Any]) -> Result:
 
 def as_count(name: str, value: Any) -> int | None:
     """A whole number of any integer type, or None. Raises BadInput for something else."""
-    try:
-        if not isinstance(value, bool):
-            return None if value is None else operator.index(value)
-    except TypeError:
-        pass
+    if value is None:
+        return None
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
     raise BadInput(f"{name}: {shown(value)} should be a whole number, or None")
 
 

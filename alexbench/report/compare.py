@@ -178,7 +178,7 @@ def read(paths: Sequence[Path]) -> Table:
                 row.get("metric", "").strip() or "value",
             )
             # a value without a seed has a key of its own, which no other arm has
-            seed = (row.get("seed") or "").strip() or f"{where} without a seed"
+            seed = row.get("seed", "").strip() or f"{where} without a seed"
             arms = table.setdefault(metric, {}).setdefault(arm, {})
             if seed in arms:
                 raise BadInput(f"{where}: {arm}, seed {seed}, {metric} has a value already")
@@ -219,7 +219,7 @@ def rows_of(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def number_of(said: str, where: str) -> float:
-    """A finite number; raises BadInput."""
+    """A number that can be compared; raises BadInput."""
     try:
         value = math.nan if "_" in said else float(said)
     except ValueError:

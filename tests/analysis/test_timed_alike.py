@@ -56,6 +56,18 @@ def test_times_are_compared_at_the_rates_whose_runs_were_timed_alike():
     assert (list(alone.baseline), list(alone.variant)) == ([0.2], [0.8])
 
 
+def test_times_are_compared_at_the_tuned_rate_where_they_can():
+    rates = {"none": (0.1, 0.2, 0.4), "both": (0.2, 0.4)}
+    runs = [
+        records.make(arm, seed, lr=rate, tuned={"train.lr": each[0]})
+        for arm, each in rates.items()
+        for rate in each
+        for seed in range(3)
+    ]
+    found = pair(METRICS["epoch_seconds"], ("none", "both"), runs)
+    assert (list(found.baseline), list(found.variant)) == ([0.1], [0.2])
+
+
 def test_times_of_two_precisions_are_compared_as_those_of_any_two_settings():
     ieee, bf16 = (
         records.make(environment={**records.MACHINE, "precision": name})
