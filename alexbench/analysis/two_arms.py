@@ -19,8 +19,8 @@ class TwoArms:
     """Variant minus baseline (or variant / baseline) with its 95% interval over seeds.
 
     ``how``: paired (by seed), unpaired (Welch), or target (the baseline is one given number).
-    ``n_baseline`` and ``n_variant``: the values that count. ``word``: lower or higher where
-    ``p_holm``, adjusted over the table, is at most 0.05, else open; with a claim its verdict.
+    ``n_baseline`` and ``n_variant``: the values that count. ``verdict``: lower or higher where
+    ``p_holm``, adjusted over the table, is at most 0.05, else open; with a claim as in reports.
     """
 
     metric: str
@@ -37,7 +37,7 @@ class TwoArms:
     ci_high: float
     p_value: float
     p_holm: float
-    word: str
+    verdict: str
     ratio: bool = False
 
 
@@ -56,7 +56,7 @@ def compare(
 ) -> TwoArms:
     """Compares the two arms (baseline, variant); ``ratio``: by the logs of the values, all above 0.
 
-    The word is left to ``judge``.
+    The verdict is left to ``judge``.
     """
     baseline, variant = values
     seeds = matching(baseline, variant)
@@ -83,13 +83,13 @@ def compare(
         ci_high=back(interval.high),
         p_value=p,
         p_holm=math.nan,
-        word="",
+        verdict="",
         ratio=ratio,
     )
 
 
 def against(metric: str, arm: str, values: Values, target: float) -> TwoArms:
-    """Compares an arm with a number by the t interval of its mean; without a word, as above."""
+    """Compares an arm with a number by the t interval of its mean; without a verdict, as above."""
     differences = [value - target for value in values.values()]
     interval = stats.t_interval(differences)
     return TwoArms(
@@ -107,7 +107,7 @@ def against(metric: str, arm: str, values: Values, target: float) -> TwoArms:
         ci_high=interval.high,
         p_value=stats.t_test(differences),
         p_holm=math.nan,
-        word="",
+        verdict="",
     )
 
 
@@ -144,14 +144,14 @@ def log(ratio: float) -> float:
 def judge(
     rows: Sequence[TwoArms], claimed: float | None = None, *, ratio: bool = False
 ) -> list[TwoArms]:
-    """The rows with p values after Holm's adjustment over all of them, and a word each.
+    """The rows with p values after Holm's adjustment over all of them, and a verdict each.
 
     claimed: a delta, or with ``ratio`` a ratio, that the rows of that kind are judged against, as
     if it were known exactly.
     """
     after = stats.holm([row.p_value for row in rows])
     return [
-        replace(row, p_holm=p, word=word(row, p, claimed if row.ratio == ratio else None))
+        replace(row, p_holm=p, verdict=word(row, p, claimed if row.ratio == ratio else None))
         for row, p in zip(rows, after, strict=True)
     ]
 

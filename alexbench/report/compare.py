@@ -32,7 +32,7 @@ Table = dict[str, dict[str, dict[str, float]]]  # metric -> arm -> seed -> value
 COLUMNS = ("arm", "seed", "value", "metric")
 SMALLEST, LARGEST = 1e-100, 1e100  # of the size of a value but 0: its square is a float
 ALLOWED = f"0, or a number of size {SMALLEST:g} to {LARGEST:g}"
-SHOWN = ("word", "arms", "metric", "delta [95% CI]", "how", "n", "without", "with", "p, Holm")
+SHOWN = ("verdict", "arms", "metric", "delta [95% CI]", "how", "n", "without", "with", "p, Holm")
 
 
 def compare(
@@ -152,7 +152,7 @@ class Compared(list[TwoArms]):
         marks = [forest.Mark(f"{row.how}, n {said['n']}", row.delta, row.ci_low, row.ci_high)]
         if self.claimed is not None and row.ratio == self.ratio:
             marks.append(forest.Mark("claimed", self.claimed))
-        return forest.ForestRow(row.word, "", said["arms"], marks)
+        return forest.ForestRow(row.verdict, "", said["arms"], marks)
 
     def _repr_html_(self) -> str:
         """The table, for a notebook."""
@@ -301,7 +301,7 @@ def of_row(row: ComparisonRow) -> TwoArms:
         ci_high=row.ci_high,
         p_value=row.p_value,
         p_holm=math.nan,
-        word="",
+        verdict="",
         ratio=row.kind != "difference",
     )
 
@@ -331,7 +331,7 @@ def cells(row: TwoArms) -> list[str]:
     if row.dropped:
         number += f" ({row.dropped} dropped)"
     return [
-        row.word,
+        row.verdict,
         f"{row.variant} vs {row.baseline}",
         row.metric,
         interval,

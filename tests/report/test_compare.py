@@ -44,7 +44,7 @@ def test_a_public_speed_run_log_gives_the_t_interval_computed_by_hand(tmp_path):
     mean = sum(LOSSES) / 40
     sd = math.sqrt(sum((loss - mean) ** 2 for loss in LOSSES) / 39)
     half = 2.0226909 * sd / math.sqrt(40)  # Student's t, 39 degrees of freedom, 97.5%
-    assert (row.how, row.n_variant, row.word) == ("target", 40, "lower")
+    assert (row.how, row.n_variant, row.verdict) == ("target", 40, "lower")
     assert row.variant_mean == pytest.approx(3.2777, abs=5e-5)
     assert sd == pytest.approx(0.0040, abs=5e-5)
     assert (row.ci_low, row.ci_high) == pytest.approx((mean - 3.28 - half, mean - 3.28 + half))
@@ -89,13 +89,13 @@ def test_a_ratio_is_that_of_geometric_means(tmp_path):
 def test_words_are_those_of_a_verdict_where_something_is_claimed(tmp_path):
     lines = [f"a,{seed},{10 + seed}\nb,{seed},{12 + seed + seed % 2 / 10}" for seed in range(6)]
     log = write(tmp_path / "x.csv", "arm,seed,value\n" + "\n".join(lines))
-    assert [compare([log], claimed=size)[0].word for size in (2.05, 9, -2)] == [
+    assert [compare([log], claimed=size)[0].verdict for size in (2.05, 9, -2)] == [
         "reproduced",
         "negligible",
         "opposite",
     ]
-    assert compare([log])[0].word == "higher"
-    assert compare([log], baseline="b")[0].word == "lower"
+    assert compare([log])[0].verdict == "higher"
+    assert compare([log], baseline="b")[0].verdict == "lower"
 
 
 def test_two_files_are_two_arms_and_every_metric_is_a_row(tmp_path):
@@ -170,7 +170,7 @@ def test_what_cannot_be_claimed_is_refused(tmp_path, options, said):
 def test_the_largest_and_smallest_values_have_an_interval(tmp_path, options, large, small):
     text = f"arm,seed,value\na,0,{large}\na,1,{small}\nb,5,{small}\nb,6,{large}\n"
     (row,) = compare([write(tmp_path / "x.csv", text)], **options)
-    assert row.word in ("open", "inconclusive")
+    assert row.verdict in ("open", "inconclusive")
     assert row.ci_low < row.delta < row.ci_high
     assert readable([row]).rows
 
@@ -219,9 +219,9 @@ def test_a_claimed_delta_is_for_differences_and_times_of_folders_have_none(tmp_p
     before = write_records(with_delta(0), tmp_path / "old" / "lrn" / "laptop")
     after = write_records(with_delta(-5), tmp_path / "new" / "lrn" / "laptop")
     rows = compare([before, after], claimed=-5)
-    assert {row.word for row in rows if row.ratio} <= {"open", "lower", "higher"}
+    assert {row.verdict for row in rows if row.ratio} <= {"open", "lower", "higher"}
     both = {row.metric: row for row in rows if row.variant.startswith("both")}
-    assert both["test_error"].word == "reproduced"
+    assert both["test_error"].verdict == "reproduced"
     marked = {row.metric: len(rows.in_forest(row).marks) for row in both.values()}
     assert {name: marks == 1 for name, marks in marked.items()} == {
         name: row.ratio for name, row in both.items()
@@ -246,7 +246,7 @@ def test_a_fifo_is_refused_and_never_waited_for(tmp_path):
 def test_one_value_an_arm_has_no_interval_and_json_has_no_nan(tmp_path):
     rows = compare([write(tmp_path / "x.csv", "arm,value\na,1\nb,3\n")])
     (told,) = json.loads(to_json(rows))
-    assert (told["delta"], told["ci_low"], told["word"]) == (2, None, "open")
+    assert (told["delta"], told["ci_low"], told["verdict"]) == (2, None, "open")
     assert "[n = 1]" in readable(rows).rows[0][3]
 
 
@@ -257,8 +257,8 @@ def test_two_folders_of_results_are_compared_variant_by_variant(tmp_path):
     found = {(row.variant.split()[0], row.metric): row for row in rows}
     both = found["both", "test_error"]
     assert (both.how, both.n_variant, both.delta) == ("paired", 6, pytest.approx(-5))
-    assert both.word == "lower"
-    assert (found["none", "test_error"].delta, found["none", "test_error"].word) == (0, "open")
+    assert both.verdict == "lower"
+    assert (found["none", "test_error"].delta, found["none", "test_error"].verdict) == (0, "open")
     assert compare([tmp_path / "old", tmp_path / "new"]) == [
         row.__class__(
             **vars(row)
@@ -286,7 +286,7 @@ def test_a_folder_is_named_by_dots(tmp_path, monkeypatch):
 def test_the_command_prints_a_table_json_or_markdown(tmp_path):
     log = write(tmp_path / "x.csv", "arm,seed,value\na,0,1\na,1,2\nb,0,2\nb,1,2.5\n")
     command = [sys.executable, "-m", "alexbench", "compare", str(log)]
-    for option, start in (([], "\nVariant"), (["--json"], "["), (["--markdown"], "| word")):
+    for option, start in (([], "\nVariant"), (["--json"], "["), (["--markdown"], "| verdict")):
         done = subprocess.run([*command, *option], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(start)
