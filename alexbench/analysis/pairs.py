@@ -21,7 +21,7 @@ TIMED_ALIKE_ON_GPU = ("torch", "cuda", "cudnn", "driver")  # versions
 SAME_CLOCK = 1.03  # of two GPUs' clocks the largest ratio
 MANY_IMAGES = 1_000_000  # in place of a test set whose size is not known
 
-_UNKNOWN = rates.Best(math.nan, math.nan, bracketed=False)
+_UNKNOWN = rates.Best(math.nan, math.nan)
 NOTHING = rates.RateComparison(
     stats.Interval(math.nan, math.nan, math.nan), math.nan, math.nan, (), _UNKNOWN, _UNKNOWN
 )

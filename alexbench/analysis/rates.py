@@ -17,11 +17,10 @@ Arm = Mapping[float, Sequence[float]]
 
 
 class Best(NamedTuple):
-    """An arm's value at its best rate. Not bracketed: the rate lies at the edge or is unsure."""
+    """An arm's value at its best rate."""
 
     value: float
     rate: float
-    bracketed: bool
 
 
 class RateComparison(NamedTuple):
@@ -39,18 +38,17 @@ def best(arm: Arm, chosen_by: Arm | None = None) -> Best:
     """The minimum of the least squares parabola in log rate through the arm's seed means.
 
     Three rates: the parabola goes through them. Where it opens downwards, or its vertex lies
-    outside the rates, or fewer than three rates have finite values: the smallest mean,
-    bracketed only if a rate on either side is worse. One rate: its mean, not bracketed.
+    outside the rates, or fewer than three rates have finite values: the smallest mean.
     ``chosen_by``: the metric whose minimum chooses the rate (as the test error for a gap); the
     value is then read from the arm's own parabola at that rate.
     """
     rates = sorted(arm)
     means = _means(arm, rates)
     if chosen_by is None:
-        log_rate, value, bracketed = _minimum(rates, means)
-        return Best(value, math.exp(log_rate), bracketed)
-    log_rate, _, bracketed = _minimum(rates, _means(chosen_by, rates))
-    return Best(_value_at(rates, means, log_rate), math.exp(log_rate), bracketed)
+        log_rate, value = _minimum(rates, means)
+        return Best(value, math.exp(log_rate))
+    log_rate, _ = _minimum(rates, _means(chosen_by, rates))
+    return Best(_value_at(rates, means, log_rate), math.exp(log_rate))
 
 
 def compare(
@@ -116,20 +114,18 @@ def _means(arm: Arm, rates: Sequence[float]) -> list[float]:
     ]
 
 
-def _minimum(rates: Sequence[float], means: Sequence[float]) -> tuple[float, float, bool]:
-    """The log rate of the smallest value, that value, and whether rates on both sides are worse."""
+def _minimum(rates: Sequence[float], means: Sequence[float]) -> tuple[float, float]:
+    """The log rate of the smallest value, and that value."""
     logs = [math.log(rate) for rate in rates]
     least = min(range(len(means)), key=means.__getitem__)
-    finite = all(map(math.isfinite, means))
-    if len(means) >= 3 and finite:
+    if len(means) >= 3 and all(map(math.isfinite, means)):
         level, slope, curve = _parabola(logs, means)
         width = logs[-1] - logs[0]
         if curve * width**2 > FLAT * max(map(abs, means)):
             vertex = -slope / (2 * curve)
             if abs(vertex) <= width / 2:
-                return vertex + (logs[0] + logs[-1]) / 2, level - slope**2 / (4 * curve), True
-    inside = 0 < least < len(means) - 1
-    return logs[least], means[least], inside and not finite
+                return vertex + (logs[0] + logs[-1]) / 2, level - slope**2 / (4 * curve)
+    return logs[least], means[least]
 
 
 def _value_at(rates: Sequence[float], means: Sequence[float], log_rate: float) -> float:
