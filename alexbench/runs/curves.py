@@ -5,7 +5,7 @@ Curves are lists with a value an epoch, in percent, ``curve[0]`` after epoch 1.
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 NEAR_EPOCHS = 6  # how many epochs the line through the level uses
 CONVERGED_BAND = 0.05  # of the way from guessing to the best smoothed error
@@ -55,16 +55,23 @@ def epochs_to_converge(test_errors: Sequence[float], guessing: float) -> tuple[f
     if not best < guessing:
         return float(max(end, 1)), True
     band = CONVERGED_BAND * (guessing - best)
-    epoch = _crossing(smooth, best + band, guessing)
+    epoch = crossing(smooth, best + band, guessing)
     last_third = errors[-max(2, end // 3) :]
     return epoch, epoch > end - math.ceil(0.1 * end) or _fall(last_third) > band
 
 
-def _crossing(curve: Sequence[float], level: float, before: float) -> float:
-    """The first epoch, interpolated, at which the curve is at or below the level."""
-    for index, (earlier, value) in enumerate(zip([before, *curve], curve, strict=False)):
+def crossing(curve: Iterable[float], level: float, before: float) -> float:
+    """The first epoch, interpolated, at which the curve is at or below the level; else infinity.
+
+    Its first value was measured after epoch 1, a NaN was not; ``before``, above the level, is the
+    value before training.
+    """
+    earlier = before
+    for index, value in enumerate(curve):
         if value <= level:
             return index + (earlier - level) / (earlier - value)
+        if not math.isnan(value):
+            earlier = value
     return math.inf
 
 

@@ -120,8 +120,9 @@ def epochs_to_target(record: RunRecord) -> MetricValue:
 def _epochs_to(record: RunRecord, target: float) -> MetricValue:
     if target >= guessing_error(record):  # met before the first step
         return MISSING
-    epoch = _crossing(target_errors(record), target, guessing_error(record))
-    if epoch is None:
+    errors = map(_number, target_errors(record))
+    epoch = curves.crossing(errors, target, guessing_error(record))
+    if epoch == math.inf:
         reached = record.config["train"]["epochs"] if _diverged(record) else len(record.history)
         return MetricValue(float(reached), censored=True)
     return MetricValue(epoch)
@@ -138,21 +139,6 @@ def seconds_to_target(record: RunRecord) -> MetricValue:
     whole = int(epochs.value)
     begun = (epochs.value - whole) * seconds[whole] if whole < len(seconds) else 0.0
     return MetricValue(math.fsum(seconds[:whole]) + begun, epochs.censored)
-
-
-def _crossing(errors: list[float | None], target: float, before: float) -> float | None:
-    """Return the first epoch, interpolated, at which ``errors`` is at or below ``target``.
-
-    ``errors[0]`` was measured after epoch 1; ``before`` is the error before training.
-    """
-    earlier = before
-    for index, value in enumerate(errors):
-        error = _number(value)
-        if error <= target:
-            return index + (earlier - target) / (earlier - error) if earlier > target else index
-        if not math.isnan(error):
-            earlier = error
-    return None
 
 
 def epochs_to_converge(record: RunRecord) -> MetricValue:
