@@ -27,7 +27,7 @@ from alexbench.config.schema import (
 from alexbench.data import Pixels
 from alexbench.data.dataset import Dataset, HeldSplit, hold
 from alexbench.errors import BadInput
-from alexbench.launch.slots import cores, one_device
+from alexbench.launch.slots import one_device, use_threads
 from alexbench.training.allocator import keep_memory
 from alexbench.training.numerics import cpu_has_bf16, memory_format, prepare
 from alexbench.training.state import now
@@ -84,7 +84,7 @@ def throughput(
     compile, which is ``bare`` with torch.compile; one that fails is left out, and said.
     """
     keep_memory()
-    torch.set_num_threads(threads or cores())
+    use_threads(threads)
     config, plain = cifar4_config("both"), cifar4_config("none")
     data = random_data(steps * BATCH_SIZE, config)
     side = GEMM_SIDE[device.type]
@@ -345,13 +345,13 @@ def main() -> None:
     asked = parser.parse_args()
     try:
         device = torch.device(one_device(asked.device))
+        use_threads(asked.threads)
     except BadInput as error:
         parser.exit(error.exit_status, f"error: {error}\n")
     if device.type != "cuda":
         print(f"arms {', '.join(ON_CUDA)}, compile: skipped, as they need a CUDA device")
     steps = asked.steps or STEPS[asked.net, device.type]
     if asked.net == "alexnet":
-        torch.set_num_threads(asked.threads or cores())
         arms, ratios = alexnet_arms(asked.rounds, device, steps), pd.DataFrame()
         where = f"Training alexnet, 224 pixels, batch 128, {device}"
     else:

@@ -11,7 +11,7 @@ from alexbench.bench.peaks import COPY_BYTES
 from alexbench.bench.timing import Call, clocks, interleave, noise, spread
 from alexbench.errors import BadInput
 from alexbench.kernels import IMPLEMENTATIONS, local_response_norm, resolve, why_not
-from alexbench.launch.slots import cores, one_device
+from alexbench.launch.slots import one_device, use_threads
 from alexbench.training.allocator import keep_memory
 from alexbench.training.numerics import check_precision, use
 
@@ -66,7 +66,7 @@ def lrn_tables(
     check_precision(precision, chosen)
     use(chosen)
     if chosen.type == "cpu":
-        torch.set_num_threads(threads or cores())
+        use_threads(threads)
     here = [name for name in IMPLEMENTATIONS if not why_not(name, chosen)]
     wanted = {"compiled": compiled, "banded": chosen.type != "cuda"}
     names = [name for name in here if wanted.get(name, True)]

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import math
 import os
 import sys
 from collections.abc import Sequence
@@ -55,6 +54,7 @@ app = typer.Typer(
     help="Ablation benchmarks for the AlexNet paper: measured deltas beside the paper's own.",
 )
 
+MOST = 1_000_000_000  # of what `scale` is given: beyond every machine
 SCALES = [*PROFILES, *(f"{scale}-{regime}" for scale in PROFILES for regime in REGIMES)]
 Name = Annotated[
     str,
@@ -247,9 +247,9 @@ def number_of(jobs: str) -> int | None:
 
 
 def positive(option: typer.CallbackParam, value: float) -> float:
-    """The value of an option. Raises BadInput unless it is finite and above 0."""
-    if not 0 < value < math.inf:
-        raise BadInput(f"--{option.name} {value:g}: should be a finite number above 0")
+    """The value of an option. Raises BadInput for what no machine has."""
+    if not 1 / MOST <= value <= MOST:
+        raise BadInput(f"--{option.name} {value:g}: should be {1 / MOST:g} to {MOST:g}")
     return value
 
 
@@ -266,7 +266,9 @@ def scale(
         float,
         typer.Option(help="Images a second that all hosts decode together.", callback=positive),
     ],
-    batch: Annotated[int, typer.Option(min=1, help="Images in a batch, over all devices.")] = 128,
+    batch: Annotated[
+        int, typer.Option(min=1, max=MOST, help="Images in a batch, over all devices.")
+    ] = 128,
 ) -> None:
     """Predict the time of an ImageNet epoch on 1 to 8 devices.
 

@@ -47,8 +47,8 @@ def throughput(
     device: OneDevice = "auto",
     data_root: DataRoot = None,
     threads: Threads = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Timings of each part.")] = 5,
-    steps: Annotated[int, typer.Option(min=1, help="Batches in a timing.")] = 20,
+    rounds: Annotated[int, typer.Option(min=1, max=10_000, help="Timings of each part.")] = 5,
+    steps: Annotated[int, typer.Option(min=1, max=10_000, help="Batches in a timing.")] = 20,
 ) -> None:
     """Measure images a second of the loader and of the training step; the slower one limits."""
     from alexbench.bench.loader import measure_in

@@ -16,7 +16,9 @@ USED_SHARE = 0.9  # of the free memory: the allocator rounds up
 
 
 def use_threads(threads: int | None) -> None:
-    """Set torch's CPU threads in this process; None: all cores that it may use."""
+    """Set torch's CPU threads in this process; None: all cores that it may use. Raises BadInput."""
+    if threads is not None and not 1 <= threads <= cores():
+        raise BadInput(f"--threads {shown(threads)}: from 1 to {cores()}, the cores here")
     torch.set_num_threads(threads or cores())
 
 

@@ -195,8 +195,14 @@ def test_a_folder_without_a_report_is_named_after_the_reports_of_the_others(tmp_
         (("rnu",), "No such command 'rnu'"),
         (
             ("scale", "--tflops", "0", "--link", "1", "--loader", "1"),
-            "--tflops 0: should be a finite",
+            "--tflops 0: should be 1e-09 to 1e+09",
         ),
+        (("scale", "--tflops", "1e-320", "--link", "1", "--loader", "1"), "should be 1e-09 to"),
+        (("scale", "--tflops", "1", "--link", "1", "--loader", "nan"), "--loader nan: should be"),
+        (("scale", "--batch", "9" * 400), "Invalid value for '--batch'"),
+        (("bench", "lrn", "--threads", "9" * 400), "bits: from 1 to "),
+        (("data", "cache", "--data-root", ".", "--threads", "4096"), "--threads 4096: from 1 to "),
+        (("data", "throughput", "--steps", "9" * 19), "Invalid value for '--steps'"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(arguments, expected, tmp_path):
