@@ -13,6 +13,8 @@ from alexbench.config.schema import Config, Overrides
 from alexbench.config.yaml_file import known_keys
 from alexbench.errors import BadInput, shown
 
+NEXT_NET = 100  # from the seed of one net of an average to that of the next
+
 
 @dataclass(frozen=True)
 class Ablation:
@@ -107,16 +109,17 @@ def check_tuning(ablation: Ablation) -> None:
         tuned = f"{where}: profiles.{ablation.profile}.tuned"
         refuse([unknown(f"{tuned}: variant", variant, ablation.variants)])
         override(ablation.variants[variant], values, f"{tuned}.{variant}")
+    first = metrics.METRICS[ablation.metrics[0]]
+    if (ablation.tune or ablation.tune_neighbours) and not first.tunes:
+        allowed = ", ".join(name for name, each in metrics.METRICS.items() if each.tunes)
+        raise BadInput(
+            f"{where}: tuning takes the lowest of the first metric, and {ablation.metrics[0]} "
+            f"is not to be minimised; put one of these first: {allowed}"
+        )
     for key, grid in (ablation.tune or {}).items():
         refuse([unknown(f"{where}: tune: key", key, known_keys())])
         if len(set(grid)) < len(grid):
             raise BadInput(f"{where}: tune.{key}: a value is given twice")
-        if not metrics.METRICS[ablation.metrics[0]].tunes:
-            allowed = ", ".join(name for name, each in metrics.METRICS.items() if each.tunes)
-            raise BadInput(
-                f"{where}: tuning takes the lowest of the first metric, and {ablation.metrics[0]} "
-                f"is not to be minimised; put one of these first: {allowed}"
-            )
         for value, arm in itertools.product(grid, ablation.variants.values()):
             override(arm, {key: value}, f"{where}: tune")
 
@@ -129,12 +132,14 @@ def check_arms(ablation: Ablation) -> None:
         for key, named in (("labels", ablation.labels), ("about", ablation.about))
         for variant in named
     )
-    if not ablation.tune_neighbours:
-        return
-    if ablation.tune and ablation.tune_seeds < 2:
+    if ablation.tune_neighbours and ablation.tune and ablation.tune_seeds < 2:
         raise BadInput(f"{where}: tune_seeds is 1: with tune_neighbours it must be 2 or more")
-    if any(arm.evaluate.nets > 1 for arm in ablation.variants.values()):
-        raise BadInput(f"{where}: tune_neighbours: averages of nets are measured at one rate")
+    if ablation.seeds > NEXT_NET and any(
+        arm.evaluate.nets > 1 for arm in ablation.variants.values()
+    ):
+        raise BadInput(
+            f"{where}: seeds: {ablation.seeds} is above {NEXT_NET}, for averages of nets"
+        )
 
 
 def check_averages(ablation: Ablation) -> None:
@@ -147,9 +152,10 @@ def check_averages(ablation: Ablation) -> None:
         if not trained:
             nets = f"variant '{name}' averages {arm.evaluate.nets} nets"
             raise BadInput(f"{where}: {nets}: it needs one with evaluate.nets 1 that trains them")
-        if ablation.tune and trained[0] != name:
+        if trained[0] != name and (ablation.tune or ablation.tune_neighbours):
             same = f"variants '{trained[0]}' and '{name}' test the same nets"
-            raise BadInput(f"{where}: {same}: there is nothing to tune")
+            said = "there is nothing to tune" if ablation.tune else "tune_neighbours must be 0"
+            raise BadInput(f"{where}: {same}: {said}")
 
 
 def with_tuned(ablation: Ablation, tuned: dict[str, Overrides]) -> Ablation:

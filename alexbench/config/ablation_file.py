@@ -8,6 +8,7 @@ from alexbench.config.schema import Overrides, Section
 
 LONGEST_TEXT = 2000  # characters of what a file says
 MOST_SEEDS = 1000  # of a variant: tuning's own seeds begin there
+MOST_NEIGHBOURS = 3  # on either side of a tuned learning rate
 Seeds = Annotated[int, Field(gt=0, le=MOST_SEEDS)]
 # one "section.key" and the values to try
 Grid = Annotated[
@@ -128,7 +129,7 @@ class ProfilePart(Section):
         default={},
         description="Variant -> values that an earlier tuning chose for it.",
     )
-    tune_neighbours: Annotated[int, Field(ge=0, le=3)] | None = Field(
+    tune_neighbours: Annotated[int, Field(ge=0, le=MOST_NEIGHBOURS)] | None = Field(
         default=None,
         description=(
             "Number of measured rates on either side of the tuned one, sqrt(2) apart, with up to "

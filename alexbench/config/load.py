@@ -19,10 +19,19 @@ from pydantic import ValidationError
 from alexbench.config import own_files, own_parts, references
 from alexbench.config.ablation import Ablation, check
 from alexbench.config.ablation_file import AblationFile, AblationPart, Claims, Grid, ProfilePart
-from alexbench.config.names import LONGEST_NAME, NAME, refuse, some, twice, unknown, wrong_name
+from alexbench.config.names import (
+    LONGEST_NAME,
+    NAME,
+    ablation_name,
+    refuse,
+    some,
+    twice,
+    unknown,
+    wrong_name,
+)
 from alexbench.config.overrides import Layer, parse_settings, resolve
 from alexbench.config.paths import shipped_folder
-from alexbench.config.profiles import Scale, find_scale, load_regime, split_profile
+from alexbench.config.profiles import Scale, find_scale, load_regime, whole_name
 from alexbench.config.schema import Config, Overrides
 from alexbench.config.shipped import shipped_ablations
 from alexbench.config.yaml_file import hint, read_yaml, validate
@@ -47,16 +56,16 @@ def load_ablation(
     """
     path, content, own = read_source(name, files)
     scale = find_scale(profile, files)
-    refuse([wrong_file_name(path, own.get(own_files.ablation(path.stem), ""))])
+    refuse([wrong_file_name(path, own.get(key_of(path), ""))])
     file, profile = validate(AblationFile, content, str(path)), scale.name
     own_part = part_for(file, profile, path)
     parts = (own_part, file, scale.part)  # the first that speaks decides
     fixed = own_parts.as_in_file(parse_settings(settings), content)
     overrides = variants_of(file, own_part, path, profile)
     tune, reason = tuning_of(parts, fixed)
-    neighbours = first_said(parts, "tune_neighbours") or 0
+    neighbours = 0 if "train.lr" in fixed else first_said(parts, "tune_neighbours") or 0
     ablation = Ablation(
-        name=path.stem,
+        name=ablation_name(path),
         file=str(path),
         title=file.title,
         question=file.question,
@@ -132,7 +141,7 @@ def wrong_file_name(path: Path, own: str) -> str:
     own: the text of a file that is not shipped. Under a shipped name its results would mix with
     the shipped ones.
     """
-    name = path.stem
+    name = ablation_name(path)
     if not name.isprintable() or len(name.encode(errors="replace")) > LONGEST_NAME:
         return (
             f"{path}: the name of the file is that of a folder of results: at most "
@@ -234,7 +243,7 @@ def own_claims(file: AblationFile, part: AblationPart, path: Path) -> Claims:
         if name in references.load().claims:
             raise BadInput(f"{path}: claims.{name}: alexbench has that claim: name yours otherwise")
         try:
-            references.define(own := f"{path.stem}:{name}", uses, file.title)
+            references.define(own := f"{ablation_name(path)}:{name}", uses, file.title)
         except (ValidationError, ValueError) as error:
             said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
             raise BadInput(f"{path}: claims.{name}: {said}") from None
@@ -250,12 +259,12 @@ def read_source(
         title = re.sub(r"[^a-z0-9]+", "_", str(name.get("title", "")).lower()).strip("_")
         path, text = Path(f"{title or 'ablation'}.yaml"), own_files.to_yaml(name)
         content, parts = own_parts.pinned(read_yaml(path, text), path, path.parent, files)
-        return path, content, {own_files.ablation(path.stem): text, **parts}
+        return path, content, {key_of(path): text, **parts}
     try:
         path = find(name)
     except BadInput:
-        path = Path(f"{Path(name).stem}.yaml")
-        key = own_files.ablation(path.stem)
+        path = Path(f"{ablation_name(name)}.yaml")
+        key = key_of(path)
         if key not in files:
             raise
         content, parts = own_parts.pinned(read_yaml(path, files[key]), path, None, files)
@@ -263,7 +272,16 @@ def read_source(
     if path.parent == shipped_folder("ablations"):
         return path, read_yaml(path), {}
     content, parts = own_parts.pinned(read_yaml(path), path, path.parent, files)
-    return path, content, {own_files.ablation(path.stem): path.read_text("utf-8"), **parts}
+    return (
+        path,
+        content,
+        {key_of(path): path.read_text("utf-8"), **parts},
+    )
+
+
+def key_of(path: Path) -> str:
+    """The name that records carry an ablation's file by."""
+    return own_files.ablation(ablation_name(path))
 
 
 def find(name: str) -> Path:
@@ -294,9 +312,11 @@ def part_for(file: AblationFile, profile: str, path: Path) -> AblationPart:
         raise BadInput(f"{path}: tuned belongs under profiles.<name>: it holds at one scale")
     for name in file.profiles:
         try:
-            split_profile(name)
+            whole = whole_name(name)
         except BadInput as error:
             raise BadInput(f"{path}: profiles: {error}") from None
+        if name != whole:
+            raise BadInput(f"{path}: profiles: {name} is {whole}, by its own regime: name it so")
     return file.profiles.get(profile, AblationPart())
 
 

@@ -9,7 +9,14 @@ from alexbench.config.yaml_file import hint, together
 from alexbench.errors import BadInput, shown
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+YAML = (".yaml", ".yml")  # endings of files
 LONGEST_NAME = 100  # of an ablation or a variant: files are called by both, a seed and an id
+
+
+def ablation_name(place: str | Path) -> str:
+    """The name of an ablation from that of its file, or the name itself: k1.5 has no ending."""
+    path = Path(place)
+    return path.stem if path.suffix in YAML else path.name
 
 
 def refuse(errors: Iterable[str]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from alexbench.config import own_files, own_parts
 from alexbench.config.ablation_file import ProfileFile, RegimePart
-from alexbench.config.names import NAME, refuse, unknown
+from alexbench.config.names import NAME, YAML, refuse, unknown
 from alexbench.config.paths import shipped_folder
 from alexbench.config.shipped import PROFILES, REGIMES
 from alexbench.config.yaml_file import hint, read_yaml, validate
@@ -31,10 +31,12 @@ def find_scale(profile: str, files: Mapping[str, str]) -> Scale:
     files: as for ``load_ablation``.
     """
     path, carried = Path(profile), files.get(own_files.profile(profile))
-    if path.suffix not in (".yaml", ".yml"):
+    if path.suffix not in YAML:
         if carried is None:
             scale, regime = split_profile(profile)
-            return Scale(profile, regime, load_profile(scale), f"ablations/profiles/{scale}.yaml")
+            return Scale(
+                whole_name(profile), regime, load_profile(scale), f"ablations/profiles/{scale}.yaml"
+            )
         path = Path(f"{profile}.yaml")
     part = validate(ProfileFile, read_yaml(path, carried), str(path))
     own_parts.refuse(part.config, str(path))
@@ -63,6 +65,12 @@ def split_profile(profile: str) -> tuple[str, str]:
         f"{', '.join(PROFILES)}, each also with -{' or -'.join(REGIMES)} behind it, and the path "
         "of a YAML file"
     )
+
+
+def whole_name(profile: str) -> str:
+    """The name of a profile's results: without a regime that is its own. Raises BadInput."""
+    scale, regime = split_profile(profile)
+    return scale if regime == load_profile(scale).regime else profile
 
 
 def is_profile(name: str) -> bool:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from alexbench.config.ablation import Ablation
 from alexbench.config.load import find, load_ablation
+from alexbench.config.names import ablation_name
 from alexbench.config.profiles import is_profile
 from alexbench.config.shipped import shipped_ablations
 from alexbench.errors import BadInput, RunFailed, printable
@@ -99,14 +100,14 @@ def target(results: Path, name: str) -> Target:
         if not folders:
             raise BadInput(f"{name}: no records in this folder")
         return Target(whole(folders[0]).parent.name, folders)
-    folders = below(results / folder.stem)
+    folders = below(results / ablation_name(name))
     try:
         find(name)
     except BadInput:
         if not any(map(own_files, folders)):  # the records of an own ablation carry its file
             raise
     if not folders:
-        stem = folder.stem
+        stem = ablation_name(name)
         raise BadInput(f"{results}: no records of '{stem}'; `alexbench run {stem}` makes some")
     return Target(name, folders)
 
@@ -165,7 +166,7 @@ def ablation_of(name: str, folder: Path) -> Ablation:
 
     name: a path or a name. What is not found is read from the newest record that carries it.
     """
-    shipped = Path(name).stem in shipped_ablations()
+    shipped = ablation_name(name) in shipped_ablations()
     profile = asked_with.profile_of(folder)
     carried = {} if shipped and is_profile(profile) else own_files(folder)
     return load_ablation(name, profile, settings=asked_with.texts(folder), files=carried)

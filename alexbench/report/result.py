@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from alexbench.analysis.comparison import ComparisonRow
 from alexbench.config.ablation import Ablation
 from alexbench.config.describe import text
+from alexbench.config.names import ablation_name
 from alexbench.config.overrides import parse_settings
 from alexbench.config.yaml_file import hint
 from alexbench.errors import BadInput, shown
@@ -132,7 +133,7 @@ def load(name: str, profile: str, settings: Sequence[str], results: Path) -> Res
 
     settings: the ``key=value`` that it was run with.
     """
-    wanted, folders = parse_settings(settings), rebuild.below(results / Path(name).stem)
+    wanted, folders = parse_settings(settings), rebuild.below(results / ablation_name(name))
     for folder in folders:
         if asked_with.profile_of(folder) == profile and asked_with.read(folder) == wanted:
             return of_folder(rebuild.ablation_of(name, folder), folder)

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from alexbench.config.ablation_file import MOST_NEIGHBOURS
 from alexbench.config.constraints import EIGHT_LAYERS
 from alexbench.config.schema import DEFAULTS, Config, differences
 from alexbench.errors import shown
 from alexbench.runs.files import stem_of
-from alexbench.runs.run import NEIGHBOUR_RATIO, RECIPE_VERSION
+from alexbench.runs.run import MOST_BEYOND, NEIGHBOUR_RATIO, RECIPE_VERSION
 from alexbench.runs.sections import LARGEST_LOSS, MOST_CLASSES_IN_CONFUSION, RunRecord, was_trained
 
 NAMED_RUN = re.compile(r"-seed\d+-[0-9a-f]{10}$")  # the end of Run.stem
@@ -173,7 +174,8 @@ def tuning(record: RunRecord) -> Iterator[str]:
             right = trained == value
         elif is_number(value) and value > 0:
             steps = math.log(trained / value) / math.log(NEIGHBOUR_RATIO)
-            right = abs(steps) < 3.1 and abs(steps - round(steps)) < 0.05
+            most = MOST_NEIGHBOURS + MOST_BEYOND
+            right = abs(steps - round(steps)) < 0.05 and abs(round(steps)) <= most
         else:
             right = False
         if not right:

@@ -10,14 +10,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from alexbench.config.ablation import Ablation
+from alexbench.config.ablation import NEXT_NET, Ablation
 from alexbench.config.overrides import same_net
 from alexbench.runs import outputs, record
 from alexbench.runs.record import Measurements, RunRecord, pack_correct
 from alexbench.runs.run import Identity, Run, make_run, measured_runs
 from alexbench.runs.store import RunStore
 
-NEXT_NET = 100  # from the seed of one net to that of the next: far from every measured seed
 SMALLEST_PROBABILITY = 1e-38
 
 
@@ -29,8 +28,8 @@ class Average:
     members: list[Run]
 
     def is_made(self, store: RunStore) -> bool:
-        """Whether the record of the average exists."""
-        return store.record_path(self.run).exists()
+        """Whether the average has a record that can be used."""
+        return store.is_done(self.run)
 
 
 def trained_variant(ablation: Ablation, variant: str) -> str:

@@ -17,6 +17,7 @@ RECIPE_VERSION = 1  # raise it when the training code changes what a configurati
 Identity = Callable[[Config], dict[str, Any]]
 FIRST_TUNE_SEED = 1000  # tuning and measuring never share a seed
 NEIGHBOUR_RATIO = 2**0.5  # of a measured learning rate to the next: factor 2 is not safe
+MOST_BEYOND = 2  # measured rates that an arm may have beyond the neighbours of its tuned one
 Purpose = Literal["measure", "tune", "member"]  # member: trained for an average alone
 
 
@@ -64,10 +65,13 @@ def with_neighbours(config: Config, count: int, below: int = 0, above: int = 0) 
     below, above: how many more on that side.
     """
     steps = range(-count - below, count + above + 1)
-    rates = [three_digits(config.train.lr * NEIGHBOUR_RATIO**step) for step in steps]
     if not count:
         return [config]
-    return [override(config, {"train.lr": rate}, "tune_neighbours") for rate in rates]
+    rates = [three_digits(config.train.lr * NEIGHBOUR_RATIO**step) for step in steps]
+    return [
+        override(config, {"train.lr": rate}, "tune_neighbours") if step else config
+        for step, rate in zip(steps, rates, strict=True)
+    ]
 
 
 def three_digits(value: float) -> float:

@@ -6,10 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from alexbench.config.ablation import Ablation
-from alexbench.config.schema import Overrides
+from alexbench.config.overrides import override
+from alexbench.config.schema import Config, Overrides
+from alexbench.errors import BadInput
 from alexbench.runs import metric_values, record
 from alexbench.runs.metric_values import train_errors
 from alexbench.runs.run import (
+    MOST_BEYOND,
     NEIGHBOUR_RATIO,
     Identity,
     Run,
@@ -21,7 +24,6 @@ from alexbench.runs.store import RunStore
 
 MOST_EXTENSIONS = 3
 MOST_REFINEMENTS = 3
-MOST_BEYOND = 2  # measured rates that an arm may have beyond the neighbours of its tuned one
 NEAR_ENOUGH = 1.05 * NEIGHBOUR_RATIO  # rates are rounded
 Execute = Callable[[Sequence[Run]], None]
 
@@ -56,16 +58,21 @@ def tune(
             }
             execute([run for of_variant in runs.values() for run in of_variant])
             best = {name: choose(ablation, grids[name], runs[name], store) for name in grids}
-            at_edge = {name for name in grids if best[name] in (grids[name][0], grids[name][-1])}
+            at_edge = {
+                name
+                for name, grid in grids.items()
+                if best[name] in (grid[0], grid[-1]) and best[name] != 0  # nothing is below 0
+            }
             coarse = {
                 name for name in grids if refine and refined(grids[name], best[name]) != grids[name]
             }
-            if not at_edge | coarse:
-                break
+            before = dict(grids)
             for name in at_edge:
-                grids[name] = extend(grids[name], best[name])
+                grids[name] = extended(ablation.variants[name], key, grids[name], best[name])
             for name in coarse - at_edge:
                 grids[name] = refined(grids[name], best[name])
+            if grids == before:
+                break
         for name, value in best.items():
             chosen.setdefault(name, {})[key] = value
             if name in at_edge:
@@ -118,6 +125,19 @@ def choose(ablation: Ablation, grid: list[float], runs: list[Run], store: RunSto
         for value, rows in scores.items()
     }
     return min(means, key=lambda value: means[value])
+
+
+def extended(arm: Config, key: str, grid: list[float], best: float) -> list[float]:
+    """The grid with values beyond its best end, of those that the key may have."""
+
+    def allowed(value: float) -> bool:
+        try:
+            override(arm, {key: value}, "tune")
+        except BadInput:
+            return False
+        return True
+
+    return sorted({*grid, *filter(allowed, extend(grid, best))})
 
 
 def extend(grid: list[float], best: float) -> list[float]:

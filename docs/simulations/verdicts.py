@@ -17,7 +17,7 @@ from tabulate import tabulate
 
 from alexbench.analysis import rates, stats, verdict
 from alexbench.analysis.verdict import Claimed, Measured
-from alexbench.runs.tuning import MOST_BEYOND
+from alexbench.runs.run import MOST_BEYOND
 
 SD = 0.4  # points: one run at one rate
 CURVE = 1.0  # points by which a rate a factor 2 from the best is worse

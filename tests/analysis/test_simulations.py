@@ -7,7 +7,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from alexbench.runs.tuning import MOST_BEYOND
+from alexbench.runs.run import MOST_BEYOND
 
 PATH = Path(__file__).parents[2] / "docs" / "simulations" / "verdicts.py"
 

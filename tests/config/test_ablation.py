@@ -98,6 +98,33 @@ def test_a_key_that_set_fixes_is_not_tuned(tmp_path):
     assert (fixed.tune, fixed.tune_reason) == (None, "--set fixes it")
 
 
+def test_a_rate_that_set_fixes_is_the_only_one(tmp_path):
+    path = write(tmp_path, LRN + "tune: {train.lr: [0.1, 0.2]}\ntune_neighbours: 1\n")
+    assert load_ablation(path).tune_neighbours == 1
+    fixed = load_ablation(path, settings=["train.lr=0.012345"])
+    assert (fixed.tune_neighbours, fixed.variants["none"].train.lr) == (0, 0.012345)
+    assert load_ablation(path, settings=["train.momentum=0.5"]).tune_neighbours == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("k1.5.yaml", "k1.5"), ("k1.yml", "k1"), ("k1.5", "k1.5"), ("k.txt", "k.txt")],
+)
+def test_an_ablation_has_the_name_of_its_file_without_the_ending_of_yaml(tmp_path, file, name):
+    (tmp_path / file).write_text(LRN)
+    loaded = load_ablation(str(tmp_path / file))
+    assert loaded.name == name
+    assert list(loaded.files) == [f"ablations/{name}.yaml"]
+    assert load_ablation(name, files=loaded.files).name == name
+
+
+def test_a_profile_with_its_own_regime_behind_it_is_that_profile(tmp_path):
+    assert load_ablation("lrn", "laptop-modern") == load_ablation("lrn", "laptop")
+    assert load_ablation("lrn", "laptop-authors").profile == "laptop-authors"
+    text = LRN + "profiles: {laptop-modern: {seeds: 2}}\n"
+    assert "profiles: laptop-modern is laptop, by its own regime" in refusal(tmp_path, text)
+
+
 def test_values_tuned_earlier_reach_their_variant_alone(tmp_path):
     text = LRN + "profiles: {laptop: {tuned: {both: {train.lr: 0.03}}}}\n"
     loaded = load_ablation(write(tmp_path, text))
@@ -149,6 +176,10 @@ def test_values_tuned_earlier_reach_their_variant_alone(tmp_path):
         (
             ("metrics: [test_error]", "metrics: [test_accuracy]"),
             "tuning takes the lowest of the first metric, and test_accuracy is not to be minimised",
+        ),
+        (
+            ("[test_error]", "[test_accuracy]\ntune: none\ntune_reason: r\ntune_neighbours: 1"),
+            "and test_accuracy is not to be minimised",
         ),
         (
             ("baseline: none", "baseline: none\ntuned: {none: {train.lr: 0.1}}"),

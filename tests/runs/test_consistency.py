@@ -128,6 +128,15 @@ def test_a_record_whose_parts_disagree_is_refused(tmp_path: Path, change: dict[s
         record.read(tmp_path / "a.json")
 
 
+@pytest.mark.parametrize(("steps", "right"), [(-5, True), (5, True), (6, False), (0.5, False)])
+def test_a_measured_rate_is_up_to_five_steps_of_sqrt_two_from_the_tuned_one(
+    steps: float, right: bool
+) -> None:
+    """Three neighbours on either side, and two beyond them."""
+    tuned = float(f"{0.01 * 2 ** (steps / 2):.3g}")
+    assert (not list(consistency.tuning(make(tuned={"train.lr": tuned})))) == right
+
+
 def test_a_run_that_diverged_may_lack_numbers_in_its_last_epoch_alone(tmp_path: Path) -> None:
     diverged = make(status="diverged")
     diverged.history[-1] |= {"train_loss": None, "test_loss": None}

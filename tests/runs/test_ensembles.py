@@ -13,7 +13,7 @@ from alexbench.runs import ensembles, outputs, record
 from alexbench.runs.record import RunRecord, unpack_correct
 from alexbench.runs.run import measured_runs, run_id
 from alexbench.runs.store import RunStore
-from tests.records import GLYPHS, identity, make, of_run
+from tests.records import GLYPHS, identity, of_run
 
 DATA = GLYPHS | {"classes": ["a", "b", "c"], "test_images": 4}
 LABELS = np.array([0, 1, 2, 2])
@@ -60,11 +60,14 @@ def test_every_net_is_trained_once_and_none_when_the_averages_are_there(tmp_path
     assert len({run.run_id for run in runs}) == len(runs)
     assert all(run.keep_views for run in runs)
     for average in ensembles.averages(ensemble, identity):
-        record.write(make(average.run.variant), RunStore(tmp_path).record_path(average.run))
+        record.write(of_run(average.run), RunStore(tmp_path).record_path(average.run))
     assert [run.seed for run in ensembles.trainings(ensemble, identity, RunStore(tmp_path))] == [
         0,
         1,
     ]
+    RunStore(tmp_path).record_path(average.run).write_text("{")  # seven nets of seed 1
+    again = ensembles.trainings(ensemble, identity, RunStore(tmp_path))
+    assert sorted(run.seed for run in again) == [0, *(1 + 100 * n for n in range(7))]
 
 
 def test_an_ablation_without_averages_trains_what_it_measures(tmp_path):
@@ -188,6 +191,8 @@ def test_damaged_outputs_are_no_outputs(tmp_path):
         (("  two: {evaluate.nets: 2}", "  two: {evaluate.nets: 2, train.lr: 0.5}"), "trains them"),
         (("tune: none", "tune: {train.lr: [0.1, 0.2]}"), "there is nothing to tune"),
         (("nets: 2", "nets: 10"), "evaluate.nets: 10 is not allowed"),
+        (("tune: none", "tune_neighbours: 1\ntune: none"), "same nets: tune_neighbours must be 0"),
+        (("tune: none", "seeds: 101\ntune: none"), "seeds: 101 is above 100, for averages"),
     ],
 )
 def test_what_cannot_be_averaged_is_refused(change, complaint, tmp_path):

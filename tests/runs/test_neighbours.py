@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from alexbench.config.load import load_ablation
+from alexbench.config.overrides import override
 from alexbench.errors import BadInput
-from alexbench.runs.run import measured_runs, tuning_runs
+from alexbench.runs.run import measured_runs, tuning_runs, with_neighbours
 from alexbench.runs.tuning import refined
 
 FILE = """
@@ -45,6 +46,13 @@ def test_every_seed_is_measured_at_the_rate_and_at_its_neighbours(tmp_path: Path
         rates[(run.variant, run.seed)].append(run.config.train.lr)
     assert rates["none", 0] == rates["none", 1] == [0.00707, 0.01, 0.0141]
     assert len({run.run_id for run in runs}) == len(runs) == 12
+
+
+def test_the_tuned_rate_itself_is_measured_with_all_its_digits(tmp_path: Path) -> None:
+    asked = ablation(tmp_path)
+    exact = override(asked.variants["none"], {"train.lr": 0.012345}, "here")
+    found = with_neighbours(exact, 1, above=1)
+    assert [each.train.lr for each in found] == [0.00873, 0.012345, 0.0175, 0.0247]
 
 
 def test_without_neighbours_a_seed_is_measured_once(tmp_path: Path) -> None:

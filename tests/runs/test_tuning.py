@@ -11,7 +11,7 @@ from alexbench.config.load import load_ablation
 from alexbench.runs import record
 from alexbench.runs.run import Run, measured_runs
 from alexbench.runs.store import RunStore
-from alexbench.runs.tuning import extend, round_to_digits, tune, widened
+from alexbench.runs.tuning import extend, extended, round_to_digits, tune, widened
 from tests.records import identity, of_run
 
 GRID = {"train.lr": [0.025, 0.05, 0.1]}
@@ -66,6 +66,42 @@ def test_a_variant_that_was_tuned_earlier_is_not_tuned_again(tmp_path):
 def test_a_grid_grows_at_its_best_end_by_its_own_ratio():
     assert extend([0.1, 0.2, 0.4], 0.4) == [0.1, 0.2, 0.4, 0.8]
     assert extend([0.1, 0.3], 0.1) == [0.033, 0.1, 0.3]
+
+
+@pytest.mark.parametrize(
+    ("key", "grid", "best", "grown"),
+    [
+        ("train.lr", [0.1, 0.2], 0.2, [0.1, 0.2, 0.4]),
+        ("train.weight_decay", [0, 5e-4, 1e-3], 1e-3, [0, 5e-4, 1e-3, 2e-3]),
+        ("train.weight_decay", [0, 5e-4, 1e-3], 0, [0, 5e-4, 1e-3]),
+        ("train.momentum", [0.5, 0.9, 0.95], 0.95, [0.5, 0.9, 0.95]),  # 1.0 is not allowed
+        ("train.momentum", [0], 0, [0]),
+        ("model.dropout", [0.5], 0.5, [0.17, 0.5]),
+    ],
+)
+def test_a_grid_grows_by_values_alone_that_its_key_may_have(key, grid, best, grown):
+    arm = load_ablation("pooling").variants["overlapping"]
+    assert extended(arm, key, grid, best) == pytest.approx(grown, rel=0.02)
+
+
+def test_a_grid_that_cannot_grow_ends_tuning_with_its_best(tmp_path, capsys):
+    store = RunStore(tmp_path)
+
+    def execute(runs: Sequence[Run]) -> None:
+        """The higher the momentum, the better; the more decay, the worse."""
+        for run in runs:
+            train = run.config.train
+            error = 50 - 10 * train.momentum + 1000 * train.weight_decay
+            record.write(of_run(run, [error] * train.epochs), store.record_path(run))
+
+    def chosen(grid: dict[str, list[float]]) -> dict[str, float]:
+        asked = replace(load_ablation("pooling"), tune=grid)
+        return tune(asked, identity, store, execute, print)["overlapping"]
+
+    assert chosen({"train.weight_decay": [0, 1e-3]}) == {"train.weight_decay": 0}
+    assert capsys.readouterr().out == ""  # nothing lies below
+    assert chosen({"train.momentum": [0.5, 0.9, 0.95]}) == {"train.momentum": 0.95}
+    assert "overlapping: train.momentum 0.95 is at the edge" in capsys.readouterr().out
 
 
 def test_a_rate_has_two_digits():
