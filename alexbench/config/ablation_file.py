@@ -32,7 +32,9 @@ class Reported(Section):
 
     statement: Said = Field(description="What the source says, as half a sentence.")
     source: Said = Field(description="Authors, title, year, and the table or page.")
-    link: Said | None = Field(default=None, description="Address of the source.")
+    link: Annotated[Said, Field(pattern=r"^https?://\S+$")] | None = Field(
+        default=None, description="Address of the source, https://..."
+    )
     data: str | None = Field(
         default=None,
         description="Data set of the source, by its id in references.yaml, e.g. cifar10.",

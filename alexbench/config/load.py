@@ -182,7 +182,7 @@ def variants_of(
     """The overrides of each variant under a profile; raises BadInput for names that are wrong."""
     listed, where = expand(file, path), f"{path}: profiles.{shown(profile)}"
     variants = listed | part.extra_variants
-    wrong = [wrong_name(path, variant) for variant in variants]
+    wrong = [wrong_name(f"{path}: variant", variant) for variant in variants]
     wrong += [
         f"{where}.extra_variants: '{name}' is a variant of the file already"
         for name in part.extra_variants
@@ -242,6 +242,7 @@ def own_claims(file: AblationFile, part: AblationPart, path: Path) -> Claims:
             continue
         if name in references.load().claims:
             raise BadInput(f"{path}: claims.{name}: alexbench has that claim: name yours otherwise")
+        refuse([wrong_name(f"{path}: claims", name)])
         try:
             references.define(own := f"{ablation_name(path)}:{name}", uses, file.title)
         except (ValidationError, ValueError) as error:

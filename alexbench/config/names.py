@@ -25,17 +25,17 @@ def refuse(errors: Iterable[str]) -> None:
         raise BadInput(together(said))
 
 
-def wrong_name(path: Path, variant: str) -> str:
-    """What is wrong with a variant's name; nothing where it can be that of a file."""
-    if not NAME.fullmatch(variant):
+def wrong_name(where: str, name: str) -> str:
+    """What is wrong with a name; nothing where it can be that of a file. where: file and key."""
+    if not NAME.fullmatch(name):
         return (
-            f"{path}: variant '{shown(variant)}': a name has letters, digits and _ . + - "
-            "only, and begins with a letter or digit"
+            f"{where} '{shown(name)}': a name has letters, digits and _ . + - only, and begins "
+            "with a letter or digit"
         )
-    if len(variant) > LONGEST_NAME:
+    if len(name) > LONGEST_NAME:
         return (
-            f"{path}: variant '{shown(variant)}': a name has at most {LONGEST_NAME} characters, "
-            f"this one has {len(variant)}"
+            f"{where} '{shown(name)}': a name has at most {LONGEST_NAME} characters, this one has "
+            f"{len(name)}"
         )
     return ""
 

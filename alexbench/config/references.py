@@ -72,10 +72,20 @@ class Effect(Section):
 
     @model_validator(mode="after")
     def says_something(self) -> "Effect":
-        """Raises ValueError unless the effect is given in exactly one way."""
+        """Raises ValueError unless the effect is given in exactly one way, by possible numbers."""
         both = self.baseline is not None and self.variant is not None
         if sum([self.delta is not None, self.direction is not None, both]) != 1:
             raise ValueError("give one of: delta, direction, baseline and variant")
+        given = [each for each in (self.baseline, self.variant) if each is not None]
+        if self.is_ratio and any(each <= 0 for each in (*given, self.delta or 1)):
+            raise ValueError(f"{self.metric} is compared by its ratio: numbers above 0 are allowed")
+        shares = [*given, *(self.values or ()), abs(self.delta or 0)]
+        if self.is_share and any(not 0 <= each <= 100 for each in shares):
+            raise ValueError(f"{self.metric}: percentages of 0 to 100 are allowed")
+        if self.images is not None and not self.is_share:
+            raise ValueError(f"images: gives no standard error for {self.metric}")
+        if self.delta_se is not None and self.is_share and sum(given) in (0, 200) and both:
+            raise ValueError("standard error: there is none at 0% or 100% in both arms")
         return self
 
     @property
@@ -95,6 +105,14 @@ class Effect(Section):
         if self.metric in metrics.AT_LEVEL:
             return self.metric.startswith("epochs")
         return metrics.METRICS[self.metric].kind != "difference"
+
+    @property
+    def is_share(self) -> bool:
+        """Whether the metric is a percentage of images."""
+        if self.metric in metrics.AT_LEVEL:
+            return not self.is_ratio
+        known = metrics.METRICS[self.metric]
+        return known.odds or known.name == "test_accuracy"
 
     @property
     def size(self) -> float | None:
@@ -120,7 +138,7 @@ class Effect(Section):
         """
         if self.delta_se is not None:
             return self.delta_se
-        if self.values is None or self.images is None or self.is_ratio:
+        if self.values is None or self.images is None:
             return None
         return math.sqrt(sum(error * (100 - error) for error in self.values) / self.images)
 
@@ -151,12 +169,13 @@ class Study(Section):
 
 
 class Claim(Study):
-    """What a source says that a technique does."""
+    """What a source says that a technique does. ``own_link``: of a source that is named in full."""
 
     title: str
     ablation: str
     statement: str
     notebook: Annotated[tuple[Study, ...], Field(strict=False)] = ()
+    own_link: str | None = None
 
     def notebook_effect(self, metric: str, arms: tuple[str, str] | None = None) -> Effect | None:
         """Return what the authors' released runs record for the claim's own factor."""
@@ -208,7 +227,6 @@ def load() -> References:
 
 
 _own_claims: dict[str, Claim] = {}  # of loaded ablations, by <ablation>:<name>
-_own_sources: dict[str, Source] = {}
 
 
 def define(claim_id: str, uses: tuple[ClaimUse, ...], title: str) -> None:
@@ -216,11 +234,14 @@ def define(claim_id: str, uses: tuple[ClaimUse, ...], title: str) -> None:
 
     claim_id: ``<ablation>:<name>``, which no other ablation has. title: the ablation's.
     """
-    effects = []
+    effects, first = [], next(use.reported for use in uses if use.reported)
     for use in uses:
         said = use.reported
         if said is None:
             raise ValueError(f"variant '{use.variant}' has no 'reported', as the others have")
+        for field in ("statement", "source", "link", "data", "n"):
+            if getattr(said, field) != getattr(first, field):
+                raise ValueError(f"reported.{field}: is not that of the claim's first comparison")
         arms = (str(use.baseline), use.variant)
         if said.values and set(arms) - said.values.keys():
             raise ValueError(f"reported.values: give a value for each of {' and '.join(arms)}")
@@ -236,19 +257,18 @@ def define(claim_id: str, uses: tuple[ClaimUse, ...], title: str) -> None:
                 delta_se=said.standard_error,
             )
         )
-    said = next(use.reported for use in uses if use.reported)
-    if said.data is not None and said.data not in load().data_sets:
-        raise ValueError(f"reported.data '{said.data}': allowed are {', '.join(load().data_sets)}")
-    _own_sources[said.source] = Source(title=said.source, link=said.link)
+    if first.data is not None and first.data not in load().data_sets:
+        raise ValueError(f"reported.data '{first.data}': allowed are {', '.join(load().data_sets)}")
     _own_claims[claim_id] = Claim(
         title=title,
         ablation=claim_id.partition(":")[0],
-        statement=said.statement,
-        source=said.source,
+        statement=first.statement,
+        source=first.source,
+        own_link=first.link,
         where=None,
-        data=said.data,
+        data=first.data,
         grade="own",
-        runs=said.n,
+        runs=first.n,
         effects=tuple(effects),
     )
 
@@ -263,6 +283,11 @@ def claim(claim_id: str) -> Claim:
     return _own_claims.get(claim_id) or load().claims[claim_id]
 
 
+def known_claim(claim_id: str) -> Claim | None:
+    """Return a claim by its id; None for one of an own ablation that is not loaded."""
+    return _own_claims.get(claim_id) or load().claims.get(claim_id)
+
+
 def is_own(claim_id: str) -> bool:
     """Whether the claim is one that a loaded ablation reports itself."""
     return claim_id in _own_claims
@@ -275,7 +300,9 @@ def replications_of(claim_id: str) -> list[Replication]:
 
 def source(study: Study) -> Source:
     """Return the source of a study."""
-    return _own_sources.get(study.source) or load().sources[study.source]
+    if isinstance(study, Claim) and study.grade == "own":
+        return Source(title=study.source, link=study.own_link)
+    return load().sources[study.source]
 
 
 def source_title(study: Study) -> str:

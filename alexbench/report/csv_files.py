@@ -141,9 +141,10 @@ def read_columns(
 
 def strange(row: ComparisonRow) -> str:
     """What no comparison says; nothing where the row can be one."""
+    own = row.claim.startswith(f"{row.ablation}:")  # of an ablation's own file
     known: tuple[tuple[str, str, Container[str]], ...] = (
         ("metric", row.metric, metrics.METRICS),
-        ("claim", row.claim, ("", *references.claim_ids())),
+        ("claim", row.claim, ("", *references.claim_ids(), *([row.claim] if own else []))),
         ("verdict", row.verdict, ("", *get_args(Word))),
         ("role", row.role, ("", "claim", "control")),
         ("scale", row.scale, ("", *get_args(Scale))),

@@ -83,7 +83,7 @@ def forest_row(row: ComparisonRow, records: Sequence[RunRecord]) -> ForestRow:
     marks = [Mark(who, row.delta, row.ci_low, row.ci_high, seed_deltas(row, records))]
     if not math.isnan(row.paper_delta):
         name = AUTHOR_AND_YEAR.sub(r"\1 \2", references.claim(row.claim).source)
-        marks.append(reported(name.capitalize(), row.paper_delta, row.paper_se))
+        marks.append(reported(f"{name[:1].upper()}{name[1:]}", row.paper_delta, row.paper_se))
     if not math.isnan(row.notebook_delta):
         marks.append(reported("released notebook", row.notebook_delta, row.notebook_se))
     for replication in references.replications_of(row.claim) if row.role == "claim" else ():

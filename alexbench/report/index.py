@@ -156,9 +156,9 @@ def best_of(values: dict[tuple[str, str], dict[int, float]], variant: str) -> di
 
 
 def every_row(results: Path, measured: Measured) -> list[list[Cell]]:
-    """Every measurement of every claim; a claim without one says so."""
+    """Every measurement of every claim; a claim without one says so. Then those of own claims."""
     rows = []
-    for claim in references.claim_ids():
+    for claim in dict.fromkeys([*references.claim_ids(), *(row.claim for _, row in measured)]):
         mine = [(folder, row) for folder, row in measured if row.claim == claim]
         rows += [measured_row(results, folder, row) for folder, row in mine]
         if not mine:

@@ -123,7 +123,7 @@ def data_line(record: RunRecord) -> str:
 def verdicts(comparison: Sequence[ComparisonRow]) -> list[str]:
     """Return a heading and a line a verdict; nothing where no claim has a verdict."""
     lines = [
-        f"- **{row.verdict}**: {text.claim_of(row)}, {plain(row.variant_label)} against "
+        f"- **{row.verdict}**: {plain(text.claim_of(row))}, {plain(row.variant_label)} against "
         f"{plain(row.baseline_label)}. "
         f"{plain(text.sentence(row))}"
         for row in comparison

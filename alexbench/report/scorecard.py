@@ -183,6 +183,7 @@ def asked(
         return card, list(card.lines())
     allowed = [*references.claim_ids(), *shipped_ablations()]
     allowed += [folder.parent.name for folder, _ in tables]
+    allowed += [row.claim for _, table in tables for row in table if row.claim]
     for name in names:
         if name not in allowed:
             raise BadInput(f"{name}: no claim and no ablation{hint(name, allowed)}")

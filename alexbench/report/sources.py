@@ -42,11 +42,16 @@ def told(study: Study) -> Told:
         where=study.where,
         data=references.data_title(study),
         views=study.views,
-        runs="one run an arm" if study.runs == 1 else f"{study.runs} runs an arm",
+        runs=runs(study),
         grade=references.GRADES[study.grade],
         numbers=numbers(study),
         caveats=study.caveats,
     )
+
+
+def runs(study: Study) -> str:
+    """Return how many runs the numbers of a study are the means of."""
+    return "one run an arm" if study.runs == 1 else f"{study.runs} runs an arm"
 
 
 def numbers(study: Study) -> str:

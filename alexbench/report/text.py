@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from alexbench.analysis.comparison import ComparisonRow
 from alexbench.analysis.verdict import FEWEST_PAIRS
 from alexbench.config import metrics, references
+from alexbench.report import sources
 
 Comparisons = Sequence[tuple[Path, Sequence[ComparisonRow]]]  # each with the folder of its runs
 MISSING = "-"
@@ -169,10 +170,11 @@ def claimed(row: ComparisonRow, who: Literal["paper", "notebook"]) -> str:
         has_sign = who == "paper" and row.claim and row.claimed_direction
         sign_only = has_sign and math.isnan(row.notebook_delta)
         return row.claimed_direction if sign_only else MISSING
-    claim, arms = references.claim(row.claim), (row.baseline, row.variant)
-    effect_of = claim.effect if who == "paper" else claim.notebook_effect
-    effect = effect_of(row.metric, arms)
-    said = f"{effect.said} " if effect and effect.said else ""
+    said = ""
+    if claim := references.known_claim(row.claim):
+        effect_of = claim.effect if who == "paper" else claim.notebook_effect
+        effect = effect_of(row.metric, (row.baseline, row.variant))
+        said = f"{effect.said} " if effect and effect.said else ""
     spread = "" if math.isnan(error) else f" (SE {error:.2f})"
     return said + size(row.kind, number) + spread
 
@@ -206,8 +208,8 @@ def at_one_rate(row: ComparisonRow) -> bool:
 
 def data(row: ComparisonRow) -> str:
     """The data's name; where the claim's data have that name too, that these are not the same."""
-    study = references.claim(row.claim)
-    names = references.load().data_sets[study.data].names if study.data else ()
+    study = references.known_claim(row.claim)
+    names = references.load().data_sets[study.data].names if study and study.data else ()
     differs = row.same_data == "no" and row.data in names
     return f"{row.data}, not the same images" if differs else row.data
 
@@ -223,7 +225,7 @@ def sentence(row: ComparisonRow) -> str:
         said += unit
     title = metrics.METRICS[row.metric].title
     text = (
-        f"Claimed for {title}: {said}, one run an arm, on {references.data_title(claim)}. "
+        f"Claimed for {title}: {said}, {sources.runs(claim)}, on {references.data_title(claim)}. "
         f"Measured on {row.data or 'nothing yet'}: {interval(row)}{unit}, pairs: {pairs(row)}"
         + (f"; measured / claimed: {share(row)} in {row.scale}." if share(row) != MISSING else ".")
     )
