@@ -71,6 +71,7 @@ class Question:
     finding: str | None = None
     labels: dict[str, str] = field(default_factory=dict)
     about: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
 
     def finding_for(self, folder: str) -> str | None:
         return self.finding if folder == self.profile else None

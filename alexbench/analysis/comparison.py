@@ -46,6 +46,7 @@ class ComparisonRow:
     judged on ``scale``. ``p_value``: two-sided, of the interval's own t, a time that was not
     reached counting as its bound; ``p_holm``: adjusted over this ablation's table; none of both for
     what is counted. ``log_rank_p``: of the paired log-rank test, where times were not reached.
+    ``baseline_lr`` and ``variant_lr``: the measured learning rate nearest to the arm's best one.
     ``finding``: what the ablation's file says of the records of this profile.
     """
 
@@ -93,6 +94,8 @@ class ComparisonRow:
     variant_censored: int
     baseline_did_not_learn: int
     variant_did_not_learn: int
+    baseline_lr: float
+    variant_lr: float
     tuned: str
     baseline_label: str
     variant_label: str
@@ -104,7 +107,7 @@ MEASURED = (  # the columns of a row that its runs decide
     *("scale", "sign", "share", "share_low", "share_high", "p_value", "p_holm", "log_rank_p"),
     *("ci_low_new_images", "ci_high_new_images", "seeds_to_settle", "dropped_seeds"),
     *("baseline_diverged", "variant_diverged", "baseline_censored", "variant_censored"),
-    *("baseline_did_not_learn", "variant_did_not_learn", "tuned"),
+    *("baseline_did_not_learn", "variant_did_not_learn", "baseline_lr", "variant_lr", "tuned"),
 )
 
 
@@ -254,6 +257,8 @@ def told_of_runs(row: ComparisonRow, pairs: Pairs) -> ComparisonRow:
         variant_censored=sum(late[1]),
         baseline_did_not_learn=sum(map(metric_values.did_not_learn, baseline)),
         variant_did_not_learn=sum(map(metric_values.did_not_learn, variant)),
+        baseline_lr=paired.rate_of(baseline),
+        variant_lr=paired.rate_of(variant),
         tuned=paired.tuned_settings(pairs),
     )
 

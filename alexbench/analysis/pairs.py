@@ -145,6 +145,11 @@ def _same_clock(first: RunRecord, second: RunRecord) -> bool:
     return max(one, other) <= SAME_CLOCK * min(one, other)
 
 
+def rate_of(runs: Sequence[RunRecord]) -> float:
+    """The learning rate of runs that have the same; NaN of none."""
+    return float(runs[0].config["train"]["lr"]) if runs else math.nan
+
+
 def _nearest(arm: Runs, pairs: Pairs) -> list[RunRecord]:
     if not pairs.seeds:
         return []

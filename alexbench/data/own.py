@@ -50,15 +50,21 @@ def split_of(
             f"{where} images: {told(pixels)}, should be uint8 (N, {side}, {side}, 3), as "
             f"data.image_size is {side}"
         )
-    if numbers.is_floating_point() or numbers.shape != pixels.shape[:1] or not len(numbers):
+    if (
+        numbers.is_floating_point()
+        or numbers.is_complex()
+        or numbers.shape != pixels.shape[:1]
+        or not len(numbers)
+    ):
         raise BadInput(f"{where} labels: {told(numbers)}, should be a whole number an image")
+    numbers = numbers.long()  # of uint16 torch knows no least
     if not 0 <= int(numbers.min()) <= int(numbers.max()) < num_classes:
         raise BadInput(f"{where} labels: should be 0 to {num_classes - 1}, an index of the classes")
     if count is not None and count > len(numbers):
         which = where.rpartition(" ")[2]
         raise BadInput(f"{where} images: {len(numbers)}, but data.{which}_images is {count}")
-    chosen = balanced(numbers.long(), count)
-    return HeldSplit(pixels[chosen].contiguous(), numbers.long()[chosen])
+    chosen = balanced(numbers, count)
+    return HeldSplit(pixels[chosen].contiguous(), numbers[chosen])
 
 
 def told(tensor: Tensor) -> str:

@@ -92,7 +92,7 @@ class Progress:
     def seconds_left(self) -> float | None:
         """Estimated from the share of the work done since the start; None before there is any."""
         share = self.finished + sum(
-            moment.epochs / run.config.train.epochs for run, moment in self.moments.items()
+            moment.epochs / run.config.train.epochs for run, moment in list(self.moments.items())
         )
         elapsed = time.monotonic() - self.began
         return elapsed / share * (self.left - share) if share else None

@@ -112,7 +112,8 @@ def finite(cell: str) -> float:
 
 Kinds = Mapping[str, Callable[[str], Any]]
 ARMS: Kinds = {"trained": count, "tuning_runs": count, "core_hours": finite}
-RUNS: Kinds = dict.fromkeys(("metric", "purpose", "variant", "train.lr"), text_of) | {
+RUNS: Kinds = dict.fromkeys(("metric", "purpose", "variant"), text_of) | {
+    "train.lr": finite,
     "seed": count,
     "value": finite,
 }

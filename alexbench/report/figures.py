@@ -87,16 +87,9 @@ def arms(ablation: Ablation) -> list[ArmDrawn]:
     if not ablation.claims:
         claimed = set(ablation.variants)
     return [
-        ArmDrawn(
-            place, name, no_math(ablation.labels.get(name, name)), look(place, name in claimed)
-        )
+        ArmDrawn(place, name, ablation.labels.get(name, name), look(place, name in claimed))
         for place, name in enumerate(ablation.variants)
     ]
-
-
-def no_math(said: str) -> str:
-    """A text that matplotlib shows as it is: a pair of dollars would be a formula."""
-    return said.replace("$", r"\$")
 
 
 def look(place: int, claimed: bool = True) -> Look:
@@ -186,11 +179,14 @@ def for_page(svg: str, name: str, alternative: str) -> str:
 
     ``name`` makes its ids unique on the page; ``alternative`` is what a screen reader says.
     """
-    text = svg[svg.index("<svg") :]
-    text = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", text)
-    for colour, shown in PAGE_COLOURS.items():
-        text = re.sub(colour, shown, text, flags=re.IGNORECASE)
-    text = re.sub(r"\bblack\b", "currentColor", text)
+
+    def tag_of_page(tag: re.Match[str]) -> str:
+        said = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", tag[0])
+        for colour, shown in PAGE_COLOURS.items():
+            said = re.sub(colour, shown, said, flags=re.IGNORECASE)
+        return re.sub(r"\bblack\b", "currentColor", said)
+
+    text = re.sub(r"<[^>]*>", tag_of_page, svg[svg.index("<svg") :])  # texts stay
     for _ in range(2):
         text = re.sub(r'^<svg ([^>]*?)\b(?:width|height)="[\d.]+pt" ', r"<svg \1", text)
     return f'<svg role="img" aria-label="{escape(alternative)}" {text.removeprefix("<svg ")}'

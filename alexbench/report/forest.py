@@ -166,9 +166,8 @@ def draw_forest(ax: Axes, panel: ForestPanel) -> None:
         ends = [y - 0.02, y + LINE * len(row.marks)]
         ax.plot([null, null], ends, color=INK, linewidth=0.7)
         for index, mark in enumerate(row.marks):
-            draw_mark(
-                ax, y + LINE / 2, mark, None if index else look, colour=CLAIM if index else colour
-            )
+            shade = CLAIM if index else colour
+            draw_mark(ax, y + LINE / 2, mark, None if index else look, colour=shade, ratio=ratio)
             who = shortened(mark.who, 24)
             ax.text(1.03, y + LINE / 2, who, transform=at, va="center", size=TEXT - 1)
             y += LINE
@@ -179,12 +178,15 @@ def draw_forest(ax: Axes, panel: ForestPanel) -> None:
     ax.spines["left"].set_visible(False)
 
 
-def draw_mark(ax: Axes, y: float, mark: Mark, look: VerdictLook | None, *, colour: str) -> None:
+def draw_mark(
+    ax: Axes, y: float, mark: Mark, look: VerdictLook | None, *, colour: str, ratio: bool
+) -> None:
     """Draw a delta, its interval and its seeds at height ``y``; an arrow for a bound.
 
     look: that of the verdict; None for a source, and for what has no verdict.
     """
-    open_low, open_high = mark.low in (0, -math.inf), mark.high == math.inf
+    open_low = mark.low == (0 if ratio else -math.inf)
+    open_high = mark.high == math.inf
     marker = look.marker if look else "D" if colour == CLAIM else "o"
     if open_low or open_high:  # a bound, from times that were censored
         marker = "d" if open_low and open_high else "<" if open_low else ">"

@@ -11,7 +11,7 @@ from alexbench.analysis.comparison import ComparisonRow
 from alexbench.analysis.confusion import cells, class_rows, pooled_confusion, worst
 from alexbench.analysis.pairs import by_rate
 from alexbench.analysis.summary import SummaryRow
-from alexbench.config import metrics
+from alexbench.config import metrics, own_files
 from alexbench.config.ablation import Ablation
 from alexbench.report import csv_files, figures, markdown, sources, text
 from alexbench.report.drawings import Drawing
@@ -19,6 +19,7 @@ from alexbench.report.material import Material
 from alexbench.report.text import TextTable
 from alexbench.report.threats import threats
 from alexbench.report.verdicts import LOOKS
+from alexbench.runs import asked_with
 from alexbench.runs.record import RunRecord
 
 ENVIRONMENT = jinja2.Environment(
@@ -102,16 +103,22 @@ FILES = {
 
 
 def command(material: Material) -> str:
-    """The command that makes the runs and this report again."""
-    profile, *settings = material.profile.split(",")
-    said = "".join(f" --set {shlex.quote(each)}" for each in settings)
-    return f"alexbench run {material.ablation.name} --profile {profile}{said}"
+    """The command that makes the runs and this report again; own files are named by their names."""
+    ablation = material.ablation
+    own = "" if own_files.ablation(ablation.name) not in ablation.files else ".yaml"
+    own_profile = "" if own_files.profile(ablation.profile) not in ablation.files else ".yaml"
+    words = ["alexbench", "run", f"{ablation.name}{own}"]
+    words += ["--profile", f"{ablation.profile}{own_profile}"]
+    words += ["--seeds", str(1 + max(run.seed for run in material.records))]
+    for each in asked_with.texts(material.folder):
+        words += ["--set", each]
+    return shlex.join(words)
 
 
 def yaml_of(ablation: Ablation) -> str:
-    """The text of the ablation's file; nothing where it is not there."""
-    path = Path(ablation.file)
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
+    """The text of the ablation's file."""
+    own = ablation.files.get(own_files.ablation(ablation.name))
+    return own or Path(ablation.file).read_text(encoding="utf-8")
 
 
 def facts(material: Material) -> list[tuple[str, str]]:

@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from alexbench.analysis import stats
 from alexbench.analysis.comparison import ComparisonRow
 from alexbench.config import metrics, references
 from alexbench.config.profiles import is_profile
@@ -133,13 +132,17 @@ def told(row: ComparisonRow) -> str:
 
 
 def paired(folder: Path, row: ComparisonRow) -> Markup | None:
-    """The values of both arms as dots, a line a seed, from the runs.csv of a folder."""
-    values: dict[tuple[str, str], dict[int, float]] = {}
+    """The values of both arms as dots, a line a seed, from the runs.csv of a folder.
+
+    Each arm at the rate at which it was judged.
+    """
+    values: dict[tuple[str, float], dict[int, float]] = {}
     for run in csv_files.read_columns(folder / "runs.csv", csv_files.RUNS):
         if run["metric"] == row.metric and run["purpose"] == "measure":
             key = run["variant"], run["train.lr"]
             values.setdefault(key, {})[run["seed"]] = run["value"]
-    arms = [best_of(values, name) for name in (row.baseline, row.variant)]
+    judged = ((row.baseline, row.baseline_lr), (row.variant, row.variant_lr))
+    arms = [values.get(arm, {}) for arm in judged]
     if not all(arms):
         return None
     labels = (row.baseline_label, row.variant_label)
@@ -147,12 +150,6 @@ def paired(folder: Path, row: ComparisonRow) -> Markup | None:
     name = f"pairs-{row.claim}"
     said = f"{row.claim}: a dot a run, a line a seed, {labels[0]} beside {labels[1]}"
     return Markup(figures.for_page(figures.to_svg(figure), name, said))
-
-
-def best_of(values: dict[tuple[str, str], dict[int, float]], variant: str) -> dict[int, float]:
-    """The values by seed of a variant at the rate with the lowest mean."""
-    arms = [by_seed for (name, _), by_seed in values.items() if name == variant]
-    return min(arms, key=lambda by_seed: stats.mean(list(by_seed.values())), default={})
 
 
 def every_row(results: Path, measured: Measured) -> list[list[Cell]]:

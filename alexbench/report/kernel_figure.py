@@ -20,7 +20,7 @@ def kernels(records: Sequence[RunRecord], kept: Sequence[Pictures]) -> Figure | 
     shown = [
         (pictures.variant, [from_png(kernel) for kernel in pictures.kernels])
         for pictures in kept
-        if kernel_saturations(by_id[pictures.run_id]) and pictures.kernels
+        if kernel_saturations(by_id[pictures.run_id]) and len(pictures.kernels) > 1
     ]
     return draw(shown) if shown else None
 

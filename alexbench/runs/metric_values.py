@@ -1,7 +1,7 @@
 """The value of each metric in one run.
 
-A run that diverged has the errors of guessing (so that an arm that diverges pays for it), never
-reaches a target, and has no generalisation gap.
+A run that diverged has the errors of guessing (so that an arm that diverges pays for it), reaches
+a target only before that, and has no generalisation gap.
 """
 
 import math

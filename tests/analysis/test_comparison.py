@@ -317,6 +317,7 @@ def test_each_arm_is_compared_at_its_own_best_rate() -> None:
     assert row.baseline_mean == pytest.approx(30.0)
     assert row.variant_mean == pytest.approx(28.875)
     assert row.delta == pytest.approx(-1.125)
+    assert (row.baseline_lr, row.variant_lr) == (rates[1], rates[1])  # the measured ones nearest
     assert "at one rate" not in text.verdict(row)
 
 

@@ -29,6 +29,12 @@ def test_arrays_become_splits_with_a_hash_of_what_they_hold():
     assert data.sha256 != load(own(GOOD.replace("[0, 1]", "[1, 0]")), None).sha256
 
 
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "uint32", "int8", "bool"])
+def test_labels_are_whole_numbers_of_any_type(kind):
+    data = load(own(GOOD.replace("np.array([0, 1])", f"np.array([0, 1], '{kind}')")), None)
+    assert (data.test.labels.tolist(), data.test.labels.dtype) == ([0, 1], torch.int64)
+
+
 def test_the_first_images_are_taken_classes_in_turn():
     data = load(own(GOOD, train_images=2, test_images=1), None)
     assert data.train.labels.tolist() == [0, 1]
@@ -50,6 +56,14 @@ def test_the_function_gets_the_section_and_the_folder(tmp_path):
         (GOOD.replace("[:2]", "[:0]"), r"test labels: int64 \(2,\), should be a whole number an"),
         (GOOD.replace("0, 0, 0", "0, 0, 2"), "train labels: should be 0 to 1, an index of the"),
         (GOOD.replace("0, 0, 0", "0, 0, -1"), "train labels: should be 0 to 1, an index of the"),
+        (
+            GOOD.replace("np.array([0, 1])", "np.zeros(2, complex)"),
+            "complex128 .2,., should be a whole",
+        ),
+        (
+            GOOD.replace("np.array([0, 1])", "np.array([0, 2], 'uint16')"),
+            "test labels: should be 0 to",
+        ),
         (GOOD.replace("['a', 'b']", "'ab'"), "class names: ab: two or more different texts"),
         (GOOD.replace("'b'", "'a'"), "class names: .'a', 'a'.: two or more different texts"),
         (GOOD.replace("['a', 'b']", "2"), "TypeError: 'int' object is not iterable"),

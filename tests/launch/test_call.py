@@ -39,10 +39,10 @@ config: {data.name: glyphs, data.image_size: 28, augment.crop_size: 24, model.in
 def swept(tmp_path_factory) -> tuple[alexbench.Result, Path]:
     """A result of an own ablation with a claim of its own under an own profile, and its folder."""
     folder = tmp_path_factory.mktemp("swept")
-    (folder / "mine.yaml").write_text(OWN)
+    (folder / "mine1.5.yaml").write_text(OWN)
     (folder / "small.yaml").write_text(SCALE)
     result = alexbench.run(
-        folder / "mine.yaml",
+        folder / "mine1.5.yaml",
         folder / "small.yaml",
         seeds=2,
         settings={"train.batch_size": 13, "data.mean": "none"},
@@ -54,11 +54,11 @@ def swept(tmp_path_factory) -> tuple[alexbench.Result, Path]:
 
 def test_a_result_has_the_tables_the_records_and_the_folder(swept):
     result, folder = swept
-    assert result.folder.parent == folder / "results" / "mine"
+    assert result.folder.parent == folder / "results" / "mine1.5"
     assert result.folder.name.startswith("small,")
     assert len(result.records) == 4
     assert result.records[0].config["train"]["batch_size"] == 13
-    assert result.comparison["claim"].tolist()[0] == "mine:wider"
+    assert result.comparison["claim"].tolist()[0] == "mine1.5:wider"
     errors = result.runs[result.runs["metric"] == "test_error"]
     assert errors["variant"].value_counts().to_dict() == {"narrow": 2, "wide": 2}
     assert {"test_error", "step_seconds"} <= set(result.runs["metric"])
@@ -80,7 +80,7 @@ def test_a_claim_of_ones_own_is_compared_like_any_other(swept):
 def test_a_notebook_sees_question_verdicts_and_escaped_texts(swept):
     page = swept[0]._repr_html_()
     assert "Does a wider net do better?" in page
-    assert "mine:wider" in page
+    assert "mine1.5:wider" in page
     assert "<table" in page
 
 
@@ -98,9 +98,9 @@ def test_a_result_is_loaded_again_without_its_files(swept, tmp_path, monkeypatch
     result, folder = swept
     monkeypatch.chdir(tmp_path)
     settings = {"train.batch_size": 13, "data.mean": "none"}
-    again = alexbench.load("mine", "small", settings=settings, results=folder / "results")
-    with pytest.raises(BadInput, match=r"no records of mine, small; there is small,"):
-        alexbench.load("mine", "small", results=folder / "results")
+    again = alexbench.load("mine1.5", "small", settings=settings, results=folder / "results")
+    with pytest.raises(BadInput, match=r"no records of mine1.5, small; there is small,"):
+        alexbench.load("mine1.5", "small", results=folder / "results")
     assert again.comparison.equals(result.comparison)
 
 
@@ -109,16 +109,31 @@ def test_report_makes_an_own_ablation_again_without_its_files(swept, tmp_path):
     table = result.folder / "comparison.csv"
     before = table.read_bytes()
     table.unlink()
-    command = [sys.executable, "-m", "alexbench", "report", "mine"]
+    command = [sys.executable, "-m", "alexbench", "report", "mine1.5"]
     command += ["--results", str(folder / "results")]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    assert "comparison.csv" not in done.stderr
     assert table.read_bytes() == before
+    command = [sys.executable, "-m", "alexbench", "report", "--results", str(folder / "results")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stderr
+
+
+@pytest.mark.parametrize("named", [["mine1.5"], ["mine1.5:wider"]])
+def test_a_claim_of_ones_own_is_told_where_its_file_is_not_loaded(swept, tmp_path, named):
+    results = str(swept[1] / "results")
+    command = [sys.executable, "-m", "alexbench", "claims", *named, "--results", results]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "mine1.5:wider" in done.stdout
+    assert "mine1.5:wider" in (swept[1] / "results" / "index.html").read_text()
 
 
 def test_records_carry_the_text_of_own_files_alone(swept):
     assert swept[0].records[0].files == {
-        "ablations/mine.yaml": OWN,
+        "ablations/mine1.5.yaml": OWN,
         "ablations/profiles/small.yaml": SCALE,
     }
 

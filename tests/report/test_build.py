@@ -1,6 +1,7 @@
 """From records on disk to files: the same bytes, in every form, whatever lies between them."""
 
 import dataclasses
+import html as html_lib
 import re
 import resource
 import shutil
@@ -13,18 +14,20 @@ import pandas as pd
 import pytest
 
 from alexbench.analysis.comparison import comparison
-from alexbench.config import references
+from alexbench.config import metrics, own_files, references
 from alexbench.config.load import load_ablation
 from alexbench.config.shipped import shipped_ablations
 from alexbench.errors import BadInput
-from alexbench.report import build, latex
+from alexbench.report import build, csv_files, curves, figures, index, latex
 from alexbench.report.text import headline, sentence, size
+from alexbench.runs import asked_with, record
 from tests.records import (
     GLYPHS,
     LRN,
     MACHINE,
     Question,
     make,
+    whole,
     with_delta,
     write_records,
 )
@@ -318,3 +321,54 @@ def test_a_finding_stands_in_every_report_of_its_profile_and_in_no_other(tmp_pat
         build.write(asked, profile, folder)
         for name in ("report.md", "report.tex", "report.html"):
             assert ("LRN helps a little." in (folder / name).read_text()) == found
+
+
+@pytest.mark.parametrize(
+    ("own", "asked"), [(False, "lrn --profile laptop"), (True, "lrn.yaml --profile laptop.yaml")]
+)
+def test_the_page_says_the_command_that_makes_its_runs_again(
+    tmp_path: Path, own: bool, asked: str
+) -> None:
+    settings = {"train.lr_drop_epochs": [3, 5], "data.mean": "none"}
+    folder = tmp_path / asked_with.folder_name("laptop", settings)
+    write_records(with_delta(-1.4), folder)
+    asked_with.write(settings, folder)
+    names = (own_files.ablation("lrn"), own_files.profile("laptop")) if own else ()
+    ablation = dataclasses.replace(LRN, files=dict.fromkeys(names, "title: <T>"))
+    build.write(ablation, "laptop", folder)
+    text = html_lib.unescape((folder / "report.html").read_text())
+    said = f"alexbench run {asked} --seeds 6 --set 'train.lr_drop_epochs=[3, 5]' --set"
+    assert f"{said} 'data.mean=\"none\"'" in text
+    assert ("title: <T>" in text) == own
+
+
+def test_the_dots_of_a_claim_are_the_runs_that_were_judged(tmp_path: Path) -> None:
+    """The error is least between 0.01 and 0.0141, nearer to the second, which is not the lowest."""
+    curve = {
+        0.00707: [33.0, 33.2, 33.4],
+        0.01: [29.6, 30.0, 30.6],
+        0.0141: [30.2, 30.4, 30.6],
+        0.02: [30.8, 31.0, 31.2],
+    }
+    records = [
+        whole(make(name, seed, (80.0, error), lr=rate))
+        for name in ("none", "both")
+        for rate, errors in curve.items()
+        for seed, error in enumerate(errors)
+    ]
+    for each in records:
+        record.write(each, tmp_path / "runs" / f"{each.run_id[:10]}.json")
+    asked = dataclasses.replace(LRN, tune_neighbours=1)
+    _, (row, *_) = build.write(asked, "laptop", tmp_path)
+    assert (row.baseline_lr, row.variant_lr) == (0.0141, 0.0141)
+    (back, *_) = csv_files.read_comparison(tmp_path / "comparison.csv")
+    dots = index.paired(tmp_path, back)
+    expected = dict(enumerate(curve[0.0141]))
+    figure = curves.paired(expected, expected, ("none", "both"), metrics.METRICS[row.metric])
+    assert dots is not None
+    assert path_of(figures.to_svg(figure)) == path_of(dots)
+
+
+def path_of(svg: str) -> list[tuple[str, str]]:
+    """The coordinates of every line and marker."""
+    return sorted(re.findall(r'<use [^>]*x="([\d.]+)" y="([\d.]+)"', svg))

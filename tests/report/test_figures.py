@@ -1,6 +1,7 @@
 """Figures: the same bytes from the same records, apart for every reader, and safe to embed."""
 
 import itertools
+import math
 import re
 from pathlib import Path
 from xml.etree import ElementTree
@@ -197,6 +198,33 @@ def test_an_svg_on_a_page_is_well_formed_named_and_escaped() -> None:
     assert root.attrib["aria-label"] == 'a "b" <c>'
     assert not {"width", "height"} & root.attrib.keys()
     assert all(each.attrib["id"].startswith("f-") for each in root.iter() if "id" in each.attrib)
+
+
+def test_texts_in_an_svg_on_a_page_are_those_of_the_figure() -> None:
+    told = 'black at $5 or $6, #000000 id="x" url(#y)'
+    figure = figures.to_svg(
+        forest.draw([forest.ForestPanel([ROWS[1]._replace(label=told)], "p")], "")
+    )
+    page = ElementTree.fromstring(figures.for_page(figure, "f", "text"))
+    assert told in {each.text for each in page.iter()}
+
+
+def test_the_label_of_an_arm_is_shown_as_it_is() -> None:
+    labels = {"both": "a $x$ b"}
+    (_, both) = figures.arms(Question(labels=labels))  # type: ignore[arg-type]
+    assert "a $x$ b" in figures.to_svg(curves.curves([BOTH[0], both], RECORDS))
+
+
+@pytest.mark.parametrize(
+    ("low", "ratio", "marker"), [(0.0, False, "o"), (0.0, True, "<"), (-math.inf, False, "<")]
+)
+def test_an_arrow_is_an_end_that_censored_times_leave_open(
+    low: float, ratio: bool, marker: str
+) -> None:
+    row = ForestRow("", "", "times", [Mark("measured, n 3", 1.5, low, 3.0)])
+    drawn_lines = forest.draw([forest.ForestPanel([row], "unit", ratio)], "").axes[0].lines
+    assert marker in {line.get_marker() for line in drawn_lines}
+    assert {"o", "<"} - {marker} & {line.get_marker() for line in drawn_lines} == set()
 
 
 def test_black_follows_the_pages_own_colour_and_a_file_is_on_white() -> None:
