@@ -27,8 +27,8 @@ from alexbench.report import (
 from alexbench.report.drawings import drawings
 from alexbench.report.material import Material
 from alexbench.report.text import Comparisons, headline
-from alexbench.report.written import Written
-from alexbench.runs import files, pictures, record
+from alexbench.report.written import Written, write_text
+from alexbench.runs import pictures, record
 from alexbench.runs.record import RunRecord
 
 __all__ = [
@@ -228,9 +228,3 @@ def frame(
 
     names = [field.name for field in fields(kind)]
     return pd.DataFrame([vars(row) for row in rows], columns=names)
-
-
-def write_text(text: str, path: Path) -> Path:
-    """Writes the text in one step; returns the path."""
-    files.write_text_safely(text, path)
-    return path

@@ -84,7 +84,7 @@ def render(results: Path, tables: Comparisons) -> str:
 def tally(card: Scorecard) -> list[tuple[VerdictLook, int, str]]:
     """How many lines have each verdict, of the words that occur."""
     words = [line.row.verdict for line in card.lines()]
-    return [(LOOKS[word], words.count(word), word) for word in scorecard.WORDS if word in words]
+    return [(look, words.count(word), word) for word, look in LOOKS.items() if word in words]
 
 
 def panels(tables: Comparisons) -> list[Panel]:

@@ -12,8 +12,7 @@ from typing_extensions import TypedDict
 from alexbench.errors import BadInput
 from alexbench.report.csv_files import literal
 from alexbench.report.markdown import plain
-from alexbench.report.written import Written
-from alexbench.runs.files import write_text_safely
+from alexbench.report.written import Written, write_text
 
 KEYS = ["kind", "shape", "direction", "implementation", "memory_format", "precision"]
 KEYS += ["cudnn_benchmark", "batch", "side"]
@@ -179,13 +178,7 @@ def write(measured: Path) -> list[Path]:
     cells = table.map(lambda cell: literal(cell) if isinstance(cell, str) else cell)
     text = cells.to_csv(index=False, float_format="%.6g", lineterminator="\n")
     written = Written([], [])
-    written.by(lambda: written_text(text, paths[0]))
-    written.by(lambda: written_text(markdown(table, machine), paths[1]))
+    written.by(lambda: write_text(text, paths[0]))
+    written.by(lambda: write_text(markdown(table, machine), paths[1]))
     written.by(lambda: figures.save_png(roofline.draw(table, named(machine)), paths[2]))
     return written.whole()
-
-
-def written_text(text: str, path: Path) -> Path:
-    """Writes the text in one step; returns the path."""
-    write_text_safely(text, path)
-    return path

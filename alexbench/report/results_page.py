@@ -13,6 +13,7 @@ from alexbench.config.shipped import shipped_ablations
 from alexbench.errors import BadInput
 from alexbench.report import text
 from alexbench.report.csv_files import core_hours
+from alexbench.report.scorecard import DRAWN
 from alexbench.report.text import Comparisons
 from alexbench.runs import record
 from alexbench.runs.record import RunRecord
@@ -20,7 +21,6 @@ from alexbench.runs.record import RunRecord
 BEGIN, END = "<!-- {}: generated -->", "<!-- end of {} -->"
 CLAIMED = ["claim", "what the source says", "source", "ablation"]
 MEASURED = ["verdict", "claim and arms", "measured [95% CI]", "claimed", "n", "p"]
-EMBEDDED = "glyphs"
 NOT_YET = "not measured yet"
 
 
@@ -35,11 +35,11 @@ def render(tables: Comparisons, tell: Tell = lambda line: None) -> dict[str, str
     that a new number changes one line. ``tell`` hears of records that cannot be read.
     """
     images = [
-        (folder, [row for row in table if row.claim and row.data != EMBEDDED])
+        (folder, [row for row in table if row.claim and row.data != DRAWN])
         for folder, table in tables
     ]
     letters = [
-        (folder, [row for row in first_metric(table) if row.data == EMBEDDED])
+        (folder, [row for row in first_metric(table) if row.data == DRAWN])
         for folder, table in tables
     ]
     runs = records(images, tell)

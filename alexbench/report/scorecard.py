@@ -15,9 +15,9 @@ from alexbench.config.yaml_file import hint
 from alexbench.errors import BadInput
 from alexbench.report import csv_files, text
 from alexbench.report.text import Comparisons, TextTable
+from alexbench.report.verdicts import LOOKS
 
 DRAWN = "glyphs"  # letters that alexbench draws: weaker evidence than photographs
-WORDS = ("reproduced", "smaller", "larger", "negligible", "excluded", "opposite", "inconclusive")
 
 
 class Line(NamedTuple):
@@ -161,7 +161,7 @@ def cost(folders: Iterable[Path]) -> Spent:
 def tally(lines: Sequence[Line], cost: Spent | None) -> str:
     """``2 reproduced, 2 larger, 4 negligible; 164 runs, 14.2 core hours``."""
     counts = Counter(line.row.verdict for line in lines)
-    said = ", ".join(f"{counts[word]} {word}" for word in WORDS if counts[word])
+    said = ", ".join(f"{counts[word]} {word}" for word in LOOKS if counts[word])
     spent = f"; {cost.runs:,} runs, {cost.core_hours:.1f} core hours" if cost and cost.runs else ""
     return f"{said or 'nothing measured yet'}{spent}"
 
@@ -214,7 +214,7 @@ def others(line: Line) -> str:
     if not line.more:
         return ""
     counts = Counter(row.verdict for row in line.more)
-    said = ", ".join(f"{counts[word]} {word}" for word in WORDS if counts[word])
+    said = ", ".join(f"{counts[word]} {word}" for word in LOOKS if counts[word])
     return f"and {len(line.more)} more: {said}"
 
 

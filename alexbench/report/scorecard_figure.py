@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from alexbench.analysis.comparison import ComparisonRow
+from alexbench.analysis.verdict import HALF
 from alexbench.config import metrics
 from alexbench.report import scorecard, text
 from alexbench.report.figures import CLAIM, GREY, INK, SOFT, ZONE, place, plain_style
@@ -21,7 +22,6 @@ AXIS = (4.15, 2.15)  # inches: where the axis begins, and how wide it is
 WORD, CLAIM_AT, WHAT, MEASURED, CLAIMED, N = 0.24, 1.24, 2.28, 6.4, 7.72, 9.1
 SHARES, POINTS = (-4.0, 5.0), (-4.0, 4.0)  # what lies beyond is a chevron with its number
 MOST_LETTERS = 31
-HALF = 0.5  # of the claim: what lies within counts as nothing
 
 
 def draw(card: Scorecard) -> Figure:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from alexbench.errors import RunFailed
+from alexbench.runs.files import write_text_safely
 
 
 class Written(NamedTuple):
@@ -27,3 +28,9 @@ class Written(NamedTuple):
         if self.failures:
             raise RunFailed("; ".join(self.failures))
         return self.paths
+
+
+def write_text(text: str, path: Path) -> Path:
+    """Writes the text in one step; returns the path."""
+    write_text_safely(text, path)
+    return path
