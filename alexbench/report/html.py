@@ -75,7 +75,7 @@ def render(material: Material, drawn: Mapping[str, Drawing]) -> str:
         arms=text_table(markdown.arms(ablation, records)),
         tuning=markdown.tuning_line(ablation, records),
         tried=text_table(material.tried) if material.tried else None,
-        tuning_note=markdown.tuning_note(ablation),
+        tuning_note=markdown.tuning_note(ablation, material.tuning) if material.tried else "",
         summary=summary_table(material.summary),
         threats=threats(material),
         variants=[section for name in ablation.variants for section in classes(name, records)],

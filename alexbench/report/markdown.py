@@ -1,6 +1,7 @@
 """The Markdown report of one ablation under one profile."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from tabulate import tabulate
@@ -45,7 +46,11 @@ def render(material: Material, drawn: Sequence[str]) -> str:
         plain(tuning_line(ablation, records)),
     ]
     if material.tried:
-        parts += ["## Tuning", table(narrow(material.tried)), tuning_note(ablation)]
+        parts += [
+            "## Tuning",
+            table(narrow(material.tried)),
+            tuning_note(ablation, material.tuning),
+        ]
     if found := threats(material):
         parts += ["## Threats to validity", bullets(found)]
     if material.left_out:
@@ -196,15 +201,17 @@ def tuning_line(ablation: Ablation, records: Sequence[RunRecord]) -> str:
     return "Tuned settings were chosen for each variant on seeds that are not measured."
 
 
-def tuning_note(ablation: Ablation) -> str:
+def tuning_note(ablation: Ablation, tuning: Sequence[RunRecord]) -> str:
     """Returns a sentence on what the numbers of the tuning table are."""
     metric = metrics.METRICS[ablation.metrics[0]]
+    found = Counter((run.variant, repr(run.config)) for run in tuning).values()
+    seeds = " to ".join(str(count) for count in sorted({min(found), max(found)}))
     which = "training images that are held back"
     if metric.tunes == "training":
         which = "the images trained on, none of them of the test"
     return (
         f"{metric.name} on {which}, on seeds that are not measured "
-        f"({ablation.tune_seeds} a value); * is what the variant was measured with."
+        f"({seeds} for each value); * is what the variant was measured with."
     )
 
 

@@ -90,7 +90,7 @@ def cells(folder: Path, row: ComparisonRow, p: float) -> list[str]:
     share = "" if text.share(row) == text.MISSING else f"<br>share {text.share(row)}"
     word, _, notes = text.word(row).partition(", ")
     return [
-        f"**{word}**" + (f", {notes}" if notes else "") if row.verdict else "no size claimed",
+        f"**{word}**" + (f", {notes}" if notes else "") if row.verdict else "no effect claimed",
         f"{text.question(row)}<br>[{place}](../results/{place}/report.md)",
         unbroken(text.interval(row) + share),
         unbroken(text.claims(row)),

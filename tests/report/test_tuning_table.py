@@ -56,6 +56,13 @@ def test_a_value_that_only_one_arm_tried_has_no_difference() -> None:
     ]
 
 
+def test_the_note_counts_the_tuning_runs_that_are_there() -> None:
+    once = [tried("none", lr, 1000, 20.0) for lr in (0.1, 0.2)]
+    assert "(1 for each value)" in markdown.tuning_note(LRN, once)
+    twice = [*once, tried("none", 0.2, 1001, 21.0)]
+    assert "(1 to 2 for each value)" in markdown.tuning_note(LRN, twice)
+
+
 def test_nothing_tuned_no_table() -> None:
     assert tuning_table.grid(LRN, [make("none"), make("both")], []) is None
 
