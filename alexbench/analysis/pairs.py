@@ -163,6 +163,8 @@ def _values(arm: Runs, metric: Metric, odds: bool) -> dict[float, list[float]]:
     A rate at which a time was only known to be longer counts as infinitely long, where another
     rate of the arm was reached at all seeds. Where none was, the rate with the fewest censored
     and the shortest times stands alone, its bounds as values.
+    A rate at which a net did not learn counts as infinitely bad, unless one did not at every rate:
+    a parabola through nets that learned and nets at chance has a minimum below all of them.
     """
     read = {rate: read_all(metric, runs) for rate, runs in arm.items()}
     late = {rate: sum(value.censored for value in values) for rate, values in read.items()}
@@ -170,9 +172,11 @@ def _values(arm: Runs, metric: Metric, odds: bool) -> dict[float, list[float]]:
         totals = {rate: math.fsum(value.value for value in read[rate]) for rate in read}
         alone = min(read, key=lambda rate: (late[rate], totals[rate]))
         read, late = {alone: read[alone]}, {alone: 0}
+    idle = {rate for rate in read if any(map(metric_values.did_not_learn, arm[rate]))}
+    cliffs = {rate for rate in read if late[rate]} | (idle if idle < read.keys() else set())
     return {
         rate: [
-            math.inf if late[rate] else on_scale(metric, value.value, run, odds)
+            math.inf if rate in cliffs else on_scale(metric, value.value, run, odds)
             for value, run in zip(values, arm[rate], strict=True)
         ]
         for rate, values in read.items()

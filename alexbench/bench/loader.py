@@ -14,6 +14,7 @@ from alexbench.data.augment import Pixels
 from alexbench.data.batches import batches
 from alexbench.data.dataset import Dataset, HeldSplit
 from alexbench.data.stream import num_workers
+from alexbench.errors import BadInput
 from alexbench.training import numerics
 from alexbench.training.allocator import keep_memory
 from alexbench.training.state import State, now
@@ -31,6 +32,10 @@ class Throughput:
 
 def measure_in(slot: Slot, config: Config, rounds: int, steps: int) -> Throughput:
     """``throughput`` of the images that a configuration names, with a slot's device and threads."""
+    train = config.train
+    if train.placement != "one" or train.cuda_graph:
+        key = "cuda_graph" if train.placement == "one" else "placement"
+        raise BadInput(f"data throughput: train.{key}: measured is an eager step on one device")
     torch.set_num_threads(slot.num_threads)
     numerics.prepare(config.train, torch.device(slot.device))
     data = load_data(config.data, slot.data_root)

@@ -123,9 +123,10 @@ def prepare(
 
     @functools.cache
     def slots_of(num_devices: int, alone: bool, shared: bool = False) -> list[Slot]:
-        jobs = 1 if alone else options.jobs
+        grouped = placement.torchrun_is_on()  # it has started the processes of the other devices
+        jobs = 1 if alone or grouped else options.jobs
         where = options.device, jobs, options.threads, options.data_root
-        if placement.torchrun_is_on():  # it has started the processes of the other devices
+        if grouped:
             return inspector.ask(find_slots, *where, 1, [])
         return inspector.ask(find_slots, *where, num_devices, variants, shared)
 
@@ -146,6 +147,8 @@ def check_launcher(jobs: int | None, options: RunOptions) -> None:
     launcher(options)
     if jobs is not None and options.launcher != "local":
         raise BadInput("--jobs is for --launcher local: a cluster knows what it has room for")
+    if (jobs or 1) > 1 and placement.torchrun_is_on():
+        raise BadInput(f"--jobs {jobs}: torchrun's processes train one run at a time")
     for option, given, of in (
         ("address", options.address, "ray"),
         ("slurm", options.slurm, "slurm"),

@@ -25,7 +25,7 @@ from alexbench.parallel.placed import ProcessGroup
 from alexbench.runs import record
 from alexbench.runs.run import Run, from_json, to_json
 from alexbench.runs.store import RunStore
-from alexbench.training.checkpoint import Checkpoints
+from alexbench.training.checkpoint import Checkpoints, Stopped
 from alexbench.training.runner import perform
 from alexbench.training.train import ProgressCallback
 
@@ -99,6 +99,8 @@ def follow() -> None:
             device, exchange = torch.device(slot.device), run.config.train.exchange
             with joined(store, name, group.rank, group.size, device, exchange):
                 perform(run, slot, RunStore(Path(job["folder"])), lambda *_: None, kept, group)
+        except Stopped:
+            continue
         except Exception:
             traceback.print_exc()
             print(f"alexbench: rank {group.rank} waits for the next run", file=sys.stderr)

@@ -69,19 +69,32 @@ def untrained(config: Config, num_classes: int) -> nn.Module:
 def saved_bytes(net: nn.Module, config: Config) -> int:
     """Bytes that the forward pass of one batch keeps for the backward, each storage once.
 
-    Counted on two images and scaled to the batch; weights do not count.
+    Counted on two and four images: copies of weights in bf16 do not grow with the batch. The
+    weights themselves do not count.
     """
-    side, storages = config.augment.crop_size, dict[int, int]()
     weights = {weight.untyped_storage().data_ptr() for weight in net.parameters()}
-
-    def keep(saved: Tensor) -> Tensor:
-        storage = saved.untyped_storage()
-        if storage.data_ptr() not in weights:
-            storages[storage.data_ptr()] = storage.nbytes()
-        return saved
-
+    side, precision = config.augment.crop_size, config.train.precision
     net.train()
-    with saved_tensors_hooks(keep, lambda saved: saved):
-        outputs = net(torch.zeros(2, 3, side, side).to(memory_format=torch.channels_last))
-    assert outputs.requires_grad
-    return sum(storages.values()) * config.train.batch_size // 2
+
+    def of(images: int) -> int:
+        storages: dict[int, int] = {}
+        kept = []  # else a storage that is freed gives its address to another
+
+        def keep(saved: Tensor) -> Tensor:
+            storage = saved.untyped_storage()
+            if storage.data_ptr() not in weights:
+                storages[storage.data_ptr()] = storage.nbytes()
+            kept.append(storage)
+            return saved
+
+        inputs = torch.zeros(images, 3, side, side).to(memory_format=torch.channels_last)
+        with (
+            autocast(precision, torch.device("cpu")),
+            saved_tensors_hooks(keep, lambda saved: saved),
+        ):
+            outputs = net(inputs)
+        assert outputs.requires_grad
+        return sum(storages.values())
+
+    two = of(2)
+    return two + (of(4) - two) // 2 * (config.train.batch_size - 2)

@@ -101,7 +101,7 @@ def build_optimizer(net: nn.Module, train: TrainConfig) -> Optimizer:
     }
     groups: dict[tuple[str, bool], dict[str, Any]] = {}
     for name, parameter in net.named_parameters():
-        layer = name.split(".")[0]
+        layer = name.rpartition(".")[0].rpartition(".")[2]  # columns.0.conv1.weight
         key = (layer if layer in own else "", name.endswith("bias"))
         settings = group_settings(train, *key)
         groups.setdefault(key, settings | {"params": []})["params"].append(parameter)

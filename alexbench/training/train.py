@@ -15,6 +15,7 @@ from alexbench import models
 from alexbench.config.schema import Config, EvaluateConfig, TrainConfig
 from alexbench.data import Batch, Dataset, HeldSplit, Pixels, Split, batches
 from alexbench.data.augment import Change
+from alexbench.parallel.group import from_first
 from alexbench.parallel.placed import ALONE, ProcessGroup, distribute
 from alexbench.runs.sections import LARGEST_LOSS
 from alexbench.training.checkpoint import Checkpoints
@@ -96,7 +97,12 @@ def warm_up(
 
     state.net.train()
     seconds(WARM_STEPS + 1, count % whole)
-    steps = max(1, min(int(TIMED_SECONDS / seconds(1)), MOST_TIMED_STEPS))
+
+    def steps_in_time() -> int:
+        return max(1, min(int(TIMED_SECONDS / taken), MOST_TIMED_STEPS))
+
+    taken = seconds(1)
+    steps = from_first(group.rank, group.size, steps_in_time)  # as many in each process
     return seconds(steps) / steps
 
 
@@ -112,7 +118,8 @@ def train(
     """Train one net, and measure it after every epoch.
 
     A loss or weights that are not finite, and a loss beyond LARGEST_LOSS, end the run as diverged:
-    a result, not an error. With checkpoints it goes on where it was, on a CPU to the same bits.
+    a result, not an error. With checkpoints it goes on where it was, on a CPU to the same bits; of
+    three replicas or more to rounding, as the order of their sums begins anew.
     group: the processes that train it together; all of them call this, and have one outcome.
     """
     recipe, count = config.train, len(data.train.labels)
@@ -154,8 +161,7 @@ def train(
         saturated = saturation(state.net, test, data.train, config.evaluate)
         evaluate_seconds = now(device) - state.epoch_began - state.train_seconds
         state.end_epoch(row_of(state, scores, train_error, evaluate_seconds) | saturated)
-    if scores is None:  # interrupted after the last epoch
-        scores = tester(state, pixels, between_batches)(data.test)
+    assert scores is not None  # no checkpoint has a history that has ended
     net = whole_net(state, config, len(data.classes), device)
     return Outcome(status, state.history, scores, net)
 

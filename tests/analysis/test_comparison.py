@@ -321,6 +321,24 @@ def test_each_arm_is_compared_at_its_own_best_rate() -> None:
     assert "at one rate" not in text.verdict(row)
 
 
+def test_a_rate_at_which_a_net_stays_at_chance_has_no_part_in_the_parabola() -> None:
+    """Through 10, 9, 8 and 53 (of nets at 8 and at 98, chance is 96.15) it would go below 0."""
+    rates = (0.01, 0.0141, 0.02, 0.0283)
+    records = at_rates("none", dict.fromkeys(rates, 20.0))
+    records += at_rates("both", dict(zip(rates, (10.0, 9.0, 8.0), strict=False)))
+    records += [
+        make("both", seed, (80.0, error + NOISE[seed]), lr=rates[3])
+        for seed, error in enumerate((8.0, 97.0, 8.0, 97.0, 8.0, 97.0))
+    ]
+    row = only_row(records)
+    assert row.variant_mean == pytest.approx(8.0)
+    assert (row.variant_lr, row.variant_did_not_learn) == (0.02, 0)
+    alone = [
+        run for run in records if run.variant == "none" or run.config["train"]["lr"] == rates[3]
+    ]
+    assert only_row(alone).variant_did_not_learn == 3  # where no rate is better, it stands
+
+
 def test_new_images_widen_the_interval_of_new_seeds() -> None:
     row = only_row(with_delta(-1.4))
     assert row.ci_low_new_images < row.ci_low

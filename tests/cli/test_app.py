@@ -202,6 +202,8 @@ def test_a_folder_without_a_report_is_named_after_the_reports_of_the_others(tmp_
         (("scale", "--batch", "9" * 400), "Invalid value for '--batch'"),
         (("bench", "lrn", "--threads", "9" * 400), "bits: from 1 to "),
         (("data", "cache", "--data-root", ".", "--threads", "4096"), "--threads 4096: from 1 to "),
+        (("data", "throughput", "--set", "train.cuda_graph=true"), "train.cuda_graph: measured is"),
+        (("data", "throughput", "--set", "train.placement=two"), "train.placement: measured is"),
         (("data", "throughput", "--steps", "9" * 19), "Invalid value for '--steps'"),
     ],
 )

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from alexbench.errors import BadInput
+from alexbench.launch.sweep import SweepOptions, prepare
 from alexbench.launch.torchrun import own_device
 from alexbench.runs import record
 
@@ -48,6 +50,17 @@ def test_every_run_is_trained_by_as_many_processes_as_it_needs(tmp_path: Path) -
     assert found.keys() == {"one", "two", "hybrid"}
     loss = found["one"].history[0]["train_loss"]
     assert [run.history[0]["train_loss"] for run in found.values()] == pytest.approx([loss] * 3)
+
+
+def test_a_sweep_has_one_leader_whatever_the_cores(tmp_path, monkeypatch):
+    (tmp_path / "tiny.yaml").write_text(ABLATION)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
+    prepared = prepare(str(tmp_path / "tiny.yaml"), options=SweepOptions(results=str(tmp_path)))
+    assert len(prepared.slots) == 1
+    for variant in prepared.ablation.variants.values():
+        assert len(prepared.slots_for(variant.train)) == 1
+    with pytest.raises(BadInput, match="--jobs 2: torchrun's processes train one run at a time"):
+        prepare(str(tmp_path / "tiny.yaml"), options=SweepOptions(results=str(tmp_path), jobs=2))
 
 
 def test_a_follower_takes_the_device_of_its_own_place_on_its_host(monkeypatch):

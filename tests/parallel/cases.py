@@ -15,7 +15,7 @@ from alexbench import models
 from alexbench.config.schema import Config, ModelConfig, TrainConfig
 from alexbench.parallel.group import find_store, group, talk_at_home
 from alexbench.parallel.placed import ALONE, ProcessGroup, distribute
-from alexbench.training.train import train
+from alexbench.training.train import train, warm_up
 from alexbench.training.weights import gather
 from tests.tiny import CPU, tiny_config, tiny_data
 
@@ -93,7 +93,12 @@ def training(name: str, placement: str) -> Config:
             "init": "fan_in",
         },
         train=recipe(
-            placement, epochs=5 if ten else 20, batch_size=32 if ten else 128, lr=0.01
+            placement,
+            epochs=5 if ten else 20,
+            batch_size=32 if ten else 128,
+            lr=0.01,
+            layer_lr_factor={"conv1": 0.5, "fc8": 2.0},
+            layer_weight_decay={"conv2": 0.01, "fc6": 0.0},
         ).model_dump(),
         evaluate={"train_images": None if ten else 0},
     )
@@ -127,6 +132,8 @@ def everything(group: ProcessGroup) -> dict[str, Any]:
         for name in IMAGES_OF
         if (placement, name) != ("processes", "curve")  # which shares no batch
     }
+    for _ in range(2):  # each takes as many steps in every process, whatever its clock
+        warm_up(training("ten_steps", "data_parallel"), CLASSES, 51, CPU, group)
     return {"steps": steps, "runs": runs}
 
 

@@ -28,7 +28,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         )
         for rank in range(2)
     ]
-    assert [process.wait() for process in group] == [0, 0]
+    assert [process.wait(timeout=600) for process in group] == [0, 0]
     return torch.load(file, weights_only=False)
 
 

@@ -29,6 +29,16 @@ def test_adam_keeps_one_more_copy_of_the_weights():
     assert peak_memory_bytes(net, adam, CPU) - peak_memory_bytes(net, sgd, CPU) == copy
 
 
+def test_in_bf16_what_the_forward_pass_keeps_has_half_the_bytes():
+    ieee, bf16 = (tiny_config(train={"precision": name}) for name in ("ieee", "bf16"))
+    net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 64), nn.Linear(64, 2))
+    inputs, hidden = 3 * 16 * 16, 64
+    images = ieee.train.batch_size
+    assert saved_bytes(net, ieee) == 4 * (inputs + hidden) * images
+    copies = 2 * 64 * 2  # of the second layer's weights, for the gradient of its input
+    assert saved_bytes(net, bf16) == 2 * (inputs + hidden) * images + copies
+
+
 def test_a_tensor_that_two_layers_keep_counts_once():
     class Twice(nn.Module):
         def __init__(self):

@@ -69,7 +69,7 @@ def held(images: int) -> Any:
 
 
 def augment(device: torch.device) -> Call:
-    """Crops and flips of images of 32 x 32."""
+    """Crops, mirror images and colour noise of images of 32 x 32."""
     from alexbench.config.schema import AugmentConfig, DataConfig
     from alexbench.data import Pixels
 
