@@ -273,11 +273,7 @@ def read_source(
     if path.parent == shipped_folder("ablations"):
         return path, read_yaml(path), {}
     content, parts = own_parts.pinned(read_yaml(path), path, path.parent, files)
-    return (
-        path,
-        content,
-        {key_of(path): path.read_text("utf-8"), **parts},
-    )
+    return path, content, {key_of(path): path.read_text("utf-8")} | parts
 
 
 def key_of(path: Path) -> str:
