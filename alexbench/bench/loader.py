@@ -32,10 +32,9 @@ class Throughput:
 
 def measure_in(slot: Slot, config: Config, rounds: int, steps: int) -> Throughput:
     """``throughput`` of the images that a configuration names, with a slot's device and threads."""
-    train = config.train
-    if train.placement != "one" or train.cuda_graph:
-        key = "cuda_graph" if train.placement == "one" else "placement"
-        raise BadInput(f"data throughput: train.{key}: measured is an eager step on one device")
+    for key, measured in (("placement", "one"), ("cuda_graph", False)):
+        if getattr(config.train, key) != measured:
+            raise BadInput(f"data throughput: train.{key}: measured is an eager step on one device")
     torch.set_num_threads(slot.num_threads)
     numerics.prepare(config.train, torch.device(slot.device))
     data = load_data(config.data, slot.data_root)

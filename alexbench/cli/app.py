@@ -246,7 +246,7 @@ def number_of(jobs: str) -> int | None:
     return int(jobs)
 
 
-def positive(option: typer.CallbackParam, value: float) -> float:
+def possible(option: typer.CallbackParam, value: float) -> float:
     """The value of an option. Raises BadInput for what no machine has."""
     if not 1 / MOST <= value <= MOST:
         raise BadInput(f"--{option.name} {value:g}: should be {1 / MOST:g} to {MOST:g}")
@@ -256,15 +256,15 @@ def positive(option: typer.CallbackParam, value: float) -> float:
 @app.command()
 def scale(
     tflops: Annotated[
-        float, typer.Option(help="Speed of a device, in 10^12 FLOP a second.", callback=positive)
+        float, typer.Option(help="Speed of a device, in 10^12 FLOP a second.", callback=possible)
     ],
     link: Annotated[
         float,
-        typer.Option(help="Bandwidth between devices, in 10^9 bytes a second.", callback=positive),
+        typer.Option(help="Bandwidth between devices, in 10^9 bytes a second.", callback=possible),
     ],
     loader: Annotated[
         float,
-        typer.Option(help="Images a second that all hosts decode together.", callback=positive),
+        typer.Option(help="Images a second that all hosts decode together.", callback=possible),
     ],
     batch: Annotated[
         int, typer.Option(min=1, max=MOST, help="Images in a batch, over all devices.")

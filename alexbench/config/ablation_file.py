@@ -1,5 +1,6 @@
 """The keys of ablation, profile and regime files: what is asked, beside the settings of a run."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, PositiveInt
@@ -24,7 +25,15 @@ def readable(text: str) -> str:
     return text
 
 
+def address(text: str) -> str:
+    """The text, if a page may link to it; raises ValueError."""
+    if not re.fullmatch(r"https?://\S+", text):
+        raise ValueError("an address that begins with https:// or http://")
+    return text
+
+
 Said = Annotated[str, AfterValidator(readable)]  # what reports and pages show
+Address = Annotated[Said, AfterValidator(address)]
 
 
 class Reported(Section):
@@ -32,9 +41,7 @@ class Reported(Section):
 
     statement: Said = Field(description="What the source says, as half a sentence.")
     source: Said = Field(description="Authors, title, year, and the table or page.")
-    link: Annotated[Said, Field(pattern=r"^https?://\S+$")] | None = Field(
-        default=None, description="Address of the source, https://..."
-    )
+    link: Address | None = Field(default=None, description="Address of the source, https://...")
     data: str | None = Field(
         default=None,
         description="Data set of the source, by its id in references.yaml, e.g. cifar10.",

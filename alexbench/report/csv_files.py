@@ -145,7 +145,7 @@ def strange(row: ComparisonRow) -> str:
     own = row.claim.startswith(f"{row.ablation}:")  # of an ablation's own file
     known: tuple[tuple[str, str, Container[str]], ...] = (
         ("metric", row.metric, metrics.METRICS),
-        ("claim", row.claim, ("", *references.claim_ids(), *([row.claim] if own else []))),
+        ("claim", row.claim, [row.claim] if own else ["", *references.claim_ids()]),
         ("verdict", row.verdict, ("", *get_args(Word))),
         ("role", row.role, ("", "claim", "control")),
         ("scale", row.scale, ("", *get_args(Scale))),

@@ -105,10 +105,12 @@ FILES = {
 def command(material: Material) -> str:
     """The command that makes the runs and this report again; own files are named by their names."""
     ablation = material.ablation
-    own = "" if own_files.ablation(ablation.name) not in ablation.files else ".yaml"
-    own_profile = "" if own_files.profile(ablation.profile) not in ablation.files else ".yaml"
-    words = ["alexbench", "run", f"{ablation.name}{own}"]
-    words += ["--profile", f"{ablation.profile}{own_profile}"]
+
+    def named(name: str, own_file: str) -> str:
+        return f"{name}.yaml" if own_file in ablation.files else name
+
+    words = ["alexbench", "run", named(ablation.name, own_files.ablation(ablation.name))]
+    words += ["--profile", named(ablation.profile, own_files.profile(ablation.profile))]
     words += ["--seeds", str(1 + max(run.seed for run in material.records))]
     for each in asked_with.texts(material.folder):
         words += ["--set", each]

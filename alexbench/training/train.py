@@ -97,12 +97,8 @@ def warm_up(
 
     state.net.train()
     seconds(WARM_STEPS + 1, count % whole)
-
-    def steps_in_time() -> int:
-        return max(1, min(int(TIMED_SECONDS / taken), MOST_TIMED_STEPS))
-
-    taken = seconds(1)
-    steps = from_first(group.rank, group.size, steps_in_time)  # as many in each process
+    most = max(1, min(int(TIMED_SECONDS / seconds(1)), MOST_TIMED_STEPS))
+    steps = from_first(group.rank, group.size, lambda: most)  # as many in each process
     return seconds(steps) / steps
 
 

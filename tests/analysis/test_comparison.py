@@ -322,7 +322,7 @@ def test_each_arm_is_compared_at_its_own_best_rate() -> None:
 
 
 def test_a_rate_at_which_a_net_stays_at_chance_has_no_part_in_the_parabola() -> None:
-    """Through 10, 9, 8 and 53 (of nets at 8 and at 98, chance is 96.15) it would go below 0."""
+    """Through 10, 9, 8 and 53 (of nets at 8 and at 97, chance is 96.15) it would go below 0."""
     rates = (0.01, 0.0141, 0.02, 0.0283)
     records = at_rates("none", dict.fromkeys(rates, 20.0))
     records += at_rates("both", dict(zip(rates, (10.0, 9.0, 8.0), strict=False)))

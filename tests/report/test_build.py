@@ -366,9 +366,9 @@ def test_the_dots_of_a_claim_are_the_runs_that_were_judged(tmp_path: Path) -> No
     expected = dict(enumerate(curve[0.0141]))
     figure = curves.paired(expected, expected, ("none", "both"), metrics.METRICS[row.metric])
     assert dots is not None
-    assert path_of(figures.to_svg(figure)) == path_of(dots)
+    assert markers_of(figures.to_svg(figure)) == markers_of(dots)
 
 
-def path_of(svg: str) -> list[tuple[str, str]]:
+def markers_of(svg: str) -> list[tuple[str, str]]:
     """The coordinates of every line and marker."""
     return sorted(re.findall(r'<use [^>]*x="([\d.]+)" y="([\d.]+)"', svg))
